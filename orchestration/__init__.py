@@ -1,0 +1,1 @@
+"""Dagster definitions and the command line of the LLM governance warehouse."""

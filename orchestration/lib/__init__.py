@@ -1,0 +1,1 @@
+"""Plain Python without Dagster: everything the command line and the Dagster definitions share."""
