@@ -1,0 +1,90 @@
+# The environment lives in .venv and is made from the locks, every file checked by its hash.
+# A bare machine needs Python 3.11+ and make, nothing else. Another Python: make PYTHON=/path/to/python3.12 demo
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# dagster-dbt looks for dbt on the PATH
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# Trust what the machine trusts (a company's proxy, say) where it has a bundle, else the one inside uv.
+SYSTEM_CERTS := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
+# uv caches downloads in the user's home; where that can't be written it is told to do without.
+NO_CACHE = $(if $(UV_CACHE_DIR)$(XDG_CACHE_HOME),,$(shell test -d "$$HOME" && mkdir -p "$$HOME/.cache/uv" 2>/dev/null \
+	&& test -w "$$HOME/.cache/uv" || echo --no-cache))
+UV := $(if $(SYSTEM_CERTS),UV_SYSTEM_CERTS=1) $(BIN)/uv
+UV_INSTALL = $(UV) pip install $(NO_CACHE) --quiet --python $(BIN)/python
+UV_INSTALL_LOCKED = $(UV_INSTALL) --require-hashes --only-binary :all:
+UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-strip-extras $(if $(UPGRADE),--upgrade)
+
+SQL := models $(wildcard tests/singular)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test ui build lint format lock clean
+.DELETE_ON_ERROR:
+
+help: ## show the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.runtime ## everything on the embedded database: build, load a demo organisation, show seven answers
+	@$(BIN)/governance demo
+
+test: $(VENV)/.development ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
+	@$(BIN)/python -m pytest $(ARGS)
+
+ui: $(VENV)/.runtime ## Dagster on the same database, in the browser
+	@$(BIN)/governance ui
+
+build: $(VENV)/.runtime ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
+	@$(BIN)/governance build
+
+lint: $(VENV)/.development ## every static check that CI runs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/dbt --quiet parse --no-partial-parse --warn-error-options '{"error": ["Deprecations"]}'
+
+format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/sqlfluff fix --disable-progress-bar $(SQL)
+
+lock: $(VENV)/.development ## compile both locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
+	$(UV_COMPILE) --output-file requirements.lock
+	$(UV_COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean: ## remove the environment and everything that can be made again; never the database in .governance
+	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+# The stamps say what the environment holds, so that a second make has nothing to do.
+$(VENV)/.tools:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'error: Python 3.11 or newer is needed, and "$(PYTHON)" is' \
+			"$$($(PYTHON) --version 2>/dev/null || echo missing)." \
+			'Install it, or name another: make PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo 'error: "$(PYTHON)" comes without venv, which makes the environment.' \
+			'Install it (on Debian and Ubuntu: apt-get install python3-venv),' \
+			'or name another Python: make PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@echo 'Making the environment in $(VENV) ...' >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --requirement $(VENV)/uv.lock
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.tools requirements.lock pyproject.toml
+	@echo 'Installing what requirements.lock names ...' >&2
+	@$(UV_INSTALL_LOCKED) --requirement requirements.lock
+	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
+	@echo 'Installing the development tools of requirements-dev.lock ...' >&2
+	@$(UV_INSTALL_LOCKED) --requirement requirements-dev.lock
+	@touch $@
