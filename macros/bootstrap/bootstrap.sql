@@ -1,0 +1,129 @@
+{#
+    What every node relies on: extensions, schemas, internal tables, shared functions, settings. Runs in on-run-start,
+    single-threaded, as one transaction; nothing is sent while its text is the one applied last.
+#}
+{% macro bootstrap() %}
+    {%- if execute -%}
+        {%- set text = bootstrap_text() -%}
+        {%- set applied = false -%}
+        {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
+            {%- set applied = is_applied('internal.settings', text) -%}
+        {%- endif -%}
+        {%- if not applied -%}
+            select pg_advisory_xact_lock({{ build_lock_key() }});
+            {{ text }}
+            {{ mark_applied('internal.settings', text) }}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro bootstrap_text() %}
+    {{ create_schemas_and_settings() }}
+    {{ create_internal_tables() }}
+    {% for name in bootstrap_functions() %}{{ context[name]() }}{% endfor %}
+    {{ write_settings() }}
+{% endmacro %}
+
+{# In this order. A name here is a macro that renders `create or replace function …` or internal tables. #}
+{% macro bootstrap_functions() %}
+    {{ return([
+        'create_rollup_functions',
+        'create_partition_functions',
+    ]) }}
+{% endmacro %}
+
+{% macro create_schemas_and_settings() %}
+do $$
+declare
+    extension text;
+begin
+    -- uuid-ossp and pgcrypto come along where the server has them; nothing depends on them
+    foreach extension in array array['timescaledb', 'pg_trgm', 'btree_gist', 'uuid-ossp', 'pgcrypto'] loop
+        if exists (select from pg_available_extensions where name = extension and installed_version is null) then
+            execute format('create extension if not exists %I', extension);
+        end if;
+    end loop;
+    execute format('alter database %I set search_path = core, rollups, reporting, public', current_database());
+    execute format('alter database %I set jit = off', current_database());
+end $$;
+create schema if not exists core;
+create schema if not exists rollups;
+create schema if not exists reporting;
+create schema if not exists internal;
+{% endmacro %}
+
+{% macro create_internal_tables() %}
+create table if not exists internal.schema_objects (
+    name text constraint schema_objects_pkey primary key,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+);
+comment on table internal.schema_objects is 'One row per object: checksum of the DDL that was applied last.';
+
+create table if not exists internal.settings (
+    name text constraint settings_pkey primary key,
+    value text not null
+);
+comment on table internal.settings is 'dbt vars that SQL and Python need at run time; written by each build.';
+
+create table if not exists internal.time_series (
+    name text constraint time_series_pkey primary key,
+    dropped_before timestamptz not null default '-infinity',
+    closed_before timestamptz not null default '-infinity',
+    closing timestamptz not null default '-infinity',
+    closing_xmax xid8
+);
+comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, and how far its hours are closed.';
+
+create table if not exists internal.rollup_state (
+    name text constraint rollup_state_pkey primary key,
+    source text not null,
+    parent text,
+    built_order integer generated always as identity,
+    timezone text not null,
+    definition text not null,
+    watermark timestamptz,
+    refreshed_at timestamptz
+);
+comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, and the watermark up to which its buckets are stored.';
+
+create table if not exists internal.invalidations (
+    source text not null,
+    slot timestamptz not null
+);
+comment on table internal.invalidations is 'Quarter hours of closed buckets that writers of a time-series table touched; append-only, emptied by refresh.';
+
+create table if not exists internal.rollup_invalidations (
+    rollup text not null,
+    slot timestamptz not null,
+    constraint rollup_invalidations_pkey primary key (rollup, slot)
+);
+comment on table internal.rollup_invalidations is 'Touched quarter hours that a rollup has still to recompute.';
+{% endmacro %}
+
+{% macro write_settings() %}
+do $$
+declare
+    zone text := '{{ var("reporting_timezone") }}';
+    built text;
+begin
+    perform now() at time zone zone;
+    -- a shift by part of an hour (Lord Howe) would put one hour into two buckets
+    if exists (
+        select from generate_series(timestamptz '2000-01-01', now() + interval '1 year', interval '7 days') as t
+        having count(distinct extract(minute from date_trunc('hour', t, zone) at time zone 'UTC')) > 1
+    ) then
+        raise exception 'reporting_timezone % shifts its clock by part of an hour, which hourly rollups cannot hold; choose another zone', zone;
+    end if;
+    select timezone into built from internal.rollup_state where timezone <> zone limit 1;
+    if found then
+        raise exception 'the rollups were built in time zone %, not %; run `governance rebuild-rollups` to build them anew as far back as raw rows reach, or set reporting_timezone back', built, zone;
+    end if;
+end $$;
+insert into internal.settings (name, value)
+values
+    {% for name in ['reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width', 'refresh_patience'] -%}
+    ('{{ name }}', '{{ var(name) }}'){{ ',' if not loop.last }}
+    {% endfor -%}
+on conflict (name) do update set value = excluded.value;
+{% endmacro %}

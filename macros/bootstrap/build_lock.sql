@@ -1,0 +1,14 @@
+{# One writer of DDL at a time. Held to the end of the node's transaction, so two builds at once are both right. #}
+{% macro build_lock_key() %}{{ return(727001) }}{% endmacro %}
+
+{% macro take_build_lock() %}
+    {% call statement('build_lock') %} select pg_advisory_xact_lock({{ build_lock_key() }}) {% endcall %}
+{% endmacro %}
+
+{# dbt's own `create schema if not exists` fails when two builds race for it #}
+{% macro postgres__create_schema(relation) %}
+    {% call statement('create_schema') %}
+        select pg_advisory_xact_lock({{ build_lock_key() }});
+        create schema if not exists {{ relation.without_identifier().include(database=false) }}
+    {% endcall %}
+{% endmacro %}

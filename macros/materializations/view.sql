@@ -1,0 +1,73 @@
+{# Replaces dbt's rename-and-drop: readers, grants and other people's views on it survive a build. #}
+{% materialization view, adapter='postgres' %}
+    {%- set relation = this.incorporate(type='view') -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {% do take_build_lock() %}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
+    {% call statement('main') %}{{ replace_view_in_place(relation, sql) }}{% endcall %}
+    {% do persist_comments(relation, model) %}
+    {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [relation]}) }}
+{% endmaterialization %}
+
+{#
+    Unchanged: nothing is sent. Compatible: create or replace. Incompatible: drop (restrict: fails with the names of
+    dependents that aren't ours), create, grant again. A lock is waited for 300 ms at a time, so readers never queue behind us for long.
+#}
+{% macro replace_view_in_place(relation, sql) %}
+{%- set name = relation.include(database=false) %}
+do $do$
+declare
+    existing regclass := to_regclass('{{ name }}');
+    grants text[];
+    unchanged boolean;
+begin
+    create temp view governance_probe as {{ sql }};
+    select pg_get_viewdef(existing) = pg_get_viewdef('pg_temp.governance_probe'::regclass)
+        and (
+            select array_agg((attname, atttypid, atttypmod)::text order by attnum)
+            from pg_attribute where attrelid = existing
+        ) = (
+            select array_agg((attname, atttypid, atttypmod)::text order by attnum)
+            from pg_attribute where attrelid = 'pg_temp.governance_probe'::regclass
+        )
+    into unchanged;
+    drop view pg_temp.governance_probe;
+    if unchanged then
+        return;
+    end if;
+    for attempt in 1 .. 30 loop
+        begin
+            set local lock_timeout = '300ms';
+            begin
+                create or replace view {{ name }} as {{ sql }};
+            exception when invalid_table_definition then
+                select array_agg(format(
+                    'grant %s on {{ name }} to %s%s',
+                    privilege_type,
+                    case when grantee = 0 then 'public' else grantee::regrole::text end,
+                    case when is_grantable then ' with grant option' else '' end
+                ))
+                into grants
+                from pg_class, aclexplode(relacl)
+                where oid = existing and grantee <> relowner;
+                drop view {{ name }};
+                create view {{ name }} as {{ sql }};
+                for i in 1 .. coalesce(array_length(grants, 1), 0) loop
+                    execute grants[i];
+                end loop;
+            end;
+            set local lock_timeout = 0;
+            return;
+        exception when lock_not_available then
+            perform pg_sleep(0.05 + random() * 0.1);
+        end;
+    end loop;
+    raise exception 'could not replace view {{ name }}: other transactions kept it locked; see pg_locks, end them and build again'
+        using errcode = 'lock_not_available';
+end $do$
+{% endmacro %}

@@ -1,0 +1,82 @@
+{% macro create_partition_functions() %}
+create or replace function internal.raw_floor(source text) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select greatest(
+        now() - (select value from internal.settings where name = source || '_retention')::interval,
+        (select dropped_before from internal.time_series where name = source)
+    )
+$f$;
+comment on function internal.raw_floor(text) is 'Oldest instant whose raw rows are complete: the later of now - retention and the last drop.';
+
+create or replace function internal.ensure_partitions(parent regclass, from_time timestamptz, to_time timestamptz)
+returns integer
+language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+declare
+    width interval := (select value from internal.settings where name = 'partition_width')::interval;
+    origin constant timestamptz := '2000-01-03 00:00+00';  -- a Monday
+    namespace text := (select relnamespace::regnamespace::text from pg_class where oid = parent);
+    parent_name text := (select relname from pg_class where oid = parent);
+    default_partition regclass := (select partdefid from pg_partitioned_table where partrelid = parent);
+    columns text;
+    low timestamptz;
+    high timestamptz;
+    partition text;
+    made integer := 0;
+begin
+    select string_agg(quote_ident(attname), ', ' order by attnum)
+    into columns
+    from pg_attribute
+    where attrelid = parent and attnum > 0 and not attisdropped and attgenerated = '';
+
+    low := date_bin(width, from_time, origin);
+    while low <= to_time loop
+        high := low + width;
+        partition := format('%I.%I', namespace, parent_name || to_char(low, '_YYYYMMDD'));
+        if not internal.is_covered(parent, low, high) then
+            perform pg_advisory_xact_lock({{ build_lock_key() }}, parent::integer);
+            if not internal.is_covered(parent, low, high) then
+                -- made apart and attached, which does not stop writers of other partitions
+                execute format('lock table %s in share row exclusive mode', default_partition);
+                execute format(
+                    'create table %s (like %s including defaults including constraints including generated including storage)',
+                    partition, parent
+                );
+                execute format(
+                    'with moved as (delete from %s where time >= %L and time < %L returning *) insert into %s (%s) select %s from moved',
+                    default_partition, low, high, partition, columns, columns
+                );
+                execute format('alter table %s attach partition %s for values from (%L) to (%L)', parent, partition, low, high);
+                made := made + 1;
+            end if;
+        end if;
+        low := high;
+    end loop;
+    return made;
+end $f$;
+comment on function internal.ensure_partitions(regclass, timestamptz, timestamptz) is 'Makes the missing partitions of a table for a span of time and moves their rows out of the default partition; returns how many.';
+revoke all on function internal.ensure_partitions(regclass, timestamptz, timestamptz) from public;
+
+create or replace function internal.partition_ranges(parent regclass)
+returns table (partition regclass, low timestamptz, high timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+    select
+        c.oid::regclass,
+        substring(pg_get_expr(c.relpartbound, c.oid) from $$FROM \('([^']+)'\)$$)::timestamptz,
+        substring(pg_get_expr(c.relpartbound, c.oid) from $$TO \('([^']+)'\)$$)::timestamptz
+    from pg_inherits as i
+    inner join pg_class as c on c.oid = i.inhrelid
+    where i.inhparent = parent and pg_get_expr(c.relpartbound, c.oid) <> 'DEFAULT'
+$f$;
+comment on function internal.partition_ranges(regclass) is 'One row per partition of a table, without the default partition: its half-open span.';
+
+create or replace function internal.is_covered(parent regclass, from_time timestamptz, to_time timestamptz)
+returns boolean
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select exists (select from internal.partition_ranges(parent) where low < to_time and high > from_time)
+$f$;
+comment on function internal.is_covered(regclass, timestamptz, timestamptz) is 'Whether a partition overlaps the half-open span.';
+{% endmacro %}

@@ -1,0 +1,173 @@
+{#
+    The engine-independent part of an incremental rollup. How an hour is closed without stopping writers and without losing
+    a row: `begin_closing` raises the threshold below which writers log what they touch, and remembers the newest
+    transaction of that moment; once every older transaction has ended (`settle_closing`), no unlogged row below the
+    threshold can appear any more, and rollups may store the buckets up to it.
+#}
+{% macro create_rollup_functions() %}
+create or replace function internal.refuse_truncate() returns trigger
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+begin
+    raise exception '% cannot be truncated: its rollups would no longer match; delete rows, or drop old partitions by retention', tg_table_name
+        using errcode = 'restrict_violation';
+end $f$;
+comment on function internal.refuse_truncate() is 'Refuses TRUNCATE of a time-series table, which no row trigger would see.';
+
+create or replace function internal.begin_closing(source_name text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    zone text := (select value from internal.settings where name = 'reporting_timezone');
+    target timestamptz := date_trunc('hour', clock_timestamp(), zone);
+    state internal.time_series;
+begin
+    select * into state from internal.time_series where name = source_name for update;
+    if state.closing > state.closed_before or state.closing >= target then
+        return;  -- one threshold at a time: a later one would start the wait for open transactions anew
+    end if;
+    perform setval(format('internal.%I', source_name || '_closing'), extract(epoch from target)::bigint);
+    update internal.time_series
+    set closing = target, closing_xmax = pg_snapshot_xmax(pg_current_snapshot())
+    where name = source_name;
+end $f$;
+comment on function internal.begin_closing(text) is 'Raises the closing threshold of a time-series table to the start of the current hour.';
+
+create or replace function internal.settle_closing(source_name text) returns boolean
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    settled boolean;
+begin
+    update internal.time_series
+    set closed_before = closing
+    where name = source_name
+        and closing > closed_before
+        and pg_snapshot_xmin(pg_current_snapshot()) >= closing_xmax;
+    select closed_before >= closing into settled from internal.time_series where name = source_name;
+    return settled;
+end $f$;
+comment on function internal.settle_closing(text) is 'Whether every transaction older than the closing threshold has ended; then hours below it count as closed.';
+
+create or replace function internal.fan_out_invalidations(source_name text) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+begin
+    perform from internal.time_series where name = source_name for update;
+    with logged as (
+        delete from internal.invalidations where source = source_name returning slot
+    )
+    insert into internal.rollup_invalidations (rollup, slot)
+    select r.name, l.slot
+    from (select distinct slot from logged) as l
+    cross join internal.rollup_state as r
+    where r.source = source_name and r.parent is null
+    on conflict do nothing;
+end $f$;
+comment on function internal.fan_out_invalidations(text) is 'Hands the logged quarter hours of a time-series table to each rollup that reads it.';
+
+create or replace function internal.bucket_end(bucket timestamptz, unit text) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select case unit
+        when 'hour' then bucket + interval '1 hour'
+        else (bucket at time zone z.value + interval '1 day') at time zone z.value
+    end
+    from internal.settings as z
+    where z.name = 'reporting_timezone'
+$f$;
+comment on function internal.bucket_end(timestamptz, text) is 'End of an hour or day bucket; days of the reporting zone have 23 to 25 hours.';
+
+create or replace function internal.begin_refresh(
+    rollup_name text, unit text, out new_watermark timestamptz, out lows timestamptz[], out highs timestamptz[]
+)
+language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+declare
+    zone text := (select value from internal.settings where name = 'reporting_timezone');
+    state internal.rollup_state;
+    first_whole timestamptz;
+begin
+    select * into state from internal.rollup_state where name = rollup_name for update;
+    if state.parent is null then
+        perform internal.fan_out_invalidations(state.source);
+        select date_trunc(unit, closed_before, zone) into new_watermark from internal.time_series where name = state.source;
+    else
+        select date_trunc(unit, watermark, zone) into new_watermark from internal.rollup_state where name = state.parent;
+    end if;
+    new_watermark := greatest(new_watermark, state.watermark);
+    -- a bucket that raw rows no longer cover as a whole keeps what is stored
+    first_whole := date_trunc(unit, internal.raw_floor(state.source), zone);
+    if first_whole < internal.raw_floor(state.source) then
+        first_whole := internal.bucket_end(first_whole, unit);
+    end if;
+
+    with pending as (
+        delete from internal.rollup_invalidations where rollup = rollup_name returning slot
+    ),
+    touched as (
+        select distinct date_trunc(unit, slot, zone) as low from pending
+    ),
+    spans as (
+        select low, internal.bucket_end(low, unit) as high from touched where low >= first_whole and low < state.watermark
+        union all
+        select greatest(state.watermark, first_whole), new_watermark
+        where greatest(state.watermark, first_whole) < new_watermark
+    ),
+    marked as (
+        select low, high, lag(high) over (order by low) is distinct from low as starts from spans
+    ),
+    numbered as (
+        select low, high, count(*) filter (where starts) over (order by low) as span from marked
+    ),
+    merged as (
+        select min(low) as low, max(high) as high from numbered group by span
+    )
+    select array_agg(low order by low), array_agg(high order by low) into lows, highs from merged;
+
+    insert into internal.rollup_invalidations (rollup, slot)
+    select child.name, t.slot
+    from unnest(lows, highs) as span (low, high)
+    cross join lateral generate_series(span.low, span.high - interval '1 microsecond', interval '15 minutes') as t (slot)
+    cross join internal.rollup_state as child
+    where child.parent = rollup_name and t.slot < child.watermark
+    on conflict do nothing;
+
+    update internal.rollup_state set watermark = new_watermark, refreshed_at = clock_timestamp() where name = rollup_name;
+end $f$;
+comment on function internal.begin_refresh(text, text) is 'Locks a rollup, moves its watermark and returns the spans of buckets to recompute.';
+
+create or replace procedure internal.refresh_rollup(rollup_name text)
+language plpgsql
+as $f$
+-- no `set search_path`: a procedure that commits may not have one, so every name here is qualified
+declare
+    source_name text := (select r.source from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name);
+    patience pg_catalog.interval := (select s.value from internal.settings as s where s.name operator(pg_catalog.=) 'refresh_patience');
+    deadline pg_catalog.timestamptz := pg_catalog.clock_timestamp() operator(pg_catalog.+) patience;
+begin
+    if source_name is null then
+        raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
+    end if;
+    perform internal.begin_closing(source_name);
+    commit;
+    while not internal.settle_closing(source_name) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
+        perform pg_catalog.pg_sleep(0.02);
+    end loop;
+    execute pg_catalog.format('select internal.%I()', 'refresh_' operator(pg_catalog.||) rollup_name);
+    commit;
+end $f$;
+comment on procedure internal.refresh_rollup(text) is 'Brings one rollup up to the last closed bucket; to be called outside a transaction.';
+
+create or replace procedure internal.refresh_rollups()
+language plpgsql
+as $f$
+declare
+    rollup text;
+begin
+    foreach rollup in array (select pg_catalog.array_agg(r.name order by r.parent is not null, r.name) from internal.rollup_state as r) loop
+        call internal.refresh_rollup(rollup);
+    end loop;
+end $f$;
+comment on procedure internal.refresh_rollups() is 'Refreshes every rollup, those read by others first; to be called outside a transaction.';
+{% endmacro %}

@@ -1,0 +1,55 @@
+{# A time-series table: partitioned by time, with a log of the closed buckets that writers touch. #}
+{% macro create_time_series_table(relation, columns) %}
+{%- set engine = time_series_engine() %}
+{%- set name = relation.schema ~ '.' ~ relation.identifier %}
+create table if not exists {{ name }} (
+    {{ columns }}
+) partition by range (time);
+-- loses nothing that comes before its partition was made
+create table if not exists {{ name }}_default partition of {{ name }} default;
+insert into internal.time_series (name) values ('{{ relation.identifier }}') on conflict (name) do nothing;
+select internal.ensure_partitions('{{ name }}', now() - interval '{{ var("partition_width") }}', now() + interval '{{ var("partitions_ahead") }}');
+{{ create_invalidation_log(relation) }}
+{% endmacro %}
+
+{#
+    Refresh must recompute the buckets below the closing threshold that a writer touched; rows at or above it are read
+    from raw. The threshold lives in a sequence, which every transaction reads as it is now, whatever its snapshot.
+#}
+{% macro create_invalidation_log(relation) %}
+{%- set source = relation.identifier %}
+create sequence if not exists internal.{{ source }}_closing;
+comment on sequence internal.{{ source }}_closing is 'Closing threshold of {{ source }} as Unix seconds: writers log what they touch below it.';
+
+create or replace function internal.log_{{ source }}_invalidation() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    threshold timestamptz := to_timestamp((select last_value from internal.{{ source }}_closing));
+begin
+    if tg_op in ('INSERT', 'UPDATE') then
+        insert into internal.invalidations (source, slot)
+        select distinct '{{ source }}', date_bin('15 minutes', time, timestamptz '2000-01-01 00:00+00')
+        from written
+        where time < threshold;
+    end if;
+    if tg_op in ('UPDATE', 'DELETE') then
+        insert into internal.invalidations (source, slot)
+        select distinct '{{ source }}', date_bin('15 minutes', time, timestamptz '2000-01-01 00:00+00')
+        from removed
+        where time < threshold;
+    end if;
+    return null;
+end $f$;
+comment on function internal.log_{{ source }}_invalidation() is 'Logs the quarter hours of closed buckets that a statement on {{ source }} touched.';
+revoke all on function internal.log_{{ source }}_invalidation() from public;
+
+create or replace trigger {{ source }}_log_insert after insert on {{ relation }}
+referencing new table as written for each statement execute function internal.log_{{ source }}_invalidation();
+create or replace trigger {{ source }}_log_update after update on {{ relation }}
+referencing old table as removed new table as written for each statement execute function internal.log_{{ source }}_invalidation();
+create or replace trigger {{ source }}_log_delete after delete on {{ relation }}
+referencing old table as removed for each statement execute function internal.log_{{ source }}_invalidation();
+create or replace trigger {{ source }}_refuse_truncate before truncate on {{ relation }}
+for each statement execute function internal.refuse_truncate();
+{% endmacro %}

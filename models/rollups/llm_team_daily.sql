@@ -1,0 +1,16 @@
+-- one row per day, team, provider, model and currency
+{{ config(
+    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    stored_indexes=[['bucket'], ['day'], ['team_id', 'day']],
+) }}
+select
+    {{ time_bucket('day', 'bucket') }} as bucket,
+    {{ local_day('bucket') }} as day,
+    team_id,
+    provider,
+    model,
+    currency,
+    {{ measures_of_rollup() }}
+from {{ ref('llm_metrics_hourly') }}
+where {{ in_rollup_window('bucket') }}
+group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4, 5, 6

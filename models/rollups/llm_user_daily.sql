@@ -1,0 +1,14 @@
+-- one row per day, user and currency
+{{ config(
+    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    stored_indexes=[['bucket'], ['day'], ['user_id', 'day']],
+) }}
+select
+    {{ time_bucket('day', 'bucket') }} as bucket,
+    {{ local_day('bucket') }} as day,
+    user_id,
+    currency,
+    {{ measures_of_rollup() }}
+from {{ ref('llm_metrics_hourly') }}
+where {{ in_rollup_window('bucket') }}
+group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4
