@@ -27,8 +27,8 @@
 {# In this order. A name here is a macro that renders `create or replace function …` or internal tables. #}
 {% macro bootstrap_functions() %}
     {{ return([
-        'create_rollup_functions',
         'create_partition_functions',
+        'create_rollup_functions',
     ]) }}
 {% endmacro %}
 
@@ -122,7 +122,7 @@ begin
 end $$;
 insert into internal.settings (name, value)
 values
-    {% for name in ['reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width', 'refresh_patience'] -%}
+    {% for name in ['reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width', 'partitions_ahead', 'refresh_patience'] -%}
     ('{{ name }}', '{{ var(name) }}'){{ ',' if not loop.last }}
     {% endfor -%}
 on conflict (name) do update set value = excluded.value;

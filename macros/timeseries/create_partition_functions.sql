@@ -79,4 +79,28 @@ as $f$
     select exists (select from internal.partition_ranges(parent) where low < to_time and high > from_time)
 $f$;
 comment on function internal.is_covered(regclass, timestamptz, timestamptz) is 'Whether a partition overlaps the half-open span.';
+
+create or replace procedure internal.make_partitions_ahead()
+language plpgsql
+as $f$
+declare
+    ahead pg_catalog.interval := (select s.value from internal.settings as s where s.name operator(pg_catalog.=) 'partitions_ahead');
+    series text;
+begin
+    foreach series in array (select coalesce(pg_catalog.array_agg(t.name order by t.name), '{}') from internal.time_series as t) loop
+        begin
+            set local lock_timeout = '2s';
+            perform internal.ensure_partitions(
+                pg_catalog.format('core.%I', series)::pg_catalog.regclass,
+                pg_catalog.now(),
+                pg_catalog.now() operator(pg_catalog.+) ahead
+            );
+        exception when lock_not_available then
+            -- rows go to the default partition meanwhile, and from there into the partition once it is made
+            raise warning 'partitions of % could not be made ahead: a transaction holds its default partition', series;
+        end;
+        commit;
+    end loop;
+end $f$;
+comment on procedure internal.make_partitions_ahead() is 'Makes the partitions of the coming weeks; to be called outside a transaction.';
 {% endmacro %}

@@ -165,9 +165,12 @@ as $f$
 declare
     rollup text;
 begin
-    foreach rollup in array (select pg_catalog.array_agg(r.name order by r.parent is not null, r.name) from internal.rollup_state as r) loop
+    call internal.make_partitions_ahead();
+    foreach rollup in array (
+        select coalesce(pg_catalog.array_agg(r.name order by r.parent is not null, r.name), '{}') from internal.rollup_state as r
+    ) loop
         call internal.refresh_rollup(rollup);
     end loop;
 end $f$;
-comment on procedure internal.refresh_rollups() is 'Refreshes every rollup, those read by others first; to be called outside a transaction.';
+comment on procedure internal.refresh_rollups() is 'Makes partitions ahead and refreshes every rollup, those read by others first; to be called outside a transaction.';
 {% endmacro %}
