@@ -1,10 +1,16 @@
 """The `governance` command. Results go to stdout, progress and messages to stderr."""
 
+import os
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.lib.errors import GovernanceError
+
+if TYPE_CHECKING:
+    from orchestration.lib.embedded import EmbeddedServer
 
 
 class _Group(click.Group):
@@ -22,3 +28,116 @@ class _Group(click.Group):
 @click.version_option(package_name="llm-governance-warehouse")
 def main() -> None:
     """Governs an organisation's use of large language models on PostgreSQL."""
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; without it the one of the last time.")
+def up(port: int | None) -> None:
+    """Start the embedded PostgreSQL server.
+
+    Makes the database at the first time and does nothing if it runs. The data lie in $GOVERNANCE_HOME (.governance in
+    the project, unless set) and survive restarts. `governance url` prints the URL with the password.
+    """
+    from orchestration.lib.database import without_password
+
+    click.echo(without_password(_embedded_server().up(port)))
+    if os.environ.get("GOVERNANCE_DATABASE_URL"):
+        click.echo("note: GOVERNANCE_DATABASE_URL is set, so the other commands use that database", err=True)
+
+
+@main.command()
+@click.option("--destroy", is_flag=True, help="Delete the database and all its data after stopping the server.")
+@click.option("--yes", is_flag=True, help="Don't ask before deleting.")
+def down(destroy: bool, yes: bool) -> None:
+    """Stop the embedded PostgreSQL server; the data stay unless --destroy is given."""
+    server = _embedded_server()
+    if destroy and not yes:
+        question = f"Delete the embedded database in {server.home} with all its data?"
+        try:
+            click.confirm(question, abort=True, err=True)
+        except click.Abort as error:
+            if sys.stdin is None or not sys.stdin.isatty():
+                raise GovernanceError("deleting was not confirmed: nothing is deleted without --yes") from error
+            raise
+    if destroy:
+        server.destroy()
+        click.echo("the embedded database is deleted", err=True)
+    else:
+        click.echo("stopped" if server.down() else "the embedded server wasn't running", err=True)
+
+
+@main.command()
+def status() -> None:
+    """Show the database in use; exit code 0 if it runs, 3 if not."""
+    from orchestration.lib.database import describe
+
+    running, facts = describe()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        click.echo(f"{name:<{width}}  {value}")
+    if not running:
+        sys.exit(3)
+
+
+@main.command()
+def url() -> None:
+    """Print the URL of the database in use, with its password, for psql and other programs.
+
+    That is $GOVERNANCE_DATABASE_URL, else the embedded server: psql "$(governance url)"
+    """
+    from orchestration.lib.database import database_url
+
+    click.echo(database_url())
+
+
+@main.command()
+def env() -> None:
+    """Print the exports that a plain dbt needs: eval "$(governance env)" && dbt build"""
+    from orchestration.lib.database import database_url, dbt_environment
+
+    for name, value in dbt_environment(database_url()).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _embedded_server() -> "EmbeddedServer":
+    from orchestration.lib.embedded import EmbeddedServer
+    from orchestration.lib.settings import governance_home
+
+    return EmbeddedServer(governance_home(), notify=lambda message: click.echo(message, err=True))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
+def build(dbt_args: tuple[str, ...]) -> None:
+    """Build tables, seeds, rollups and views, refresh the rollups and run every test.
+
+    DBT_ARGS go to `dbt build`, for instance --select rollups.
+    """
+    from orchestration.lib.warehouse import build_warehouse
+
+    password = build_warehouse(list(dbt_args))
+    if password:
+        click.echo(f"First password of admin@llmgovernance.local, shown only now: {password}", err=True)
+
+
+@main.command("rebuild-rollups", context_settings={"ignore_unknown_options": True})
+@click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
+def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
+    """Store the rollups anew from raw rows, after a change of the reporting zone or of a rollup's definition.
+
+    The buckets stored so far are set aside as internal.<rollup>_until_<time>, for raw rows don't reach back for ever.
+    """
+    from orchestration.lib.dbt import run_dbt
+    from orchestration.lib.warehouse import build_warehouse
+
+    run_dbt(["run-operation", "detach_rollups"])
+    build_warehouse(list(dbt_args))
+
+
+@main.command()
+def refresh() -> None:
+    """Bring the rollups up to the last closed hour."""
+    from orchestration.lib.refresh import refresh as refresh_rollups
+
+    for rollup in refresh_rollups():
+        click.echo(f"{rollup.name}: stored before {rollup.watermark:%Y-%m-%d %H:%M %Z}, live from there")
