@@ -1,0 +1,212 @@
+"""Which database is used and how to reach it."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlencode
+
+from orchestration.lib.embedded import EmbeddedServer
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import governance_home, project_dir
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
+
+# settings of the database itself, so that they hold for every program that connects
+DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
+_PLAIN_URL = re.compile(r"postgresql://([^:@/?,]+):([^:@/?,]+)@([\w.-]+):(\d+)/([^:@/?,]+)")
+
+
+def database_url() -> str:
+    """URL of the database in use, with its password: $GOVERNANCE_DATABASE_URL, else the running embedded server's.
+
+    Raises GovernanceError if neither is there.
+    """
+    configured = os.environ.get("GOVERNANCE_DATABASE_URL", "").strip()
+    if configured:
+        return _as_url(configured)
+    url = EmbeddedServer(governance_home()).url()
+    if url is None:
+        raise GovernanceError(
+            "no database: start the embedded one with `governance up`, or set GOVERNANCE_DATABASE_URL to the URL of one"
+        )
+    return url
+
+
+def connect(url: str | None = None, *, autocommit: bool = True) -> "psycopg.Connection[TupleRow]":
+    """A connection to the database in use, or to the one named; raises GovernanceError if there's none."""
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    url = url or database_url()
+    parameters = {"application_name": "governance", "connect_timeout": "10"} | _parameters(url)
+    try:
+        return psycopg.connect(make_conninfo("", **parameters), autocommit=autocommit)
+    except psycopg.OperationalError as error:
+        raise GovernanceError(f"cannot connect to {without_password(url)}: {str(error).strip()}") from error
+
+
+def dbt_environment(url: str) -> dict[str, str]:
+    """Environment with which dbt, started anywhere, uses this project on the database of the URL.
+
+    Parameters of the URL that have no variable in profiles.yml, such as sslrootcert, go into libpq's own variables.
+    """
+    given = _parameters(url)
+    if not given.get("host") or "," in given["host"]:
+        raise GovernanceError(
+            f"dbt needs exactly one host, {without_password(url)} names {given.get('host') or 'none'}"
+        )
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
+    values = {name: given.get(name, "") for name in names}
+    sslmode = given.get("sslmode") or os.environ.get("PGSSLMODE", "prefer")
+    environment = {f"GOVERNANCE_DB_{suffix}": values[name] for name, suffix in names.items()}
+    environment["GOVERNANCE_DB_SSLMODE"] = sslmode
+    environment["GOVERNANCE_TARGET"] = os.environ.get("GOVERNANCE_TARGET") or (
+        "prod" if os.environ.get("GOVERNANCE_DATABASE_URL") else "embedded"
+    )
+    environment["DBT_PROFILES_DIR"] = environment["DBT_PROJECT_DIR"] = str(project_dir())
+    others = given.keys() - names.keys() - {"sslmode"}
+    if others:
+        from psycopg.pq import Conninfo
+
+        for option in Conninfo.get_defaults():
+            if option.envvar and option.keyword.decode() in others:
+                environment[option.envvar.decode()] = given[option.keyword.decode()]
+    return environment
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server, user and options, another database."""
+    return _build_url(_parameters(url) | {"dbname": name})
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return _build_url({name: value for name, value in _parameters(url).items() if "password" not in name})
+
+
+def ensure_database(server_url: str, name: str, *, template: str | None = None) -> None:
+    """Creates the database unless it's there and gives it its settings where they differ.
+
+    `server_url` names any database of the server, `template` one without connections. A template's settings aren't
+    copied by PostgreSQL, so they're set here too.
+    """
+    from psycopg import sql
+
+    with connect(server_url) as connection:
+        if connection.execute("select from pg_database where datname = %s", [name]).fetchone() is None:
+            statement = sql.SQL("create database {}").format(sql.Identifier(name))
+            if template is not None:
+                statement += sql.SQL(" template {}").format(sql.Identifier(template))
+            connection.execute(statement)
+        row = connection.execute(
+            "select s.setconfig from pg_db_role_setting as s join pg_database as d on d.oid = s.setdatabase"
+            " where d.datname = %s and s.setrole = 0",
+            [name],
+        ).fetchone()
+        current = dict(entry.lower().split("=", 1) for entry in row[0]) if row else {}
+        for setting, value in DATABASE_SETTINGS.items():
+            if current.get(setting) != value.lower():
+                parts = sql.SQL(", ").join(sql.Literal(part) for part in value.split(", "))
+                connection.execute(
+                    sql.SQL("alter database {} set {} = {}").format(
+                        sql.Identifier(name), sql.Identifier(setting), parts
+                    )
+                )
+
+
+def describe() -> tuple[bool, dict[str, str]]:
+    """Whether the database in use answers, and what there is to know about it, passwords left out."""
+    configured = os.environ.get("GOVERNANCE_DATABASE_URL", "").strip()
+    server = EmbeddedServer(governance_home())
+    url = _as_url(configured) if configured else server.url()
+    facts = {"state": "stopped, `governance up` starts it"}
+    if url is not None:
+        try:
+            facts = {"state": "running", "engine": _engine(url)}
+        except GovernanceError as error:
+            facts = {"state": "not available", "problem": str(error)}
+        facts["url"] = without_password(url)
+    if not configured:
+        data = server.status().data
+        facts["engine"] = f"{facts.get('engine', 'PostgreSQL')} (embedded)"
+        facts["data folder"] = str(data) if data else "none yet, `governance up` makes it"
+        if data:
+            facts["size on disk"] = f"{_bytes_below(data) / 1e6:,.0f} MB"
+    return facts["state"] == "running", facts
+
+
+def _engine(url: str) -> str:
+    with connect(url) as connection:
+        rows = connection.execute(
+            "select 'PostgreSQL ' || current_setting('server_version') union all"
+            " select 'TimescaleDB ' || extversion from pg_extension where extname = 'timescaledb'"
+        ).fetchall()
+    return ", ".join(row[0] for row in rows)
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            # a running server removes files while we look
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(parent, name).lstat().st_size
+    return total
+
+
+def _as_url(text: str) -> str:
+    """A URL stays as it is, `host=… dbname=…` becomes one."""
+    parameters = _parameters(text)
+    return text if text.startswith(("postgresql://", "postgres://")) else _build_url(parameters)
+
+
+def _parameters(url: str) -> dict[str, str]:
+    """libpq's parameters, with port, user and database filled in as libpq does."""
+    if plain := _PLAIN_URL.fullmatch(url):
+        # what we build ourselves; importing psycopg takes longer than all else `governance env` does
+        names = ("user", "password", "host", "port", "dbname")
+        return {name: unquote(value) for name, value in zip(names, plain.groups(), strict=True)}
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+    from psycopg.pq import Conninfo
+
+    try:
+        given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        # libpq's message may quote a part of the password
+        raise GovernanceError(
+            "the database URL isn't valid: write postgresql://user:password@host:port/database with the special "
+            "characters of the password percent-encoded, or host=… port=… dbname=… user=… password=…"
+        ) from None
+    for option in Conninfo.get_defaults():
+        name = option.keyword.decode()
+        if option.val and name in ("host", "port", "user", "password", "dbname"):
+            given.setdefault(name, option.val.decode())
+    given.setdefault("dbname", given["user"])
+    return given
+
+
+def _build_url(parameters: dict[str, str]) -> str:
+    def encoded(name: str) -> str:
+        return quote(parameters.get(name, ""), safe="")
+
+    rest = dict(parameters)
+    user, password = encoded("user"), encoded("password")
+    login = f"{user}:{password}@" if password else f"{user}@"
+    host = parameters.get("host", "")
+    if host.startswith(("/", "@")) or "," in host:
+        authority = ""
+    else:
+        authority = f"[{host}]" if ":" in host else encoded("host")
+        if "port" in parameters:
+            authority += f":{encoded('port')}"
+        rest.pop("port", None)
+        rest.pop("host", None)
+    for name in ("user", "password", "dbname"):
+        rest.pop(name, None)
+    query = f"?{urlencode(rest, quote_via=quote)}" if rest else ""
+    return f"postgresql://{login}{authority}/{encoded('dbname')}{query}"
