@@ -54,7 +54,7 @@ format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff format
 	$(BIN)/sqlfluff fix --disable-progress-bar $(SQL)
 
-lock: $(VENV)/.development ## compile both locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
+lock: $(VENV)/.tools ## compile both locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
 	$(UV_COMPILE) --output-file requirements.lock
 	$(UV_COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
@@ -74,8 +74,8 @@ $(VENV)/.tools:
 			'or name another Python: make PYTHON=/path/to/python3.12' >&2; exit 1; }
 	@echo 'Making the environment in $(VENV) ...' >&2
 	@$(PYTHON) -m venv --clear $(VENV)
-	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --requirement $(VENV)/uv.lock
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.lock > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes --requirement $(VENV)/uv.txt
 	@touch $@
 
 $(VENV)/.runtime: $(VENV)/.tools requirements.lock pyproject.toml
