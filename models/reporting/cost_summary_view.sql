@@ -1,0 +1,35 @@
+-- one row per day, team, user, key, provider, model, application, environment and currency (the grain of llm_metrics_daily)
+select
+    usage.day,
+    usage.bucket,
+    usage.team_id,
+    teams.name as team_name,
+    usage.user_id,
+    users.email as user_email,
+    usage.api_key_id,
+    usage.provider,
+    usage.model,
+    usage.application,
+    usage.environment,
+    usage.currency,
+    usage.request_count as requests,
+    usage.success_count as successful_requests,
+    usage.request_count - usage.success_count as failed_requests,
+    usage.input_tokens,
+    usage.cache_read_tokens,
+    usage.cache_write_tokens,
+    usage.output_tokens,
+    usage.reasoning_tokens,
+    usage.audio_input_tokens,
+    usage.audio_output_tokens,
+    usage.total_tokens,
+    usage.cost_amount as cost,
+    usage.unpriced_request_count as unpriced_requests,
+    usage.cost_amount / nullif(usage.request_count - usage.unpriced_request_count, 0) as cost_per_request,
+    -- tokens of unpriced requests have no cost, so the ratio speaks only where every request is priced
+    case
+        when usage.unpriced_request_count = 0 then usage.cost_amount * 1000 / nullif(usage.total_tokens, 0)
+    end as cost_per_1k_tokens
+from {{ ref('llm_metrics_daily') }} as usage
+left join {{ ref('teams') }} as teams on teams.id = usage.team_id
+left join {{ ref('stg_users') }} as users on users.user_id = usage.user_id

@@ -1,0 +1,80 @@
+-- one row per live team
+-- lines: one row per team and live team above it, itself included
+with lines as (
+    select team_id, unnest(path_ids) as above_id from {{ ref('stg_team_tree') }}
+),
+
+children as (
+    select parent_team_id as team_id, count(*) as child_team_count from {{ ref('stg_team_tree') }} where is_live group by parent_team_id
+),
+
+headcounts as (
+    select team_id, count(*) filter (where is_direct) as direct_member_count, count(*) as total_member_count
+    from (
+        select lines.above_id as team_id, members.user_id, bool_or(lines.above_id = lines.team_id) as is_direct
+        from {{ ref('stg_live_memberships') }} as members
+        inner join lines on lines.team_id = members.team_id
+        group by lines.above_id, members.user_id
+    ) as people
+    group by team_id
+),
+
+periods (budget_period, starts_at, ends_at) as (
+    values
+    {%- for unit in ['day', 'month', 'quarter', 'year'] %}
+    ('{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }}){{ ',' if not loop.last }}
+    {%- endfor %}
+),
+
+usage as (
+    select
+        team_days.team_id, team_days.currency, periods.budget_period,
+        sum(team_days.cost_amount) as cost,
+        sum(team_days.unpriced_request_count)::bigint as unpriced_requests
+    from {{ ref('llm_team_daily') }} as team_days
+    inner join periods on team_days.bucket >= periods.starts_at and team_days.bucket < periods.ends_at
+    where team_days.bucket >= (
+        select min(starts_at) from periods inner join {{ ref('teams') }} as teams on teams.budget_period = periods.budget_period
+    )
+    group by team_days.team_id, team_days.currency, periods.budget_period
+),
+
+-- what a deleted team spent stays part of the live teams above it
+spending as (
+    select
+        teams.id as team_id,
+        {{ spent_where('usage.cost', 'usage.currency = teams.currency and usage.team_id = teams.id') }} as spend,
+        {{ spent_where('usage.cost', 'usage.currency = teams.currency') }} as total_spend,
+        coalesce(bool_or(usage.currency <> teams.currency), false) as other_currencies,
+        coalesce(sum(usage.unpriced_requests), 0)::bigint as unpriced_requests
+    from {{ ref('teams') }} as teams
+    inner join lines on lines.above_id = teams.id
+    left join usage on usage.team_id = lines.team_id and usage.budget_period = teams.budget_period
+    group by teams.id
+)
+
+select
+    teams.id as team_id,
+    teams.name as team_name,
+    teams.slug,
+    tree.parent_team_id,
+    tree.path_ids[1] as root_team_id,
+    cardinality(tree.path_ids) as level,
+    tree.path,
+    tree.path_ids,
+    coalesce(headcounts.direct_member_count, 0) as direct_member_count,
+    coalesce(headcounts.total_member_count, 0) as total_member_count,
+    coalesce(children.child_team_count, 0) as child_team_count,
+    teams.currency,
+    teams.budget_amount,
+    teams.budget_period,
+    spending.spend,
+    spending.total_spend,
+    spending.total_spend / nullif(teams.budget_amount, 0) as budget_used_share,
+    spending.other_currencies,
+    spending.unpriced_requests
+from {{ ref('teams') }} as teams
+inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id and tree.is_live
+left join children on children.team_id = teams.id
+left join headcounts on headcounts.team_id = teams.id
+inner join spending on spending.team_id = teams.id
