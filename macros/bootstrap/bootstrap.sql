@@ -27,6 +27,24 @@
 {# In this order. A name here is a macro that renders `create or replace function …` or internal tables. #}
 {% macro bootstrap_functions() %}
     {{ return([
+        'create_internal_audit_epoch',
+        'create_internal_hierarchy_guards',
+        'create_function_update_updated_at',
+        'create_function_generate_audit_checksum',
+        'create_function_audit_log_trigger',
+        'create_function_prevent_audit_log_modification',
+        'create_function_validate_permissions',
+        'create_function_are_sha256',
+        'create_function_slug_of',
+        'create_function_refuse_bad_hierarchy',
+        'create_function_refuse_system_role_change',
+        'create_function_is_text_list',
+        'create_function_validate_policy_rules',
+        'create_function_publish_policy_version',
+        'create_function_redacted',
+        'create_function_audit_row_change',
+        'create_internal_quarantine',
+        'create_function_input_is_valid',
         'create_partition_functions',
         'create_rollup_functions',
     ]) }}

@@ -1,0 +1,26 @@
+{% macro create_function_audit_log_trigger() %}
+create or replace function core.audit_log_trigger() returns trigger
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
+as $f$
+begin
+    new.recorded_at := clock_timestamp();
+    new.occurred_at := coalesce(new.occurred_at, new.recorded_at);
+    if not isfinite(new.occurred_at) then
+        raise exception 'audit_logs: occurred_at is %, which is no time; give the time of the event, or none for now', new.occurred_at
+            using errcode = 'check_violation';
+    end if;
+    new.xid := pg_current_xact_id();
+    new.epoch := (select epoch from internal.audit_epoch);
+    new.db_user := session_user;
+    new.checksum_version := 1;
+    new.checksum := core.generate_audit_checksum(
+        new.checksum_version, new.id, new.epoch, new.xid, new.recorded_at, new.occurred_at, new.db_user,
+        new.actor_type, new.actor_id, new.actor_label, new.action, new.resource_type, new.resource_id,
+        new.before, new.after, new.outcome, new.ip_address, new.user_agent, new.request_id, new.metadata
+    );
+    return new;
+end $f$;
+comment on function core.audit_log_trigger() is
+    'Trigger of audit_logs: recorded_at, xid, epoch, db_user and checksum are the server''s, whatever was given.';
+revoke execute on function core.audit_log_trigger() from public;
+{% endmacro %}

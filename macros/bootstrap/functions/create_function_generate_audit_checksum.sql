@@ -1,0 +1,43 @@
+{#
+    Version 1 of the canonical form; it never changes, a new form gets a new version. One JSON array: no field can run
+    into the next, a null is a null, and nothing depends on the session (times as microseconds, no bytea, no float).
+#}
+{% macro create_function_generate_audit_checksum() %}
+create or replace function core.generate_audit_checksum(
+    checksum_version smallint,
+    id uuid,
+    epoch bigint,
+    xid xid8,
+    recorded_at timestamptz,
+    occurred_at timestamptz,
+    db_user text,
+    actor_type text,
+    actor_id uuid,
+    actor_label text,
+    action text,
+    resource_type text,
+    resource_id uuid,
+    before jsonb,
+    after jsonb,
+    outcome text,
+    ip_address inet,
+    user_agent text,
+    request_id text,
+    metadata jsonb
+) returns bytea
+language sql stable parallel safe set search_path = pg_catalog, pg_temp
+as $f$
+    select sha256(
+        set_byte(decode('00', 'hex'), 0, checksum_version)
+        || convert_to(jsonb_build_array(
+            checksum_version, id, epoch, xid,
+            (extract(epoch from recorded_at) * 1000000)::bigint, (extract(epoch from occurred_at) * 1000000)::bigint,
+            db_user, actor_type, actor_id, actor_label, action, resource_type, resource_id, before, after, outcome,
+            host(ip_address), user_agent, request_id, metadata
+        )::text, 'UTF8')
+    )
+$f$;
+comment on function core.generate_audit_checksum(
+    smallint, uuid, bigint, xid8, timestamptz, timestamptz, text, text, uuid, text, text, text, uuid, jsonb, jsonb, text, inet, text, text, jsonb
+) is 'SHA-256 of the version byte and the canonical form (a JSON array of these arguments) of an audit entry.';
+{% endmacro %}
