@@ -60,8 +60,7 @@ def down(destroy: bool, yes: bool) -> None:
                 raise GovernanceError("deleting was not confirmed: nothing is deleted without --yes") from error
             raise
     if destroy:
-        server.destroy()
-        click.echo("the embedded database is deleted", err=True)
+        click.echo("deleted" if server.destroy() else "there is no embedded database", err=True)
     else:
         click.echo("stopped" if server.down() else "the embedded server wasn't running", err=True)
 

