@@ -22,7 +22,7 @@ UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --
 SQL := models $(wildcard tests/singular)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui build lint format lock clean
+.PHONY: help demo test ui build lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -40,14 +40,24 @@ ui: $(VENV)/.runtime ## Dagster on the same database, in the browser
 build: $(VENV)/.runtime ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
 	@$(BIN)/governance build
 
-lint: $(VENV)/.development ## every static check that CI runs
+lint: lint-python lint-sql lint-yaml lint-dbt ## every static check that CI runs
+
+lint-python: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/yamllint --strict .
+
+lint-sql: $(VENV)/.development
 	$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+
+lint-yaml: $(VENV)/.development
+	$(BIN)/yamllint --strict .
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yml
-	$(BIN)/dbt --quiet parse --no-partial-parse --warn-error-options '{"error": ["Deprecations"]}'
+
+# parsing needs the variable, which profiles.yml gives no default, but no database
+lint-dbt: $(VENV)/.development
+	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet parse --no-partial-parse \
+		--warn-error-options '{"error": ["Deprecations"]}'
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix

@@ -1,0 +1,93 @@
+"""docker-compose.yml as far as it can be checked without Docker."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestration.lib.settings import project_dir
+
+TEXT = (project_dir() / "docker-compose.yml").read_text()
+COMPOSE = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+# ${NAME}, ${NAME:-default} and ${NAME:?message}
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::?(?P<kind>[-?])(?P<rest>[^}]*))?\}")
+
+
+def documented_variables() -> set[str]:
+    example = (project_dir() / ".env.example").read_text()
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", example, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_image_is_pinned(name: str) -> None:
+    _, _, tag = SERVICES[name]["image"].partition(":")
+    assert re.search(r"\d+\.\d+", tag), f"{SERVICES[name]['image']} floats"
+    assert "latest" not in tag
+
+
+def test_base_image_is_pinned() -> None:
+    images = re.findall(r"^FROM (\S+)", (project_dir() / "Dockerfile").read_text(), flags=re.MULTILINE)
+    assert images
+    assert [image for image in images if not re.search(r":\d+\.\d+\.\d+-", image)] == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_has_a_healthcheck_unless_it_runs_once(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    if SERVICES[name]["restart"] == "no":
+        assert check == {"disable": True}
+    else:
+        assert check["test"][0] == "CMD"
+        assert {"interval", "timeout", "retries"} <= check.keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_waits_for_healthy_ones(name: str) -> None:
+    for other, wait in SERVICES[name].get("depends_on", {}).items():
+        assert wait == {"condition": "service_healthy"}
+        assert SERVICES[other]["restart"] != "no"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_open_to_this_host_only(name: str) -> None:
+    assert [port for port in SERVICES[name].get("ports", []) if not str(port).startswith("127.0.0.1:")] == []
+
+
+def test_no_secret_has_a_default() -> None:
+    secrets = [match for match in VARIABLE.finditer(TEXT) if re.search("PASSWORD|SECRET|TOKEN|KEY", match["name"])]
+    assert len(secrets) > 4
+    assert [match[0] for match in secrets if match["kind"] != "?" or not match["rest"]] == []
+    # nor is one written down, or part of a URL
+    for service in SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|TOKEN", key):
+                assert VARIABLE.fullmatch(value), key
+    assert re.findall(r"://[^/@\s]*:[^/@\s]*@", TEXT) == []
+
+
+def test_env_example_documents_what_compose_reads_and_gives_no_secret() -> None:
+    used = {match["name"] for match in VARIABLE.finditer(TEXT)}
+    assert used - documented_variables() == set()
+    example = (project_dir() / ".env.example").read_text()
+    assert re.findall(r"^\w*(?:PASSWORD|SECRET|TOKEN)\w*=.+", example, flags=re.MULTILINE) == []
+
+
+def test_env_example_documents_what_the_command_and_dbt_read() -> None:
+    sources = [*(project_dir() / "orchestration").rglob("*.py"), project_dir() / "profiles.yml"]
+    reads = re.compile(r"""(?:environ(?:\.get)?[\[(]|getenv\(|env_var\(|envvar=)\s*["'](GOVERNANCE_[A-Z_]+)["']""")
+    used = {name for path in sources for name in reads.findall(path.read_text())}
+    assert len(used) > 5
+    assert used - documented_variables() == set()
+
+
+def test_profile_has_the_target_that_compose_uses() -> None:
+    target = SERVICES["dagster-webserver"]["environment"]["GOVERNANCE_TARGET"]
+    profiles = yaml.safe_load((project_dir() / "profiles.yml").read_text())
+    assert target in profiles["governance"]["outputs"]
+
+
+def test_secrets_and_local_databases_stay_out_of_the_image() -> None:
+    ignored = set((project_dir() / ".dockerignore").read_text().split())
+    assert {".env", ".git", ".governance", ".venv"} <= ignored

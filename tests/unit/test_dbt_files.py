@@ -1,0 +1,90 @@
+"""Old spellings of dbt's YAML, which dbt on Postgres takes without a word."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestration.lib.settings import project_dir
+
+FOLDERS = ("models", "seeds", "tests", "macros")
+FILES = sorted(path for folder in FOLDERS for path in (project_dir() / folder).rglob("*.yml"))
+MOVED_TO_CONFIG = {"access", "docs", "group", "meta", "tags"}
+NAMED_TEST_KEYS = {"arguments", "column_name", "config", "description", "name", "test_name"}
+
+
+def old_spellings(properties: Any) -> Iterator[str]:
+    """What of a YAML file's content dbt calls deprecated, each with the name of the thing it stands at."""
+    for kind in ("models", "seeds", "sources", "snapshots", "exposures", "macros"):
+        for node in properties.get(kind) or []:
+            for part in [node, *(node.get("columns") or [])]:
+                where = node["name"] if part is node else f"{node['name']}.{part['name']}"
+                if "tests" in part:
+                    yield f"{where}: tests is called data_tests"
+                yield from (f"{where}: {key} belongs under config" for key in sorted(MOVED_TO_CONFIG & part.keys()))
+                for test in part.get("data_tests") or []:
+                    if isinstance(test, dict):
+                        yield from _test_spellings(where, test)
+    for test in properties.get("unit_tests") or []:
+        yield from (f"{test['name']}: {key} belongs under config" for key in sorted(MOVED_TO_CONFIG & test.keys()))
+
+
+def _test_spellings(where: str, test: dict[str, Any]) -> Iterator[str]:
+    for name, settings in test.items():
+        if isinstance(settings, dict):
+            others = sorted(settings.keys() - NAMED_TEST_KEYS)
+            yield from (f"{where}: {key} of {name} belongs under arguments or config" for key in others)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(project_dir())))
+def test_no_old_spelling(path: Path) -> None:
+    assert list(old_spellings(yaml.safe_load(path.read_text()) or {})) == []
+
+
+def test_old_spellings_are_found() -> None:
+    text = """
+    models:
+      - name: users
+        access: public
+        columns:
+          - name: id
+            tags: [a]
+            tests: [unique]
+            data_tests:
+              - not_null
+              - accepted_values: {values: [a]}
+              - relationships: {arguments: {to: ref('teams'), field: id}, config: {severity: warn}}
+              - not_null: {severity: warn}
+    unit_tests:
+      - name: adds_up
+        meta: {a: 1}
+    """
+    assert list(old_spellings(yaml.safe_load(text))) == [
+        "users: access belongs under config",
+        "users.id: tests is called data_tests",
+        "users.id: tags belongs under config",
+        "users.id: values of accepted_values belongs under arguments or config",
+        "users.id: severity of not_null belongs under arguments or config",
+        "adds_up: meta belongs under config",
+    ]
+
+
+def test_every_model_is_documented_where_it_lies() -> None:
+    files = {path.stem: path.parent for path in (project_dir() / "models").rglob("*.sql")}
+    documented = {
+        model["name"]: path.parent
+        for path in FILES
+        if path.is_relative_to(project_dir() / "models")
+        for model in (yaml.safe_load(path.read_text()) or {}).get("models") or []
+        if model.get("description")
+    }
+    assert documented == files
+
+
+@pytest.mark.parametrize("path", sorted((project_dir() / "models").rglob("*.sql")), ids=lambda path: path.stem)
+def test_model_begins_with_its_grain_and_is_short(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("-- one row per ")
+    assert len(lines) <= 80
