@@ -89,7 +89,8 @@ create table if not exists internal.time_series (
     dropped_before timestamptz not null default '-infinity',
     closed_before timestamptz not null default '-infinity',
     closing timestamptz not null default '-infinity',
-    closing_xmax xid8
+    closing_began timestamptz,
+    closing_horizon xid8
 );
 comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, and how far its hours are closed.';
 

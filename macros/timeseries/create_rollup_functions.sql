@@ -1,8 +1,9 @@
 {#
     The engine-independent part of an incremental rollup. How an hour is closed without stopping writers and without losing
-    a row: `begin_closing` raises the threshold below which writers log what they touch, and remembers the newest
-    transaction of that moment; once every older transaction has ended (`settle_closing`), no unlogged row below the
-    threshold can appear any more, and rollups may store the buckets up to it.
+    a row: `begin_closing` raises the threshold below which writers log what they touch. A later transaction takes
+    its own number as the horizon; once every older one has ended (`settle_closing`), no unlogged row below the threshold
+    can appear any more, and rollups may store the buckets up to it. (The xmax of a snapshot is no such horizon: it
+    is the newest transaction that ended, and a writer may have a higher number.)
 #}
 {% macro create_rollup_functions() %}
 create or replace function internal.refuse_truncate() returns trigger
@@ -28,7 +29,7 @@ begin
     end if;
     perform setval(format('internal.%I', source_name || '_closing'), extract(epoch from target)::bigint);
     update internal.time_series
-    set closing = target, closing_xmax = pg_snapshot_xmax(pg_current_snapshot())
+    set closing = target, closing_began = clock_timestamp(), closing_horizon = null
     where name = source_name;
 end $f$;
 comment on function internal.begin_closing(text) is 'Raises the closing threshold of a time-series table to the start of the current hour.';
@@ -40,14 +41,17 @@ declare
     settled boolean;
 begin
     update internal.time_series
+    set closing_horizon = pg_current_xact_id()
+    where name = source_name and closing > closed_before and closing_horizon is null;
+    update internal.time_series
     set closed_before = closing
     where name = source_name
         and closing > closed_before
-        and pg_snapshot_xmin(pg_current_snapshot()) >= closing_xmax;
+        and pg_snapshot_xmin(pg_current_snapshot()) >= closing_horizon;
     select closed_before >= closing into settled from internal.time_series where name = source_name;
     return settled;
 end $f$;
-comment on function internal.settle_closing(text) is 'Whether every transaction older than the closing threshold has ended; then hours below it count as closed.';
+comment on function internal.settle_closing(text) is 'Whether every transaction older than the closing threshold has ended; then hours below it count as closed. To be called in a later transaction than begin_closing.';
 
 create or replace function internal.fan_out_invalidations(source_name text) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
@@ -144,13 +148,17 @@ as $f$
 declare
     source_name text := (select r.source from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name);
     patience pg_catalog.interval := (select s.value from internal.settings as s where s.name operator(pg_catalog.=) 'refresh_patience');
-    deadline pg_catalog.timestamptz := pg_catalog.clock_timestamp() operator(pg_catalog.+) patience;
+    deadline pg_catalog.timestamptz;
 begin
     if source_name is null then
         raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
     end if;
     perform internal.begin_closing(source_name);
     commit;
+    -- counted from the threshold's rise, so that the rollups of one source wait once, not each
+    deadline := (
+        select t.closing_began operator(pg_catalog.+) patience from internal.time_series as t where t.name operator(pg_catalog.=) source_name
+    );
     while not internal.settle_closing(source_name) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
         perform pg_catalog.pg_sleep(0.02);
     end loop;

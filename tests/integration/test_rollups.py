@@ -1,0 +1,184 @@
+"""Rollups hold exactly what raw rows say: closing hours beside open transactions, late rows, deletes, drops."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from psycopg import IsolationLevel
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.refresh import refresh
+
+Connection = psycopg.Connection[TupleRow]
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+
+
+@pytest.fixture
+def warehouse(database: str) -> Iterator[Connection]:
+    """An autocommit connection to a warehouse without usage, its hours closed up to now."""
+    with connect(database) as connection:
+        yield connection
+        connection.execute("delete from core.llm_metrics")
+        refresh(database)
+
+
+def insert(connection: Connection, request_id: str, time: datetime, cost: str | None = "0.000001") -> None:
+    connection.execute(
+        "insert into core.llm_metrics (time, request_id, provider, model, input_tokens, cost_amount, cost_source)"
+        " values (%s, %s, 'p', 'm', 3, %s, %s)",
+        [time, request_id, cost, "unpriced" if cost is None else "provider"],
+    )
+
+
+def this_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def requests(connection: Connection, rollup: str = "llm_metrics_hourly") -> int:
+    row = connection.execute(f"select coalesce(sum(request_count), 0) from rollups.{rollup}").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def stored(connection: Connection) -> int:
+    row = connection.execute("select coalesce(sum(request_count), 0) from rollups.llm_metrics_hourly_stored").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def pretend_last_refresh_was(connection: Connection, hour: datetime) -> None:
+    """Put thresholds and watermarks back as if nothing had been refreshed since; there must be no rows after it."""
+    connection.execute("select setval('internal.llm_metrics_closing', %s)", [int(hour.timestamp())])
+    connection.execute(
+        "update internal.time_series set closing = %s, closed_before = %s where name = 'llm_metrics'", [hour, hour]
+    )
+    connection.execute(
+        "update internal.rollup_state set watermark = date_trunc(case when name like '%%daily' then 'day' else 'hour' end, %s, 'UTC')"
+        " where source = 'llm_metrics'",
+        [hour],
+    )
+
+
+@pytest.mark.parametrize("level", [IsolationLevel.READ_COMMITTED, IsolationLevel.REPEATABLE_READ])
+def test_a_row_of_an_open_transaction_is_not_lost_when_its_hour_closes(
+    warehouse: Connection, database: str, level: IsolationLevel
+) -> None:
+    hour = this_hour() - timedelta(hours=3)
+    pretend_last_refresh_was(warehouse, hour)
+    with connect(database, autocommit=False) as writer:
+        writer.isolation_level = level
+        insert(writer, "open", hour + timedelta(minutes=5))
+        assert writer.execute("select count(*) from internal.invalidations").fetchone() == (0,), "must not be logged"
+        insert(warehouse, "committed", hour + timedelta(minutes=6))
+        refresh(database)
+        assert stored(warehouse) == 0, "the hour must stay open while an older transaction writes"
+        assert requests(warehouse) == 1
+        writer.commit()
+    assert requests(warehouse) == 2
+    refresh(database)
+    assert stored(warehouse) == 2
+    assert requests(warehouse) == requests(warehouse, "llm_metrics_daily") == 2
+
+
+def test_a_transaction_begun_before_the_threshold_rose_logs_what_it_writes_after(
+    warehouse: Connection, database: str
+) -> None:
+    """Its snapshot is old, the threshold it reads is not."""
+    hour = this_hour() - timedelta(hours=3)
+    pretend_last_refresh_was(warehouse, hour)
+    with connect(database, autocommit=False) as writer:
+        writer.isolation_level = IsolationLevel.REPEATABLE_READ
+        writer.execute("select count(*) from core.llm_metrics")
+        refresh(database)
+        insert(writer, "late", hour + timedelta(minutes=5))
+        writer.commit()
+    refresh(database)
+    assert stored(warehouse) == requests(warehouse) == 1
+
+
+def test_a_long_transaction_does_not_block_a_refresh_for_ever(warehouse: Connection, database: str) -> None:
+    hour = this_hour() - timedelta(hours=3)
+    pretend_last_refresh_was(warehouse, hour)
+    with connect(database, autocommit=False) as writer:
+        insert(writer, "open", hour)
+        begin = datetime.now(UTC)
+        refresh(database)
+        waited = datetime.now(UTC) - begin
+        assert timedelta(seconds=2) < waited < timedelta(seconds=5), "the patience, once for all rollups"
+
+
+def test_rows_of_the_running_hour_are_not_logged_but_counted(warehouse: Connection) -> None:
+    insert(warehouse, "now", datetime.now(UTC))
+    assert warehouse.execute("select count(*) from internal.invalidations").fetchone() == (0,)
+    for rollup in ROLLUPS:
+        assert requests(warehouse, rollup) == 1
+
+
+def test_late_updated_moved_and_deleted_rows_reach_their_buckets(warehouse: Connection, database: str) -> None:
+    old = this_hour() - timedelta(days=3, hours=2)
+    insert(warehouse, "a", old)
+    insert(warehouse, "b", old + timedelta(days=1), None)
+    refresh(database)
+    assert [requests(warehouse, rollup) for rollup in ROLLUPS] == [2, 2, 2, 2]
+    warehouse.execute("update core.llm_metrics set time = time + interval '5 hours' where request_id = 'a'")
+    warehouse.execute("update core.llm_metrics set cost_amount = 7, cost_source = 'computed' where request_id = 'b'")
+    refresh(database)
+    assert warehouse.execute(
+        "select bucket, cost_amount, unpriced_request_count from rollups.llm_metrics_hourly order by bucket"
+    ).fetchall() == [(old + timedelta(hours=5), Decimal("0.000001"), 0), (old + timedelta(days=1), Decimal(7), 0)]
+    warehouse.execute("delete from core.llm_metrics where request_id = 'b'")
+    refresh(database)
+    assert [requests(warehouse, rollup) for rollup in ROLLUPS] == [1, 1, 1, 1]
+
+
+def test_a_second_refresh_touches_nothing(warehouse: Connection, database: str) -> None:
+    insert(warehouse, "a", this_hour() - timedelta(days=2))
+    refresh(database)
+    before = warehouse.execute("select ctid, xmin from rollups.llm_metrics_hourly_stored").fetchall()
+    refresh(database)
+    assert warehouse.execute("select ctid, xmin from rollups.llm_metrics_hourly_stored").fetchall() == before
+
+
+def test_dropped_raw_rows_stay_in_the_rollups(warehouse: Connection, database: str) -> None:
+    """Also when a row below the floor is touched later: its bucket can't be recomputed from what is left."""
+    old = this_hour() - timedelta(days=30)
+    warehouse.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [old, old])
+    insert(warehouse, "old", old, "12.5")
+    refresh(database)
+    row = warehouse.execute(
+        "select partition::text, high from internal.partition_ranges('core.llm_metrics') where low <= %s and high > %s", [old, old]
+    ).fetchone()
+    assert row is not None
+    partition, high = row
+    warehouse.execute("update internal.time_series set dropped_before = %s where name = 'llm_metrics'", [high])
+    warehouse.execute(f"drop table {partition}")
+    insert(warehouse, "below the floor", old + timedelta(minutes=1), "100")
+    refresh(database)
+    for rollup in ROLLUPS:
+        assert warehouse.execute(f"select sum(cost_amount) from rollups.{rollup}").fetchone() == (Decimal("12.5"),)
+    warehouse.execute("update internal.time_series set dropped_before = '-infinity' where name = 'llm_metrics'")
+    for rollup in ROLLUPS:
+        warehouse.execute(f"delete from rollups.{rollup}_stored")
+    warehouse.execute("delete from rollups.llm_latency_hourly_stored")
+
+
+def test_rows_before_their_partition_wait_in_the_default_one_and_move(warehouse: Connection, database: str) -> None:
+    far = this_hour() + timedelta(days=200)
+    insert(warehouse, "far", far)
+    assert warehouse.execute("select count(*) from core.llm_metrics_default").fetchone() == (1,)
+    warehouse.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [far, far])
+    assert warehouse.execute("select count(*) from core.llm_metrics_default").fetchone() == (0,)
+    assert warehouse.execute("select request_id from core.llm_metrics").fetchall() == [("far",)]
+
+
+def test_truncate_is_refused(warehouse: Connection) -> None:
+    with pytest.raises(psycopg.errors.RestrictViolation, match="llm_metrics cannot be truncated"):
+        warehouse.execute("truncate core.llm_metrics")
+
+
+def test_refreshing_an_unknown_rollup_says_so(warehouse: Connection) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="there is no rollup nonsense"):
+        warehouse.execute("call internal.refresh_rollup('nonsense')")
