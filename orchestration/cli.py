@@ -54,11 +54,12 @@ def down(destroy: bool, yes: bool) -> None:
     if destroy and not yes:
         question = f"Delete the embedded database in {server.home} with all its data?"
         try:
-            click.confirm(question, abort=True, err=True)
-        except click.Abort as error:
-            if sys.stdin is None or not sys.stdin.isatty():
-                raise GovernanceError("deleting was not confirmed: nothing is deleted without --yes") from error
-            raise
+            confirmed = sys.stdin is not None and click.confirm(question, err=True)
+        except click.Abort:
+            click.echo(err=True)
+            confirmed = False
+        if not confirmed:
+            raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
     if destroy:
         click.echo("deleted" if server.destroy() else "there is no embedded database", err=True)
     else:

@@ -142,6 +142,11 @@ class EmbeddedServer:
         """Whether the server runs, its pid and port, and the data folder."""
         data, port = self._data(), self._state().get("port")
         if not data.exists():
+            if self._store() != self.home and not self._store().exists():
+                raise GovernanceError(
+                    f"the folder {self._store()} with the data of the embedded database is gone: bring it back, or "
+                    "start with an empty database by `governance down --destroy` and `governance up`"
+                )
             return ServerStatus(running=False, pid=None, port=port, data=None)
         pid = self._server_pid(data)
         lines = _pid_file_lines(data)
@@ -154,21 +159,22 @@ class EmbeddedServer:
         status = self.status()
         if not status.running:
             return None
-        try:
-            with _explained(f"cannot read the password of the embedded server in {self._password_file}"):
-                password = self._password_file.read_text().strip()
-        except FileNotFoundError as error:
-            raise self._password_is_gone() from error
-        return f"postgresql://{USER}:{password}@{HOST}:{status.port}/{database}"
+        password = _read(self._password_file)
+        if password is None:
+            raise GovernanceError(
+                f"the password file {self._password_file} is gone: "
+                "`governance down` and `governance up` set a new password"
+            )
+        return f"postgresql://{USER}:{password.strip()}@{HOST}:{status.port}/{database}"
 
     # state in the home
 
     def _state(self) -> dict[str, Any]:
-        try:
-            with _explained(f"cannot read {self._state_file}"):
-                state = json.loads(self._state_file.read_text())
-        except FileNotFoundError:
+        text = _read(self._state_file)
+        if text is None:
             return {}
+        try:
+            state = json.loads(text)
         except ValueError:
             state = None
         types = {"port": int, "store": str}
@@ -178,11 +184,6 @@ class EmbeddedServer:
 
     def _remember(self, **values: object) -> None:
         self._write(self._state_file, json.dumps(self._state() | values) + "\n")
-
-    def _password_is_gone(self) -> GovernanceError:
-        return GovernanceError(
-            f"the password file {self._password_file} is gone: `governance down` and `governance up` set a new password"
-        )
 
     def _write(self, path: Path, text: str) -> None:
         """Replaces a file in the home at once, readable by the home's owner only."""
@@ -326,11 +327,6 @@ class EmbeddedServer:
 
     def _start(self, port: int | None) -> None:
         store = self._store()
-        if not store.exists():
-            raise GovernanceError(
-                f"the folder {store} with the data of the embedded database is gone: bring it back, or start with an "
-                "empty database by `governance down --destroy` and `governance up`"
-            )
         _remove_leftovers(store)
         if store == self.home and not self._data().exists():
             store = self._choose_store()
@@ -659,13 +655,18 @@ def _user_name(uid: int) -> str:
         return f"user {uid}"
 
 
+def _read(path: Path) -> str | None:
+    """Text of a file, None if there's no such file."""
+    with _explained(f"cannot read {path}"), contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    return None
+
+
 @contextlib.contextmanager
 def _explained(what: str) -> Iterator[None]:
-    """Turns an error of the operating system, except a missing file, into a sentence for the user."""
+    """Turns an error of the operating system into a sentence for the user."""
     try:
         yield
-    except (FileNotFoundError, ProcessLookupError):
-        raise
     except PermissionError as error:
         raise GovernanceError(
             f"{what}: permission denied; run as the user it belongs to, or set GOVERNANCE_HOME to a folder of your own"
