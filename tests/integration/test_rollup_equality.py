@@ -1,0 +1,189 @@
+"""Random histories of a time-series table give the same rollups as a small Python oracle, in zones with odd clocks."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect, ensure_database, with_database
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.refresh import refresh
+
+ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "Australia/Adelaide")
+EXAMPLES = int(os.environ.get("GOVERNANCE_EQUALITY_EXAMPLES", "25"))
+TEAMS = [UUID(int=1), UUID(int=2), None]
+USERS = [UUID(int=11), UUID(int=12), None]
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+CLOSED = NOW - timedelta(hours=4)  # where the pretended last refresh left the watermark
+
+
+@dataclass(frozen=True)
+class Request:
+    time: datetime
+    team: UUID | None
+    user: UUID | None
+    currency: str
+    cost: Decimal | None
+    tokens: int
+    status: str
+
+
+@pytest.fixture(scope="module", params=ZONES)
+def zone(request: pytest.FixtureRequest, server_url: str, template: str) -> Iterator[tuple[str, str]]:
+    """A reporting zone and the URL of a warehouse whose rollups are built in it."""
+    name = "equality_" + request.param.replace("/", "_").lower()
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [template])
+    ensure_database(server_url, name, template=template)
+    url = with_database(server_url, name)
+    if request.param != "UTC":
+        run_dbt(["run-operation", "detach_rollups"], url, quiet=True)
+        variables = json.dumps({"reporting_timezone": request.param})
+        run_dbt(["run", "--select", "core.metrics", "rollups", "--vars", variables], url, quiet=True)
+    yield request.param, url
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def clock_changes(zone: str) -> list[datetime]:
+    """The hours within the last 18 months at which the zone's offset changes; some day for zones without any."""
+    hours = [NOW - timedelta(hours=h) for h in range(1, 24 * 548)]
+    place = ZoneInfo(zone)
+    changes = [h for h in hours if h.astimezone(place).utcoffset() != (h - timedelta(hours=1)).astimezone(place).utcoffset()]
+    return changes or [NOW - timedelta(days=100)]
+
+
+def times(zone: str) -> st.SearchStrategy[datetime]:
+    anchors = st.sampled_from([*clock_changes(zone), CLOSED, NOW])
+    offsets = st.sampled_from([timedelta(hours=h, minutes=m) for h in range(-26, 27) for m in (0, 29, 30, 59)])
+    exact = st.sampled_from([timedelta(0), timedelta(microseconds=-1), timedelta(seconds=1)])
+    return st.builds(lambda a, o, e: min(a + o + e, NOW + timedelta(minutes=59)), anchors, offsets, exact)
+
+
+def requests(zone: str) -> st.SearchStrategy[Request]:
+    return st.builds(
+        Request,
+        time=times(zone),
+        team=st.sampled_from(TEAMS),
+        user=st.sampled_from(USERS),
+        currency=st.sampled_from(["USD", "EUR"]),
+        cost=st.none() | st.decimals(min_value=0, max_value=1000, places=9),
+        tokens=st.integers(0, 10**9),
+        status=st.sampled_from(["success", "error", "blocked", "rate_limited"]),
+    )
+
+
+def bucket(time: datetime, unit: str, zone: str) -> datetime:
+    """The oracle's idea of an hour (a real hour that starts on the local full hour) and of a day (of the local calendar)."""
+    local = time.astimezone(ZoneInfo(zone))
+    if unit == "day":
+        return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
+    return time - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+
+
+def expected(rows: list[Request], unit: str, zone: str, *keys: str) -> dict[tuple[object, ...], tuple[object, ...]]:
+    groups: dict[tuple[object, ...], list[Request]] = defaultdict(list)
+    for row in rows:
+        groups[(bucket(row.time, unit, zone), *(getattr(row, key) for key in keys))].append(row)
+    return {
+        key: (
+            len(group),
+            sum(r.status == "success" for r in group),
+            sum(r.tokens for r in group),
+            sum((r.cost for r in group if r.cost is not None), Decimal(0)) if any(r.cost is not None for r in group) else None,
+            sum(r.cost is None for r in group),
+            max(r.time for r in group),
+        )
+        for key, group in groups.items()
+    }
+
+
+def actual(connection: psycopg.Connection[TupleRow], rollup: str, *keys: str) -> dict[tuple[object, ...], tuple[object, ...]]:
+    columns = ", ".join(["bucket", *keys])
+    rows = connection.execute(
+        f"select {columns}, request_count, success_count, total_tokens, cost_amount, unpriced_request_count, last_request_at"
+        f" from rollups.{rollup}"
+    ).fetchall()
+    width = 1 + len(keys)
+    assert len({row[:width] for row in rows}) == len(rows), f"{rollup} has two rows of one grain"
+    return {row[:width]: row[width:] for row in rows}
+
+
+def start_over(connection: psycopg.Connection[TupleRow]) -> None:
+    """An empty warehouse that was last refreshed a few hours ago."""
+    connection.execute("delete from core.llm_metrics")
+    for name, unit, stored_zone in connection.execute(
+        "select name, case when name like '%daily' then 'day' else 'hour' end, timezone from internal.rollup_state where source = 'llm_metrics'"
+    ).fetchall():
+        connection.execute(sql.SQL("delete from rollups.{}").format(sql.Identifier(name + "_stored")))
+        connection.execute(
+            "update internal.rollup_state set watermark = date_trunc(%s, %s::timestamptz, %s) where name = %s",
+            [unit, CLOSED, stored_zone, name],
+        )
+    connection.execute("delete from internal.invalidations")
+    connection.execute("delete from internal.rollup_invalidations")
+    connection.execute("select setval('internal.llm_metrics_closing', %s)", [int(CLOSED.timestamp())])
+    connection.execute("update internal.time_series set closing = %s, closed_before = %s where name = 'llm_metrics'", [CLOSED, CLOSED])
+
+
+@settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_rollups_equal_the_oracle(zone: tuple[str, str], data: st.DataObject) -> None:
+    zone_name, url = zone
+    rows: dict[str, Request] = {}
+    with connect(url) as connection:
+        start_over(connection)
+        for step in range(data.draw(st.integers(1, 8), label="steps")):
+            action = data.draw(st.sampled_from(["insert", "insert", "insert", "price", "move", "delete", "refresh"]))
+            note(action)
+            if action == "insert":
+                batch = {f"{step}-{i}": r for i, r in enumerate(data.draw(st.lists(requests(zone_name), min_size=1, max_size=8)))}
+                with connection.cursor() as cursor:
+                    cursor.executemany(
+                        "insert into core.llm_metrics (time, request_id, provider, model, team_id, user_id, currency, cost_amount, cost_source, input_tokens, status)"
+                        " values (%s, %s, 'p', 'm', %s, %s, %s, %s, %s, %s, %s)",
+                        [
+                            (r.time, key, r.team, r.user, r.currency, r.cost, "unpriced" if r.cost is None else "computed", r.tokens, r.status)
+                            for key, r in batch.items()
+                        ],
+                    )
+                rows |= batch
+            elif action == "refresh":
+                refresh(url)
+            elif rows:
+                key = data.draw(st.sampled_from(sorted(rows)))
+                if action == "price":
+                    rows[key] = replace(rows[key], cost=Decimal("0.000000001"))
+                    connection.execute(
+                        "update core.llm_metrics set cost_amount = 0.000000001, cost_source = 'computed' where request_id = %s", [key]
+                    )
+                elif action == "move":
+                    rows[key] = replace(rows[key], time=data.draw(times(zone_name)))
+                    connection.execute("update core.llm_metrics set time = %s where request_id = %s", [rows[key].time, key])
+                else:
+                    del rows[key]
+                    connection.execute("delete from core.llm_metrics where request_id = %s", [key])
+        for _ in range(data.draw(st.integers(1, 2), label="final refreshes")):
+            refresh(url)
+        all_rows = list(rows.values())
+        assert actual(connection, "llm_metrics_hourly", "team_id", "user_id", "currency") == expected(
+            all_rows, "hour", zone_name, "team", "user", "currency"
+        )
+        assert actual(connection, "llm_metrics_daily", "team_id", "user_id", "currency") == expected(
+            all_rows, "day", zone_name, "team", "user", "currency"
+        )
+        assert actual(connection, "llm_team_daily", "team_id", "currency") == expected(all_rows, "day", zone_name, "team", "currency")
+        assert actual(connection, "llm_user_daily", "user_id", "currency") == expected(all_rows, "day", zone_name, "user", "currency")
