@@ -9,7 +9,7 @@ as $f$
 declare
     becomes_active boolean := new.is_active and (tg_op = 'INSERT' or not old.is_active);
     ends boolean := tg_op = 'UPDATE' and old.is_active and not new.is_active;
-    is_handed_over boolean := current_setting('governance.policy_handed_over', true) = new.id::text;
+    is_handed_over boolean := current_setting('governance.policy_handed_over', true) is not distinct from new.id::text;
     previous record;
 begin
     if tg_when = 'BEFORE' then
