@@ -26,6 +26,8 @@ reached_users as (
         select reached_teams.policy_id, members.user_id, false as is_assigned
         from reached_teams
         inner join {{ ref('stg_live_memberships') }} as members on members.team_id = reached_teams.team_id
+        inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id
+        where users.status <> 'deactivated'
         union all
         select assignments.policy_id, users.user_id, true
         from assignments

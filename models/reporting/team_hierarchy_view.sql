@@ -13,6 +13,7 @@ headcounts as (
     from (
         select lines.above_id as team_id, members.user_id, bool_or(lines.above_id = lines.team_id) as is_direct
         from {{ ref('stg_live_memberships') }} as members
+        inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id and users.status <> 'deactivated'
         inner join lines on lines.team_id = members.team_id
         group by lines.above_id, members.user_id
     ) as people
@@ -29,12 +30,11 @@ periods (budget_period, starts_at, ends_at) as (
 usage as (
     select
         team_days.team_id, team_days.currency, periods.budget_period,
-        sum(team_days.cost_amount) as cost,
-        sum(team_days.unpriced_request_count)::bigint as unpriced_requests
+        sum(team_days.cost_amount) as cost, sum(team_days.unpriced_request_count) as unpriced_requests
     from {{ ref('llm_team_daily') }} as team_days
     inner join periods on team_days.bucket >= periods.starts_at and team_days.bucket < periods.ends_at
     where team_days.bucket >= (
-        select min(starts_at) from periods inner join {{ ref('teams') }} as teams on teams.budget_period = periods.budget_period
+        select min(starts_at) from periods where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
     )
     group by team_days.team_id, team_days.currency, periods.budget_period
 ),

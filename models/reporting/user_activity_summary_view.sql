@@ -1,44 +1,38 @@
 -- one row per account, deactivated ones too
-{%- set first_day = {1: start_of_local('day'), 7: start_of_local('day', -6), 30: start_of_local('day', -29)} %}
-{%- set tomorrow = start_of_local('day', 1) %}
+{%- set first = {} %}
+{#- (select …) is computed once, the bare expression would be for each row #}
+{%- for days in [1, 7, 30] %}{% do first.update({days: '(select ' ~ start_of_local('day', 1 - days) ~ ')'}) %}{% endfor %}
 with usage as (
     select
         user_id,
-        {%- for days in [1, 7, 30] %}
-        coalesce(sum(request_count) filter (where bucket >= {{ first_day[days] }}), 0)::bigint as requests_{{ days }}d,
+        {%- for days in first %}
+        coalesce(sum(request_count) filter (where bucket >= {{ first[days] }}), 0)::bigint as requests_{{ days }}d,
+        {{ spent_where('cost_amount', "bucket >= " ~ first[days] ~ " and currency = '" ~ var('default_currency') ~ "'") }} as cost_{{ days }}d,
         {%- endfor %}
-        coalesce(sum(total_tokens) filter (where bucket >= {{ first_day[30] }}), 0)::bigint as tokens_30d,
-        {%- for days in [1, 7, 30] %}
-        {%- set in_default = "bucket >= " ~ first_day[days] ~ " and currency = '" ~ var('default_currency') ~ "'" %}
-        {{ spent_where('cost_amount', in_default) }} as cost_{{ days }}d,
-        {%- endfor %}
-        bool_or(currency <> '{{ var("default_currency") }}') filter (where bucket >= {{ first_day[30] }}) as other_currencies,
-        coalesce(sum(unpriced_request_count) filter (where bucket >= {{ first_day[30] }}), 0)::bigint as unpriced_requests_30d,
+        coalesce(sum(total_tokens) filter (where bucket >= {{ first[30] }}), 0)::bigint as tokens_30d,
+        coalesce(sum(unpriced_request_count) filter (where bucket >= {{ first[30] }}), 0)::bigint as unpriced_requests_30d,
+        bool_or(bucket >= {{ first[30] }} and currency <> '{{ var("default_currency") }}') as other_currencies,
         max(last_request_at) as last_request_at
     from {{ ref('llm_user_daily') }}
-    where bucket < {{ tomorrow }}
+    where bucket < {{ start_of_local('day', 1) }}
     group by user_id
 ),
 
 models_used as (
-    select user_id, count(distinct (provider, model)) as distinct_models_30d
-    from {{ ref('llm_metrics_daily') }}
-    where bucket >= {{ first_day[30] }} and bucket < {{ tomorrow }}
+    select user_id, count(*) as distinct_models_30d
+    from (
+        select distinct user_id, provider, model from {{ ref('llm_metrics_daily') }}
+        where bucket >= {{ start_of_local('day', -29) }} and bucket < {{ start_of_local('day', 1) }}
+    ) as used
     group by user_id
 ),
 
 roles_held as (
-    select grants.user_id, array_agg(distinct roles.name order by roles.name) as role_names
-    from {{ ref('stg_live_grants') }} as grants
-    inner join {{ ref('roles') }} as roles on roles.id = grants.role_id
-    group by grants.user_id
+    select user_id, array_agg(distinct role_name order by role_name) as role_names from {{ ref('stg_live_grants') }} group by user_id
 ),
 
 teams_joined as (
-    select members.user_id, array_agg(teams.name order by teams.name) as team_names
-    from {{ ref('stg_live_memberships') }} as members
-    inner join {{ ref('teams') }} as teams on teams.id = members.team_id
-    group by members.user_id
+    select user_id, array_agg(team_name order by team_name) as team_names from {{ ref('stg_live_memberships') }} group by user_id
 ),
 
 live_sessions as (
@@ -58,17 +52,16 @@ select
     users.last_login_at,
     coalesce(live_sessions.active_sessions, 0) as active_sessions,
     coalesce(live_api_keys.active_api_keys, 0) as active_api_keys,
-    coalesce(usage.requests_1d, 0) as requests_1d,
-    coalesce(usage.requests_7d, 0) as requests_7d,
-    coalesce(usage.requests_30d, 0) as requests_30d,
+    {%- for days in first %}
+    coalesce(usage.requests_{{ days }}d, 0) as requests_{{ days }}d,
+    {%- endfor %}
     coalesce(usage.tokens_30d, 0) as tokens_30d,
-    {%- for days in [1, 7, 30] %}
+    {%- for days in first %}
     case when usage.user_id is null then 0 else usage.cost_{{ days }}d end as cost_{{ days }}d,
     {%- endfor %}
     coalesce(usage.other_currencies, false) as other_currencies,
     coalesce(models_used.distinct_models_30d, 0) as distinct_models_30d,
     usage.last_request_at,
-    -- whole local days since the last login or request; null = never seen
     ({{ local_day(reporting_now()) }} - {{ local_day('greatest(users.last_login_at, usage.last_request_at)') }})::bigint as dormant_days,
     coalesce(usage.unpriced_requests_30d, 0) as unpriced_requests_30d
 from {{ ref('stg_users') }} as users

@@ -1,34 +1,52 @@
 -- one row per user, scope (a team, or null = everywhere) and permission that holds now
-with held as (
+with grants as (
     select
         grants.user_id,
         users.email,
         grants.team_id,
-        permissions.resource,
-        permissions.action,
-        permissions.role_slug,
-        permissions.inherited_from_role,
-        permissions.inheritance_depth,
+        grants.role_id,
+        grants.role_slug,
         grants.granted_at,
-        grants.expires_at
+        grants.expires_at,
+        -- the one that lasts longest first, then the oldest
+        array_agg(grants.role_slug) over (
+            partition by grants.user_id, users.email, grants.team_id
+            order by grants.expires_at desc nulls first, grants.granted_at, grants.role_slug
+            rows between unbounded preceding and unbounded following
+        ) as scope_roles
     from {{ ref('stg_live_grants') }} as grants
     inner join {{ ref('stg_users') }} as users on users.user_id = grants.user_id
-    inner join {{ ref('stg_role_permissions') }} as permissions on permissions.role_id = grants.role_id
     where users.status = 'active'
+),
+
+permissions as (
+    select
+        role_id,
+        resource,
+        action,
+        inherited_from_role,
+        inheritance_depth,
+        array_agg(role_slug) over (partition by resource, action) as roles_with_it
+    from {{ ref('stg_role_permissions') }}
 )
 
--- of several grants that reach the same permission the one that lasts longest speaks, then the nearest role
-select distinct on (user_id, email, team_id, resource, action)
-    user_id,
-    email,
-    team_id,
-    resource,
-    action,
-    role_slug as granted_via_role,
-    inherited_from_role,
-    inheritance_depth,
-    granted_at,
-    expires_at,
-    array_agg(role_slug) over (partition by user_id, email, team_id, resource, action) as granting_roles
-from held
-order by user_id, email, team_id, resource, action, expires_at desc nulls first, inheritance_depth, granted_at, role_slug
+select
+    grants.user_id,
+    grants.email,
+    grants.team_id,
+    permissions.resource,
+    permissions.action,
+    grants.role_slug as granted_via_role,
+    permissions.inherited_from_role,
+    permissions.inheritance_depth,
+    grants.granted_at,
+    grants.expires_at,
+    case
+        when cardinality(grants.scope_roles) = 1 then grants.scope_roles
+        else array(select slug from unnest(grants.scope_roles) as slug where slug = any(permissions.roles_with_it))
+    end as granting_roles
+from grants
+inner join permissions on permissions.role_id = grants.role_id
+-- of several grants that reach the same permission the first one speaks
+where cardinality(grants.scope_roles) = 1
+    or not grants.scope_roles[:array_position(grants.scope_roles, grants.role_slug) - 1] && permissions.roles_with_it
