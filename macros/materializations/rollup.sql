@@ -58,7 +58,9 @@
     {%- set parent = config.get('parent') -%}
     {%- set columns = model.columns.keys() | join(', ') -%}
     {%- set query = portable_ddl(relation, sql) -%}
-    create table if not exists {{ stored }} as select {{ columns }} from ({{ query | replace(window, 'false') }}) as q with no data;
+    create table if not exists {{ stored }} as select {{ columns }} from (
+        {{ query | replace(window, 'false') }}
+    ) as q with no data;
     comment on table {{ stored }} is 'Closed buckets of {{ name }}; read the view of that name.';
     {% for index in config.get('stored_indexes', []) %}
     create index if not exists {{ name }}_stored_{{ index | join('_') }}_idx on {{ stored }} ({{ index | join(', ') }});

@@ -19,14 +19,16 @@
     dependents that aren't ours), create, grant again. A lock is waited for 300 ms at a time, so readers never queue behind us for long.
 #}
 {% macro replace_view_in_place(relation, sql) %}
-{%- set name = relation.include(database=false) %}
+{%- set name = relation.schema ~ '.' ~ relation.identifier %}
+{#- each {{ sql }} ends its line, for it may end in a comment #}
 do $do$
 declare
     existing regclass := to_regclass('{{ name }}');
     grants text[];
     unchanged boolean;
 begin
-    create temp view governance_probe as {{ sql }};
+    create temp view governance_probe as {{ sql }}
+    ;
     select pg_get_viewdef(existing) = pg_get_viewdef('pg_temp.governance_probe'::regclass)
         and (
             select array_agg((attname, atttypid, atttypmod)::text order by attnum)
@@ -44,7 +46,8 @@ begin
         begin
             set local lock_timeout = '300ms';
             begin
-                create or replace view {{ name }} as {{ sql }};
+                create or replace view {{ name }} as {{ sql }}
+    ;
             exception when invalid_table_definition then
                 select array_agg(format(
                     'grant %s on {{ name }} to %s%s',
@@ -56,7 +59,8 @@ begin
                 from pg_class, aclexplode(relacl)
                 where oid = existing and grantee <> relowner;
                 drop view {{ name }};
-                create view {{ name }} as {{ sql }};
+                create view {{ name }} as {{ sql }}
+    ;
                 for i in 1 .. coalesce(array_length(grants, 1), 0) loop
                     execute grants[i];
                 end loop;

@@ -1,0 +1,165 @@
+"""Builds: complete, repeatable, never in an application's way, and nothing is lost by them."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.refresh import refresh
+from orchestration.lib.settings import project_dir
+
+Connection = psycopg.Connection[TupleRow]
+FINGERPRINT = """
+    select 'users', count(*), md5(string_agg(u::text, '' order by id)) from core.users as u
+    union all select 'roles', count(*), md5(string_agg(r::text, '' order by id)) from core.roles as r
+    union all select 'policies', count(*), md5(string_agg(p::text, '' order by id)) from core.policies as p
+    union all select 'llm_metrics', count(*), md5(string_agg(m::text, '' order by request_id)) from core.llm_metrics as m
+    union all select 'daily', count(*), md5(string_agg(d::text, '' order by bucket)) from rollups.llm_metrics_daily as d
+    union all select 'relations', count(*), md5(string_agg(c.oid::text || c.relfilenode::text, '' order by c.oid))
+        from pg_class as c where relnamespace::regnamespace::text in ('core', 'rollups', 'reporting')
+"""
+
+
+@pytest.fixture
+def session(database: str) -> Iterator[Connection]:
+    with connect(database) as connection:
+        yield connection
+
+
+def test_a_build_passes_all_its_tests(database: str) -> None:
+    run_dbt(["build"], database, quiet=True)
+
+
+def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session: Connection, database: str) -> None:
+    session.execute("insert into core.users (email, display_name) values ('kept@example.com', 'Kept')")
+    session.execute(
+        "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
+        " select now() - n * interval '5 hours', 'r' || n, 'p', 'm', 0.1, 'provider' from generate_series(1, 50) as n"
+    )
+    refresh(database)
+    before = session.execute(FINGERPRINT).fetchall()
+    run_dbt(["run", "--full-refresh"], database, quiet=True)
+    assert session.execute(FINGERPRINT).fetchall() == before
+
+
+def test_an_unchanged_build_does_not_wait_behind_an_application(session: Connection, database: str) -> None:
+    """The application keeps locks on every table and view while the build runs."""
+    with connect(database, autocommit=False) as application:
+        for row in session.execute(
+            "select oid::regclass::text from pg_class where relkind in ('r', 'p', 'v')"
+            " and relnamespace::regnamespace::text in ('core', 'rollups', 'reporting')"
+        ).fetchall():
+            application.execute(f"select 1 from {row[0]} limit 1")
+        application.execute("insert into core.users (email, display_name) values ('open@example.com', 'Open')")
+        application.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model) values (now(), 'open', 'p', 'm')"
+        )
+        begin = datetime.now(UTC)
+        run_dbt(["run"], database, quiet=True)
+        assert datetime.now(UTC) - begin < timedelta(seconds=25)
+        application.rollback()
+
+
+def test_drift_of_a_table_fails_its_node_and_names_both_sides(session: Connection, database: str) -> None:
+    session.execute("alter table core.mfa_secrets add column surprise integer")
+    session.execute("alter table core.mfa_secrets alter column encryption_key_id type varchar(99)")
+    with pytest.raises(GovernanceError) as raised:
+        run_dbt(["run", "--select", "mfa_secrets"], database, quiet=True)
+    session.execute("alter table core.mfa_secrets drop column surprise")
+    session.execute("alter table core.mfa_secrets alter column encryption_key_id type text")
+    assert "core.mfa_secrets differs from its YAML" in str(raised.value).replace('"', "")
+    assert "Only in the database: encryption_key_id character varying, surprise integer." in str(raised.value)
+    assert "Only in the YAML: encryption_key_id text." in str(raised.value)
+    run_dbt(["run", "--select", "mfa_secrets"], database, quiet=True)
+
+
+def test_descriptions_are_comments_in_the_database(session: Connection) -> None:
+    undocumented = session.execute(
+        """
+        select a.attrelid::regclass::text, a.attname
+        from pg_attribute as a
+        inner join pg_class as c on c.oid = a.attrelid
+        where c.relnamespace::regnamespace::text in ('core', 'rollups', 'reporting')
+            and c.relkind in ('r', 'p', 'v') and not c.relispartition and c.relname not like '%\\_stored'
+            and a.attnum > 0 and not a.attisdropped
+            and (col_description(a.attrelid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)
+        """
+    ).fetchall()
+    assert undocumented == []
+
+
+@pytest.fixture
+def build_view(database: str, tmp_path: Path) -> Callable[[str], None]:
+    """Builds one view `reporting.probe` with the project's own materialization, in a project of its own."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "dbt_project.yml").write_text(
+        textwrap.dedent(
+            f"""
+            name: probe
+            profile: governance
+            macro-paths: ["{project_dir() / "macros"}"]
+            vars: {{time_series_engine: null}}
+            models: {{probe: {{+materialized: view, +schema: reporting}}}}
+            """
+        )
+    )
+
+    def build(query: str) -> None:
+        (tmp_path / "models" / "probe.sql").write_text(query)
+        run_dbt(["run", "--project-dir", str(tmp_path), "--target-path", str(tmp_path / "target")], database, quiet=True)
+
+    return build
+
+
+def test_a_view_is_replaced_in_place(session: Connection, build_view: Callable[[str], None]) -> None:
+    session.execute("drop role if exists probe_reader")
+    session.execute("create role probe_reader")
+
+    def view() -> tuple[int, int, str]:
+        row = session.execute(
+            "select oid, xmin::text::int, relacl::text from pg_class where oid = 'reporting.probe'::regclass"
+        ).fetchone()
+        assert row is not None
+        return row[0], row[1], row[2]
+
+    try:
+        build_view("select 1 as a, 'x'::text as b")
+        session.execute("grant select on reporting.probe to probe_reader")
+        first = view()
+        build_view("select 1 as a,  'x'::text as b -- only the text differs")
+        assert view() == first, "an unchanged view must not be touched"
+        build_view("select 2 as a, 'y'::text as b, 3 as c")
+        assert view()[0] == first[0], "a compatible change keeps the view"
+        build_view("select 'text now' as a")
+        assert view()[0] != first[0]
+        assert view()[2] == first[2], "grants must survive the swap"
+        session.execute("create view foreign_dependent as select a from reporting.probe")
+        with pytest.raises(GovernanceError, match=r"cannot drop view probe(?s:.*)view foreign_dependent depends on view probe"):
+            build_view("select 1 as other")
+        assert session.execute("select a from foreign_dependent").fetchall() == [("text now",)]
+    finally:
+        session.execute("drop view if exists reporting.probe cascade")
+        session.execute("drop role probe_reader")
+
+
+def test_a_locked_view_is_waited_for_in_short_steps(
+    session: Connection, database: str, build_view: Callable[[str], None]
+) -> None:
+    """Readers queue behind the waiting build for no longer than its lock timeout of 300 ms."""
+    build_view("select 1 as a")
+    try:
+        with connect(database, autocommit=False) as holder:
+            holder.execute("select * from reporting.probe")
+            with pytest.raises(GovernanceError, match="could not replace view reporting.probe"):
+                build_view("select 2 as a")
+        build_view("select 2 as a")
+        assert session.execute("select a from reporting.probe").fetchall() == [(2,)]
+    finally:
+        session.execute("drop view if exists reporting.probe cascade")
