@@ -13,3 +13,13 @@ def governance_home() -> Path:
     """Folder of local state: $GOVERNANCE_HOME, else `.governance` in the project, which git ignores."""
     configured = os.environ.get("GOVERNANCE_HOME")
     return Path(configured).expanduser().absolute() if configured else project_dir() / ".governance"
+
+
+def dbt_target() -> Path:
+    """Folder dbt writes to: $DBT_TARGET_PATH, else `target` in the project; in governance_home() if that's read-only."""
+    configured = os.environ.get("DBT_TARGET_PATH")
+    if configured:
+        return project_dir() / configured
+    target = project_dir() / "target"
+    writable = os.access(target if target.exists() else project_dir(), os.W_OK)
+    return target if writable else governance_home() / "target"
