@@ -5,9 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# dagster-dbt looks for dbt on the PATH
-WITH_PATH := PATH="$(CURDIR)/$(BIN):$$PATH"
-
 # Trust what the machine trusts (a company's proxy, say) where it has a bundle, else the one inside uv.
 SYSTEM_CERTS := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
 # uv caches downloads in the user's home; where that can't be written it is told to do without.
@@ -29,16 +26,17 @@ help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.runtime ## everything on the embedded database: build, load a demo organisation, show seven answers
-	@$(WITH_PATH) $(BIN)/governance demo
+	@$(BIN)/governance demo
 
 test: $(VENV)/.development ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
-	@$(WITH_PATH) $(BIN)/python -m pytest $(ARGS)
+	@# dagster-dbt looks for dbt on the PATH
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
 
 ui: $(VENV)/.runtime ## Dagster on the same database, in the browser
-	@$(WITH_PATH) $(BIN)/governance ui
+	@$(BIN)/governance ui
 
 build: $(VENV)/.runtime ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
-	@$(WITH_PATH) $(BIN)/governance build
+	@$(BIN)/governance build
 
 lint: lint-python lint-sql lint-yaml lint-dbt ## every static check that CI runs
 
