@@ -1,0 +1,1 @@
+"""The demo organisation: pure generation (catalogue, organisation, usage, activity), loading, summary, the demo run."""

@@ -1,0 +1,421 @@
+"""Puts the demo organisation and its usage into a database, and later the days that have passed since.
+
+The audit trail remembers what was loaded: `demo.start` names the parameters, each `demo.load` how far usage reaches.
+The organisation and its `demo.start` are one transaction. Usage goes through ingestion, which loads nothing twice, so
+a load that breaks off is simply run again. The rest of the period and its `demo.load` are one transaction at the end.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, LiteralString, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from orchestration.lib.accounts import ADMIN_EMAIL
+from orchestration.lib.database import connect, database_url
+from orchestration.lib.demo.activity import (
+    Alert,
+    BudgetWatch,
+    Sample,
+    alerts_of_day,
+    answer_to,
+    budgets,
+    events_of_day,
+    period_start,
+    samples_of_day,
+    sessions_of_day,
+)
+from orchestration.lib.demo.organisation import Organisation, build_organisation
+from orchestration.lib.demo.rows import Row, Seeded, alert_rows, event_rows, organisation_rows, session_rows
+from orchestration.lib.demo.usage import SOURCE, Request, requests_of_day
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest import ingest_rows
+
+DEFAULT_SEED, DEFAULT_PEOPLE, DEFAULT_DAYS = 1, 200, 90
+MIN_PEOPLE, MAX_PEOPLE, MAX_DAYS = 5, 5000, 365
+ROOT_TEAM = "organization"
+# sessions that ended longer ago have been cleared away
+_KEPT_SESSIONS = timedelta(days=7)
+
+Connection = psycopg.Connection[TupleRow]
+
+
+@dataclass(frozen=True)
+class DemoLoad:
+    """What a load did: usage of [since, through) was added, `requests` rows of it; nothing if `is_new_day` is false."""
+
+    seed: int
+    people: int
+    days: int
+    since: datetime
+    through: datetime
+    requests: int
+    is_first: bool
+    is_new_day: bool
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What the audit trail says of the demo in this database."""
+
+    seed: int
+    people: int
+    days: int
+    start: date
+    zone: ZoneInfo
+    through: datetime | None
+
+
+def load_demo(
+    url: str | None = None,
+    *,
+    seed: int | None = None,
+    people: int | None = None,
+    days: int | None = None,
+    now: datetime | None = None,
+    notify: Callable[[str], None] = lambda message: None,
+) -> DemoLoad:
+    """Load the demo into the built database at `url`, or the days that have passed since it was last loaded.
+
+    Parameters left out are those of the demo that is there, else the defaults (seed 1, 200 people, 90 days). Usage
+    ends at `now`, by default the server's clock; on the local day of the last load nothing at all is written. Raises
+    GovernanceError if the database holds a demo with other parameters or people and usage that are not the demo's.
+    """
+    url = url or database_url()
+    with connect(url) as connection, _alone(connection):
+        now = _moment(connection, now)
+        recorded = _recorded(connection)
+        if recorded is None:
+            _refuse_foreign_rows(connection)
+            recorded = _start(
+                connection,
+                now,
+                DEFAULT_SEED if seed is None else seed,
+                DEFAULT_PEOPLE if people is None else people,
+                DEFAULT_DAYS if days is None else days,
+            )
+        _refuse_other_parameters(recorded, seed, people, days)
+        zone, through = recorded.zone, recorded.through
+        is_new_day = through is None or _day(through, zone) < _day(now, zone)
+        since = _start_of_period(connection, recorded)
+        requests = 0
+        if is_new_day:
+            organisation = build_organisation(recorded.seed, recorded.people, recorded.days, recorded.start, zone)
+            requests = _load_period(connection, url, organisation, recorded, since, now, notify)
+        return DemoLoad(
+            seed=recorded.seed,
+            people=recorded.people,
+            days=recorded.days,
+            since=since,
+            through=now if is_new_day or through is None else through,
+            requests=requests,
+            is_first=through is None,
+            is_new_day=is_new_day,
+        )
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    (is_alone,) = _row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
+    if not is_alone:
+        raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
+    # released with the connection
+    yield
+
+
+def _moment(connection: Connection, now: datetime | None) -> datetime:
+    (clock,) = _row(connection, "select clock_timestamp()")
+    if now is not None and now > clock:
+        raise GovernanceError(f"the demo can't be loaded up to {now:%Y-%m-%d %H:%M %Z}, which is in the future")
+    moment = cast("datetime", clock if now is None else now)
+    return moment.astimezone(UTC)
+
+
+def _recorded(connection: Connection) -> _Recorded | None:
+    try:
+        start = connection.execute(
+            "select metadata from core.audit_logs where action = 'demo.start' order by recorded_at limit 1"
+        ).fetchone()
+    except psycopg.errors.UndefinedTable as error:
+        raise GovernanceError("the warehouse isn't built in this database yet: run `governance build` first") from error
+    if start is None:
+        return None
+    (through,) = _row(connection, "select max(metadata ->> 'through') from core.audit_logs where action = 'demo.load'")
+    return _Recorded(
+        seed=start[0]["seed"],
+        people=start[0]["people"],
+        days=start[0]["days"],
+        start=date.fromisoformat(start[0]["start"]),
+        zone=ZoneInfo(start[0]["zone"]),
+        through=None if through is None else datetime.fromisoformat(through),
+    )
+
+
+def _refuse_foreign_rows(connection: Connection) -> None:
+    people, usage = _row(
+        connection,
+        "select (select count(*) from core.users where lower(email) <> %s), exists (select from core.llm_metrics)",
+        [ADMIN_EMAIL],
+    )
+    if people or usage:
+        raise GovernanceError(
+            "this database already holds people or usage of your own, and the demo doesn't mix with them: point "
+            "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
+        )
+
+
+def _refuse_other_parameters(recorded: _Recorded, seed: int | None, people: int | None, days: int | None) -> None:
+    there = {"seed": recorded.seed, "people": recorded.people, "days": recorded.days}
+    asked = {"seed": seed, "people": people, "days": days}
+    if any(value is not None and value != there[name] for name, value in asked.items()):
+        options = " ".join(f"--{name} {value}" for name, value in there.items())
+        raise GovernanceError(
+            f"this database holds the demo of {options}: leave the options out to go on with it, or point "
+            "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
+        )
+
+
+def _start(connection: Connection, now: datetime, seed: int, people: int, days: int) -> _Recorded:
+    """Writes the organisation and the entry that says so, in one transaction."""
+    (zone_name,) = _row(connection, "select value from internal.settings where name = 'reporting_timezone'")
+    zone = ZoneInfo(zone_name)
+    start = _day(now, zone) - timedelta(days=days - 1)
+    organisation = build_organisation(seed, people, days, start, zone)
+    (floor,) = _row(connection, "select internal.raw_floor('llm_metrics')")
+    if organisation.start_of(start) < floor:
+        raise GovernanceError(
+            f"{days} days reach further back than raw usage is kept (since {floor:%Y-%m-%d}): choose fewer --days"
+        )
+    metadata = {"seed": seed, "people": people, "days": days, "start": start.isoformat(), "zone": zone_name}
+    with connection.transaction():
+        _act_as_demo(connection)
+        for table, rows in organisation_rows(organisation, _seeded(connection), now):
+            _insert(connection, table, rows)
+        _note(connection, "demo.start", metadata)
+    return _Recorded(seed, people, days, start, zone, None)
+
+
+def _start_of_period(connection: Connection, recorded: _Recorded) -> datetime:
+    since = recorded.through or datetime.combine(recorded.start, datetime.min.time(), recorded.zone).astimezone(UTC)
+    (floor,) = _row(connection, "select internal.raw_floor('llm_metrics')")
+    return max(since, floor)
+
+
+def _load_period(
+    connection: Connection,
+    url: str,
+    organisation: Organisation,
+    recorded: _Recorded,
+    since: datetime,
+    now: datetime,
+    notify: Callable[[str], None],
+) -> int:
+    """Loads what happened in [since, now); returns the number of requests."""
+    zone = organisation.zone
+    first, last = _day(since, zone), _day(now, zone)
+    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    period = _Period(organisation, since, now, _watch(connection, organisation, first))
+    report = ingest_rows(
+        url,
+        Request._fields,
+        period.rows(days),
+        source=SOURCE,
+        progress=lambda progress: notify(f"{progress.report.read:,} requests"),
+    )
+    if report.quarantined:
+        reasons = ", ".join(report.reasons)
+        raise GovernanceError(f"{report.quarantined} requests of the demo were refused ({reasons}): please report this")
+    with connection.transaction():
+        _act_as_demo(connection)
+        _write_activity(connection, organisation, period, days)
+        _note(
+            connection, "demo.load", {"since": since.isoformat(), "through": now.isoformat(), "requests": report.read}
+        )
+    return report.read
+
+
+class _Period:
+    """The usage of [since, now) as ingestion takes it; what it says of alerts and keys is collected on the way."""
+
+    def __init__(self, organisation: Organisation, since: datetime, now: datetime, watch: BudgetWatch) -> None:
+        self.organisation, self.since, self.now = organisation, since, now
+        self.alerts: list[Alert] = []
+        self.keys_used: dict[UUID, datetime] = {}
+        self._watch = watch
+        # few different ones, each written often
+        self._texts: dict[tuple[tuple[str, Any], ...], str] = {}
+
+    def contains(self, time: datetime) -> bool:
+        return self.since <= time < self.now
+
+    def rows(self, days: Sequence[date]) -> Iterator[tuple[object, ...]]:
+        tags, metadata = Request._fields.index("tags"), Request._fields.index("metadata")
+        for day in days:
+            requests = requests_of_day(self.organisation, day)
+            alerts = alerts_of_day(self.organisation, day, requests, self._watch)
+            self.alerts.extend(alert for alert in alerts if self.contains(alert.created_at))
+            for request in requests:
+                if self.contains(request.time):
+                    if request.api_key_id is not None:
+                        self.keys_used[request.api_key_id] = request.time
+                    row: list[object] = list(request)
+                    row[tags], row[metadata] = self._text(request.tags), self._text(request.metadata)
+                    yield tuple(row)
+
+    def _text(self, value: dict[str, Any] | None) -> str | None:
+        if value is None:
+            return None
+        key = tuple(value.items())
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = json.dumps(value)
+        return text
+
+
+def _watch(connection: Connection, organisation: Organisation, first: date) -> BudgetWatch:
+    """A budget watch that knows what was spent before the local day `first` in the periods that it lies in."""
+    watch = BudgetWatch(organisation, budgets(organisation))
+    rows = connection.execute(
+        "select (time at time zone %s)::date as day, team_id, currency, sum(cost_amount)"
+        " from core.llm_metrics"
+        " where time >= %s and time < %s and source = %s and cost_amount is not null"
+        " group by day, team_id, currency order by day, team_id, currency",
+        [
+            organisation.zone.key,
+            organisation.start_of(period_start(first, "year")),
+            organisation.start_of(first),
+            SOURCE,
+        ],
+    )
+    for day, team_id, currency, cost in rows:
+        for _ in watch.add(day, team_id, currency, cost):
+            pass  # said when it happened
+    return watch
+
+
+def _write_activity(connection: Connection, organisation: Organisation, period: _Period, days: list[date]) -> None:
+    """Sign-ins, alerts, audited events and samples of the period, and when people and keys were last seen."""
+    now = period.now
+    # also of the days before: a session that was open at the last load has gone on since
+    earlier = [days[0] - timedelta(days=offset) for offset in range(8, 0, -1)]
+    sessions = [
+        session
+        for day in [*earlier, *days]
+        if day >= organisation.start
+        for session in sessions_of_day(organisation, day)
+        if session.created_at < now
+    ]
+    kept = [session for session in sessions if session.expires_at > now - _KEPT_SESSIONS]
+    _insert(
+        connection,
+        "sessions",
+        session_rows(organisation, kept, now),
+        "on conflict (id) do update set last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),"
+        " revoked_at = coalesce(s.revoked_at, excluded.revoked_at),"
+        " revoked_reason = coalesce(s.revoked_reason, excluded.revoked_reason)",
+    )
+    last_logins = {session.user_id: session.created_at for session in sessions}
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "update core.users set last_login_at = greatest(last_login_at, %s) where id = %s",
+            [(time, user_id) for user_id, time in last_logins.items()],
+        )
+        cursor.executemany(
+            "update core.api_keys set last_used_at = greatest(last_used_at, %s) where id = %s",
+            [(time, key_id) for key_id, time in period.keys_used.items()],
+        )
+    _answer_alerts(connection, organisation, now)
+    _insert(connection, "alerts", alert_rows(organisation, period.alerts, now))
+    events = [event for day in days for event in events_of_day(organisation, day) if period.contains(event.occurred_at)]
+    _insert(connection, "audit_logs", event_rows(events))
+    connection.execute("select internal.ensure_partitions('core.system_metrics', %s, %s)", [period.since, now])
+    columns = [sql.Identifier(name) for name in Sample._fields]
+    with connection.cursor().copy(
+        sql.SQL("copy core.system_metrics ({}) from stdin").format(sql.SQL(", ").join(columns))
+    ) as copy:
+        for day in days:
+            for sample in samples_of_day(organisation, day):
+                if period.contains(sample.time):
+                    copy.write_row(sample)
+
+
+def _answer_alerts(connection: Connection, organisation: Organisation, now: datetime) -> None:
+    """What has been done meanwhile about the demo's alerts, unless somebody has really done something about them."""
+    rows = connection.execute(
+        "select id, severity, created_at, status, acknowledged_at from core.alerts"
+        " where status in ('open', 'acknowledged') and details @> '{\"source\": \"demo\"}' order by created_at, id"
+    ).fetchall()
+    for alert_id, severity, created_at, status, acknowledged_at in rows:
+        answer = answer_to(organisation, alert_id, severity, created_at, now)
+        if answer.status != status and acknowledged_at in (None, answer.acknowledged_at):
+            connection.execute(
+                "update core.alerts set status = %s, acknowledged_at = %s, acknowledged_by = %s, resolved_at = %s,"
+                " resolved_by = %s where id = %s",
+                [
+                    answer.status,
+                    answer.acknowledged_at,
+                    answer.acknowledged_by,
+                    answer.resolved_at,
+                    answer.resolved_by,
+                    alert_id,
+                ],
+            )
+
+
+def _insert(
+    connection: Connection, table: str, rows: Sequence[Row], on_conflict: LiteralString = "on conflict do nothing"
+) -> None:
+    """Inserts rows that all have the same columns."""
+    if not rows:
+        return
+    columns = list(rows[0])
+    statement = sql.SQL("insert into core.{} as s ({}) values ({}) {}").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(map(sql.Placeholder, columns)),
+        sql.SQL(on_conflict),
+    )
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def _seeded(connection: Connection) -> Seeded:
+    (root,) = _row(connection, "select (select id from core.teams where slug = %s)", [ROOT_TEAM])
+    if root is None:
+        raise GovernanceError(f"there is no team {ROOT_TEAM} to put the demo below: run `governance build` first")
+    return Seeded(
+        roles=dict(connection.execute("select slug, id from core.roles").fetchall()),
+        policies=dict(connection.execute("select slug, id from core.policies where is_active").fetchall()),
+        root_team=root,
+    )
+
+
+def _act_as_demo(connection: Connection) -> None:
+    connection.execute("set local governance.actor_type = 'service'")
+    connection.execute("set local governance.actor_label = 'demo'")
+
+
+def _note(connection: Connection, action: str, metadata: dict[str, Any]) -> None:
+    connection.execute(
+        "insert into core.audit_logs (actor_type, actor_label, action, resource_type, metadata)"
+        " values ('service', 'demo', %s, 'demo', %s)",
+        [action, Jsonb(metadata)],
+    )
+
+
+def _day(moment: datetime, zone: ZoneInfo) -> date:
+    return moment.astimezone(zone).date()
+
+
+def _row(connection: Connection, query: str, values: Sequence[object] = ()) -> TupleRow:
+    row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row

@@ -1,0 +1,388 @@
+"""What the demo organisation asks its models: the requests of one local day, from (organisation, day) alone.
+
+Requests come in conversations, whose history grows turn by turn and is read from the provider's cache where it has
+one; failed ones are often tried again under the same trace id. All times are UTC, money is an exact Decimal.
+"""
+
+import random
+from bisect import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
+from math import exp, sqrt
+from operator import mul
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from orchestration.lib.demo.blueprint import UNPRICED_MODEL
+from orchestration.lib.demo.catalogue import (
+    APPLICATIONS,
+    CUSTOMERS,
+    EXPERIMENTS,
+    MODELS,
+    OFFICE_WEEKEND,
+    SERVICE_WEEKEND,
+    SITES,
+    Application,
+    Model,
+)
+from orchestration.lib.demo.organisation import Caller, Organisation, Policy, Team, stream
+
+
+class Request(NamedTuple):
+    """One row of core.llm_metrics, without what the database sets itself."""
+
+    time: datetime
+    request_id: str
+    trace_id: UUID
+    session_id: UUID
+    user_id: UUID | None
+    team_id: UUID
+    api_key_id: UUID | None
+    provider: str
+    model: str
+    requested_model: str
+    operation: str
+    application: str
+    environment: str | None
+    region: str
+    service_tier: str
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    audio_input_tokens: int
+    audio_output_tokens: int
+    cost_amount: Decimal | None
+    currency: str
+    cost_source: str
+    status: str
+    error_code: str | None
+    latency_ms: int
+    time_to_first_token_ms: int | None
+    policy_id: UUID | None
+    policy_decision: str | None
+    tags: dict[str, str] | None
+    metadata: dict[str, Any] | None
+    source: str
+
+
+SOURCE = "demo"
+# counts in the order of TOKEN_CLASSES
+Tokens = tuple[int, int, int, int, int, int, int]
+NO_TOKENS: Tokens = (0, 0, 0, 0, 0, 0, 0)
+# whole thousandths per million tokens: sums of integers are exact and ten times as fast as sums of decimals
+_MILLIPRICES = {
+    alias: None if model.prices is None else tuple(int(price * 1000) for price in model.prices)
+    for alias, model in MODELS.items()
+}
+# chance that a policy of the type finds something, and what it then does where its enforcement is `block`
+_FINDINGS: dict[str, tuple[float, str]] = {
+    "content_filter": (0.022, "blocked"),
+    "model_allowlist": (0.012, "blocked"),
+    "data_residency": (0.006, "blocked"),
+    "cost_limit": (0.01, "blocked"),
+    "rate_limit": (0.03, "rate_limited"),
+    "security": (0.05, "blocked"),
+}
+_FINDING_CODES = {
+    "content_filter": "personal_data",
+    "model_allowlist": "model_not_allowed",
+    "data_residency": "region_not_allowed",
+    "cost_limit": "budget_exceeded",
+    "rate_limit": "too_many_requests",
+    "security": "mfa_required",
+}
+_ERRORS = (("server_error", 5), ("timeout", 3), ("overloaded", 3), ("context_length_exceeded", 1))
+_ERROR_RATE, _PROVIDER_LIMIT_RATE, _RETRY_RATE = 0.012, 0.006, 0.65
+_OUTAGE_ERROR_RATE = 0.45
+# the gateway looks at most requests, not at those that come past it
+_EVALUATED_RATE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What goes wrong on a day: a provider that fails for some hours, a service caught in a loop."""
+
+    outage_provider: str | None
+    outage_from: datetime
+    outage_until: datetime
+    looping_service: str | None
+
+
+def weather_of_day(organisation: Organisation, day: date) -> Weather:
+    """The incidents of a local day; most days have none."""
+    rng = stream(organisation.seed, "weather", day)
+    start = organisation.start_of(day)
+    begins = start + timedelta(minutes=rng.randint(6 * 60, 18 * 60))
+    hours = timedelta(minutes=rng.randint(40, 200))
+    provider = rng.choice(("openai", "anthropic", "google", "mistral")) if rng.random() < 0.05 else None
+    services = [caller.key for caller in organisation.callers if caller.is_service]
+    looping = rng.choice(services) if rng.random() < 0.03 else None
+    return Weather(provider, begins, begins + hours, looping)
+
+
+def requests_of_day(organisation: Organisation, day: date) -> list[Request]:
+    """All requests of a local day in the order of their time; days before the organisation's start have some too."""
+    start, end = organisation.start_of(day), organisation.start_of(day + timedelta(days=1))
+    weather = weather_of_day(organisation, day)
+    # the organisation grows by half over its first three months
+    growth = min(1.25, 0.8 + 0.45 * (day - organisation.start).days / 90)
+    requests: list[Request] = []
+    for caller in organisation.callers:
+        team = caller.team_on(day)
+        if team is None:
+            continue
+        hours = _hours_of_day(caller.hours, SITES[caller.site].utc_offset, caller.is_service, start, end)
+        rng = stream(organisation.seed, "usage", day, caller.key)
+        # holidays, meetings, illness
+        if not caller.is_service and rng.random() < 0.12:
+            continue
+        rate = caller.rate * growth * hours[-1]
+        if weather.looping_service == caller.key:
+            rate *= 6
+        requests.extend(_Day(organisation, day, start, end, weather, caller, team, rng, hours).requests(rate))
+    requests.sort(key=lambda request: (request.time, request.request_id))
+    return requests
+
+
+def generate(organisation: Organisation, first: date, last: date) -> Iterator[Request]:
+    """The requests of the local days from `first` to `last`, both included."""
+    for offset in range((last - first).days + 1):
+        yield from requests_of_day(organisation, first + timedelta(days=offset))
+
+
+def cost_of(model: Model, tokens: Tokens) -> Decimal | None:
+    """Exact cost of token counts, in the model's currency; None = the model has no price."""
+    prices = _MILLIPRICES[model.alias]
+    if prices is None:
+        return None
+    return Decimal(sum(map(mul, tokens, prices))).scaleb(-9)
+
+
+@lru_cache(maxsize=64)
+def _hours_of_day(
+    profile: tuple[float, ...], utc_offset: int, is_service: bool, start: datetime, end: datetime
+) -> tuple[float, ...]:
+    """Cumulative weight of the day's hours (23 to 25 of them); the last one is the day's share of a full weekday."""
+    weekend = SERVICE_WEEKEND if is_service else OFFICE_WEEKEND
+    total = sum(profile)
+    weights = []
+    hour = start
+    while hour < end:
+        there = hour + timedelta(hours=utc_offset)
+        weights.append(profile[there.hour] / total * (weekend if there.weekday() >= 5 else 1.0))
+        hour += timedelta(hours=1)
+    return tuple(accumulate(weights))
+
+
+def _poisson(rng: random.Random, mean: float) -> int:
+    if mean > 30:
+        return max(0, round(rng.gauss(mean, sqrt(mean))))
+    limit, product, count = exp(-mean), rng.random(), 0
+    while product > limit:
+        product *= rng.random()
+        count += 1
+    return count
+
+
+def _spread(rng: random.Random, sigma: float) -> float:
+    """A factor around 1, lognormal with median 1."""
+    return exp(rng.gauss(0.0, sigma))
+
+
+@lru_cache(maxsize=256)
+def _cumulative(options: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    return tuple(name for name, _ in options), tuple(accumulate(weight for _, weight in options))
+
+
+def _pick(rng: random.Random, options: tuple[tuple[str, float], ...]) -> str:
+    names, weights = _cumulative(options)
+    return names[bisect(weights, rng.random() * weights[-1])]
+
+
+class _Day:
+    """One caller's local day."""
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        day: date,
+        start: datetime,
+        end: datetime,
+        weather: Weather,
+        caller: Caller,
+        team: Team,
+        rng: random.Random,
+        hours: tuple[float, ...],
+    ) -> None:
+        self._organisation, self._day, self._start, self._end = organisation, day, start, end
+        self._weather, self._caller, self._team, self._rng, self._hours = weather, caller, team, rng, hours
+        self._policies = organisation.policies_on(day, team, caller.user_id)
+        self._region = SITES[caller.site].region
+
+    def requests(self, rate: float) -> Iterator[Request]:
+        application = APPLICATIONS[self._caller.applications[0][0]]
+        for _ in range(_poisson(self._rng, rate / application.turns)):
+            yield from self._conversation()
+
+    def _conversation(self) -> Iterator[Request]:
+        rng, caller = self._rng, self._caller
+        hour = bisect(self._hours, rng.random() * self._hours[-1])
+        time = self._start + timedelta(seconds=3600 * (hour + rng.random()))
+        application = APPLICATIONS[_pick(rng, caller.applications)]
+        alias = _pick(rng, caller.models)
+        if alias == UNPRICED_MODEL and self._day < self._organisation.preview_from:
+            alias = caller.models[0][0]
+        model = MODELS[alias]
+        environment = self._environment(application)
+        tags = self._tags(application)
+        session_id = UUID(int=rng.getrandbits(128), version=4)
+        turns = 1 + _poisson(rng, application.turns - 1)
+        history = 0
+        for turn in range(turns):
+            tokens = self._tokens(application, model, history, turn)
+            trace_id = UUID(int=rng.getrandbits(128), version=4)
+            for attempt in (1, 2, 3):
+                if time >= self._end:
+                    return
+                request = self._request(
+                    time, trace_id, session_id, application, model, environment, tags, tokens, attempt
+                )
+                yield request
+                time += timedelta(milliseconds=request.latency_ms + 400 * 2**attempt)
+                if request.status in ("success", "blocked") or rng.random() > _RETRY_RATE:
+                    break
+            history += tokens[0] + tokens[2] + tokens[3]
+            time += timedelta(seconds=20 + rng.expovariate(1 / 70))
+
+    def _environment(self, application: Application) -> str | None:
+        roll = self._rng.random()
+        if self._caller.is_service:
+            return "production" if roll < 0.9 else "staging"
+        if application.name == "chat-portal":
+            return "production"
+        # tools at people's desks don't always say
+        return "development" if roll < 0.85 else None
+
+    def _tags(self, application: Application) -> dict[str, str] | None:
+        rng = self._rng
+        if rng.random() < 0.22:
+            return None
+        tags = {"project": rng.choice(application.projects)} if application.projects else {}
+        if application.customers:
+            tags["customer"] = rng.choice(CUSTOMERS)
+        if rng.random() < 0.1:
+            tags["experiment"] = rng.choice(EXPERIMENTS)
+        return tags or None
+
+    def _tokens(self, application: Application, model: Model, history: int, turn: int) -> Tokens:
+        """Counts in the order of TOKEN_CLASSES: each token is in one class."""
+        rng = self._rng
+        fresh = int(application.input_median * _spread(rng, 0.8)) + 8
+        if model.operation == "embedding":
+            return (fresh, 0, 0, 0, 0, 0, 0)
+        output = int(application.output_median * _spread(rng, 0.7)) + 2
+        reasoning = int(700 * _spread(rng, 0.7)) if model.reasons else 0
+        audio = model.operation == "audio"
+        audio_input = int(1500 * _spread(rng, 0.5)) if audio else 0
+        audio_output = int(300 * _spread(rng, 0.5)) if audio and rng.random() < 0.3 else 0
+        cached = written = 0
+        if turn and model.caches and rng.random() < 0.9:
+            cached = history
+        else:
+            fresh += history
+        if model.bills_cache_writes and application.turns > 1.2:
+            fresh, written = 0, fresh
+        return (fresh, cached, written, output, reasoning, audio_input, audio_output)
+
+    def _request(
+        self,
+        time: datetime,
+        trace_id: UUID,
+        session_id: UUID,
+        application: Application,
+        model: Model,
+        environment: str | None,
+        tags: dict[str, str] | None,
+        tokens: Tokens,
+        attempt: int,
+    ) -> Request:
+        rng, caller = self._rng, self._caller
+        status, error_code, decision = "success", None, None
+        policy = rng.choice(self._policies) if self._policies and rng.random() < _EVALUATED_RATE else None
+        if policy is not None:
+            decision, status = self._judged(policy)
+            if status != "success":
+                error_code = _FINDING_CODES[policy.policy_type]
+        if status == "success":
+            status, error_code = self._provider_status(time, model)
+        first_token_ms: int | None = None
+        if status in ("blocked", "rate_limited"):
+            tokens = NO_TOKENS
+            latency_ms = int(18 * _spread(rng, 0.5))
+        elif status == "error":
+            # a context that is too long or an overloaded server costs nothing, a timeout has been paid for
+            tokens = tokens if error_code == "timeout" else NO_TOKENS
+            latency_ms = 30_000 if error_code == "timeout" else int(400 * _spread(rng, 0.8))
+        else:
+            slow = 2.5 if self._is_outage(time, model) else 1.0
+            wait = slow * model.first_token_ms * _spread(rng, 0.35)
+            written = tokens[3] + tokens[4] + tokens[6]
+            latency_ms = int(wait + 1000 * written / model.tokens_per_second * _spread(rng, 0.2))
+            first_token_ms = int(wait) if model.operation != "embedding" else None
+        cost = cost_of(model, tokens)
+        return Request(
+            time,
+            f"req_{rng.getrandbits(96):024x}",
+            trace_id,
+            session_id,
+            caller.user_id,
+            self._team.id,
+            None if application.name == "chat-portal" else caller.api_key_id,
+            model.provider,
+            model.name,
+            model.alias,
+            model.operation,
+            application.name,
+            environment,
+            self._region,
+            "batch" if application.name == "nightly-summaries" else "standard",
+            *tokens,
+            cost,
+            model.currency,
+            "unpriced" if cost is None else "computed",
+            status,
+            error_code,
+            latency_ms,
+            first_token_ms,
+            None if policy is None else policy.id,
+            decision,
+            tags,
+            {"attempt": attempt} if attempt > 1 else None,
+            SOURCE,
+        )
+
+    def _judged(self, policy: Policy) -> tuple[str, str]:
+        chance, outcome = _FINDINGS[policy.policy_type]
+        if policy.policy_type == "security" and self._caller.mfa:
+            chance = 0.0
+        if self._rng.random() >= chance:
+            return "allow", "success"
+        return ("block", outcome) if policy.enforcement == "block" else ("flag", "success")
+
+    def _is_outage(self, time: datetime, model: Model) -> bool:
+        weather = self._weather
+        return weather.outage_provider == model.provider and weather.outage_from <= time < weather.outage_until
+
+    def _provider_status(self, time: datetime, model: Model) -> tuple[str, str | None]:
+        roll = self._rng.random()
+        if roll < (_OUTAGE_ERROR_RATE if self._is_outage(time, model) else _ERROR_RATE):
+            return "error", _pick(self._rng, _ERRORS)
+        if roll > 1 - _PROVIDER_LIMIT_RATE:
+            return "rate_limited", "provider_rate_limit"
+        return "success", None
