@@ -5,11 +5,11 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from orchestration.lib.embedded import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.settings import governance_home, project_dir
+from orchestration.lib.settings import dbt_target, governance_home, project_dir
 
 if TYPE_CHECKING:
     import psycopg
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # settings of the database itself, so that they hold for every program that connects
 DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
-_PLAIN_URL = re.compile(r"postgresql://([^:@/?,]+):([^:@/?,]+)@([\w.-]+):(\d+)/([^:@/?,]+)")
+_PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
 
 def database_url() -> str:
@@ -42,9 +42,11 @@ def connect(url: str | None = None, *, autocommit: bool = True) -> "psycopg.Conn
     from psycopg.conninfo import make_conninfo
 
     url = url or database_url()
-    parameters = {"application_name": "governance", "connect_timeout": "10"} | _parameters(url)
+    given = _parameters(url)
+    defaults = {"application_name": "governance", "connect_timeout": "10"}
+    conninfo = make_conninfo(url, **{name: value for name, value in defaults.items() if name not in given})
     try:
-        return psycopg.connect(make_conninfo("", **parameters), autocommit=autocommit)
+        return psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise GovernanceError(f"cannot connect to {without_password(url)}: {str(error).strip()}") from error
 
@@ -54,20 +56,23 @@ def dbt_environment(url: str) -> dict[str, str]:
 
     Parameters of the URL that have no variable in profiles.yml, such as sslrootcert, go into libpq's own variables.
     """
-    given = _parameters(url)
+    given = _with_defaults(_parameters(url))
     if not given.get("host") or "," in given["host"]:
         raise GovernanceError(
             f"dbt needs exactly one host, {without_password(url)} names {given.get('host') or 'none'}"
         )
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
     values = {name: given.get(name, "") for name in names}
-    sslmode = given.get("sslmode") or os.environ.get("PGSSLMODE", "prefer")
     environment = {f"GOVERNANCE_DB_{suffix}": values[name] for name, suffix in names.items()}
-    environment["GOVERNANCE_DB_SSLMODE"] = sslmode
+    environment["GOVERNANCE_DB_SSLMODE"] = given.get("sslmode") or os.environ.get("PGSSLMODE", "prefer")
     environment["GOVERNANCE_TARGET"] = os.environ.get("GOVERNANCE_TARGET") or (
         "prod" if os.environ.get("GOVERNANCE_DATABASE_URL") else "embedded"
     )
     environment["DBT_PROFILES_DIR"] = environment["DBT_PROJECT_DIR"] = str(project_dir())
+    target = dbt_target()
+    if not target.is_relative_to(project_dir()):
+        environment["DBT_TARGET_PATH"] = str(target)
+        environment["DBT_LOG_PATH"] = os.environ.get("DBT_LOG_PATH") or str(target)
     others = given.keys() - names.keys() - {"sslmode"}
     if others:
         from psycopg.pq import Conninfo
@@ -165,48 +170,49 @@ def _as_url(text: str) -> str:
 
 
 def _parameters(url: str) -> dict[str, str]:
-    """libpq's parameters, with port, user and database filled in as libpq does."""
+    """libpq's parameters as far as the URL names them."""
     if plain := _PLAIN_URL.fullmatch(url):
         # what we build ourselves; importing psycopg takes longer than all else `governance env` does
-        names = ("user", "password", "host", "port", "dbname")
-        return {name: unquote(value) for name, value in zip(names, plain.groups(), strict=True)}
+        return dict(zip(("user", "password", "host", "port", "dbname"), plain.groups(), strict=True))
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
-    from psycopg.pq import Conninfo
 
     try:
-        given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         # libpq's message may quote a part of the password
         raise GovernanceError(
             "the database URL isn't valid: write postgresql://user:password@host:port/database with the special "
             "characters of the password percent-encoded, or host=… port=… dbname=… user=… password=…"
         ) from None
-    for option in Conninfo.get_defaults():
-        name = option.keyword.decode()
-        if option.val and name in ("host", "port", "user", "password", "dbname"):
-            given.setdefault(name, option.val.decode())
-    given.setdefault("dbname", given["user"])
-    return given
+
+
+def _with_defaults(given: dict[str, str]) -> dict[str, str]:
+    """The parameters that dbt must be told, filled in as libpq does: from PGHOST and so on, else port 5432 …"""
+    needed = {"host", "port", "user", "password", "dbname", "sslmode"}
+    if needed <= given.keys() | {"sslmode"}:
+        return given
+    from psycopg.pq import Conninfo
+
+    defaults = {option.keyword.decode(): (option.val or b"").decode() for option in Conninfo.get_defaults()}
+    filled = {name: defaults[name] for name in needed} | given
+    filled["dbname"] = filled["dbname"] or filled["user"]
+    return filled
 
 
 def _build_url(parameters: dict[str, str]) -> str:
-    def encoded(name: str) -> str:
-        return quote(parameters.get(name, ""), safe="")
-
     rest = dict(parameters)
-    user, password = encoded("user"), encoded("password")
-    login = f"{user}:{password}@" if password else f"{user}@"
-    host = parameters.get("host", "")
-    if host.startswith(("/", "@")) or "," in host:
-        authority = ""
-    else:
-        authority = f"[{host}]" if ":" in host else encoded("host")
-        if "port" in parameters:
-            authority += f":{encoded('port')}"
-        rest.pop("port", None)
-        rest.pop("host", None)
-    for name in ("user", "password", "dbname"):
-        rest.pop(name, None)
+
+    def take(name: str) -> str:
+        return quote(rest.pop(name, ""), safe="")
+
+    user, password, database = take("user"), take("password"), take("dbname")
+    login = f"{user}:{password}@" if password else f"{user}@" if user else ""
+    host = rest.get("host", "")
+    authority = ""
+    # a socket's folder or several hosts are named in the query
+    if host and not host.startswith(("/", "@")) and "," not in host:
+        authority = f"[{rest.pop('host')}]" if ":" in host else take("host")
+        authority += f":{take('port')}" if "port" in rest else ""
     query = f"?{urlencode(rest, quote_via=quote)}" if rest else ""
-    return f"postgresql://{login}{authority}/{encoded('dbname')}{query}"
+    return f"postgresql://{login}{authority}/{database}{query}"

@@ -38,6 +38,7 @@ HOST = "127.0.0.1"
 _FIRST_PORT, _PORTS = 15432, 10000
 _START_SECONDS = 300
 _STOP_SECONDS = 60
+_ORPHAN_SECONDS = 5
 _LOCK_SECONDS = 120
 _NEEDED_BYTES = 200 * 1024**2
 _LOG_BYTES = 10 * 1024**2
@@ -382,7 +383,7 @@ class EmbeddedServer:
                     "--locale-provider=builtin",
                     "--locale=C.UTF-8",
                     "--data-checksums",
-                    *([] if self._durable else ["--no-sync"]),
+                    "--sync-method=syncfs" if self._durable else "--no-sync",
                     *options,
                 ]
             )
@@ -523,7 +524,7 @@ class EmbeddedServer:
                 return
             for pid in orphans:
                 send(number, pid)
-            wait_until(lambda: not self._living(data), 5)
+            wait_until(lambda: not self._living(data), _ORPHAN_SECONDS)
         if orphans := self._living(data):
             raise GovernanceError(f"processes of a killed server don't end: {', '.join(map(str, orphans))}")
 

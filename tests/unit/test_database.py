@@ -1,0 +1,142 @@
+"""How the database in use is named: no server is asked here."""
+
+import os
+import shlex
+import subprocess
+
+import pytest
+from click.testing import CliRunner
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from orchestration.cli import main
+from orchestration.lib.database import connect, database_url, dbt_environment, with_database, without_password
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import project_dir
+
+DIFFICULT = "p@ss:w/o%r?d#&='\" \\ü$(x)`y`"
+PARAMETERS = [
+    {"host": "db.example", "port": "6432", "user": "app", "password": DIFFICULT, "dbname": "gov"},
+    {"host": "::1", "port": "5432", "user": "ü@b", "password": "x", "dbname": "a/b c"},
+    {"host": "/var/run/postgresql", "user": "app", "dbname": "gov"},
+    {"host": "one,two", "port": "5432,5433", "user": "app", "dbname": "gov", "target_session_attrs": "read-write"},
+    {"host": "db.example", "user": "app", "dbname": "gov", "sslmode": "verify-full", "sslrootcert": "/etc/our ca.pem"},
+    {"service": "governance"},
+    {"host": "db.example"},
+]
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda parameters: " ".join(parameters))
+def test_key_value_form_becomes_an_equal_url(parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", f"  {make_conninfo('', **parameters)}\n")
+    url = database_url()
+    assert url.startswith("postgresql://")
+    assert conninfo_to_dict(url) == parameters
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
+    assert database_url() == url
+
+
+@pytest.mark.parametrize("parameters", PARAMETERS, ids=lambda parameters: " ".join(parameters))
+def test_another_database_and_no_password_change_nothing_else(parameters: dict[str, str]) -> None:
+    url = make_conninfo("", **parameters)
+    assert conninfo_to_dict(with_database(url, "o'ther/ü")) == parameters | {"dbname": "o'ther/ü"}
+    shown = {name: value for name, value in parameters.items() if name != "password"}
+    assert conninfo_to_dict(without_password(url)) == shown
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_url_stays_as_it_was_given(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = f"{scheme}://app:a%40b@db.example/gov?sslmode=require"
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", given)
+    assert database_url() == given
+
+
+@pytest.mark.parametrize(
+    "given", ["tiger", "postgresql://app:tiger%zz@h/gov", "host=h tiger", "mysql://app:tiger@h/gov"]
+)
+def test_an_invalid_url_is_refused_without_showing_the_password(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", given)
+    with pytest.raises(GovernanceError, match="the database URL isn't valid: write postgresql://user") as error:
+        database_url()
+    assert "tiger" not in str(error.value)
+
+
+def test_no_database_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOVERNANCE_DATABASE_URL", raising=False)
+    with pytest.raises(GovernanceError, match=r"`governance up`, or set GOVERNANCE_DATABASE_URL"):
+        database_url()
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(GovernanceError, match=r"cannot connect to postgresql://app@127\.0\.0\.1:1/gov: ") as error:
+        connect("postgresql://app:tiger@127.0.0.1:1/gov")
+    assert "tiger" not in str(error.value)
+
+
+def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOVERNANCE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("GOVERNANCE_TARGET", raising=False)
+    url = make_conninfo("", **PARAMETERS[0])
+    assert dbt_environment(url) == {
+        "GOVERNANCE_DB_HOST": "db.example",
+        "GOVERNANCE_DB_PORT": "6432",
+        "GOVERNANCE_DB_USER": "app",
+        "GOVERNANCE_DB_PASSWORD": DIFFICULT,
+        "GOVERNANCE_DB_NAME": "gov",
+        "GOVERNANCE_DB_SSLMODE": "prefer",
+        "GOVERNANCE_TARGET": "embedded",
+        "DBT_PROFILES_DIR": str(project_dir()),
+        "DBT_PROJECT_DIR": str(project_dir()),
+    }
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
+    assert dbt_environment(url)["GOVERNANCE_TARGET"] == "prod"
+    monkeypatch.setenv("GOVERNANCE_TARGET", "compose")
+    assert dbt_environment(url)["GOVERNANCE_TARGET"] == "compose"
+
+
+def test_a_plain_url_is_read_as_libpq_reads_it() -> None:
+    """The short cut for our own URLs."""
+    plain = dbt_environment("postgresql://app:tiger-1_2@127.0.0.1:5432/gov")
+    assert plain == dbt_environment("host=127.0.0.1 port=5432 user=app password=tiger-1_2 dbname=gov")
+
+
+def test_what_the_profile_has_no_variable_for_reaches_libpq() -> None:
+    environment = dbt_environment("postgresql://app:x@h/gov?sslmode=verify-full&sslrootcert=/ca.pem&options=-cjit%3Don")
+    assert environment["GOVERNANCE_DB_SSLMODE"] == "verify-full"
+    assert environment["PGSSLROOTCERT"] == "/ca.pem"
+    assert environment["PGOPTIONS"] == "-cjit=on"
+
+
+def test_defaults_are_those_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGUSER", "app")
+    monkeypatch.setenv("PGPASSWORD", "tiger")
+    monkeypatch.setenv("PGSSLMODE", "require")
+    environment = dbt_environment("postgresql://db.example")
+    values = [environment[f"GOVERNANCE_DB_{name}"] for name in ("PORT", "USER", "PASSWORD", "NAME", "SSLMODE")]
+    assert values == ["5432", "app", "tiger", "app", "require"]
+
+
+@pytest.mark.parametrize("url", ["dbname=gov user=app", "host=one,two dbname=gov user=app"])
+def test_dbt_needs_one_host(url: str) -> None:
+    with pytest.raises(GovernanceError, match="dbt needs exactly one host"):
+        dbt_environment(url)
+
+
+def test_exports_survive_the_shell() -> None:
+    url = make_conninfo("", **PARAMETERS[0])
+    result = CliRunner().invoke(main, ["env"], env={"GOVERNANCE_DATABASE_URL": url})
+    assert result.exit_code == 0
+    shell = subprocess.run(
+        ["/bin/sh", "-c", f'eval {shlex.quote(result.stdout)}; printf %s "$GOVERNANCE_DB_PASSWORD"'],
+        capture_output=True,
+        check=True,
+        env={"PATH": os.defpath},
+    )
+    assert shell.stdout.decode() == DIFFICULT
+
+
+def test_status_of_a_server_elsewhere_that_does_not_answer() -> None:
+    url = "postgresql://app:tiger@127.0.0.1:1/gov"
+    result = CliRunner().invoke(main, ["status"], env={"GOVERNANCE_DATABASE_URL": url})
+    assert result.exit_code == 3
+    assert "not available" in result.output
+    assert "tiger" not in result.output
