@@ -141,3 +141,77 @@ def refresh() -> None:
 
     for rollup in refresh_rollups():
         click.echo(f"{rollup.name}: stored before {rollup.watermark:%Y-%m-%d %H:%M %Z}, live from there")
+
+
+def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """NAME=VALUE pairs; each name once."""
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, separator, rest = value.partition("=")
+        if not separator or not name.strip():
+            raise click.BadParameter(f"{value!r} is not {parameter.metavar}", ctx, parameter)
+        if name.strip() in pairs:
+            raise click.BadParameter(f"{name.strip()} is given twice", ctx, parameter)
+        pairs[name.strip()] = rest
+    return pairs
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    metavar="TARGET=SOURCE",
+    callback=_assignments,
+    help="Column (JSON Lines: key, or dotted path such as usage.prompt_tokens) that fills a target.",
+)
+@click.option(
+    "--set",
+    "constants",
+    multiple=True,
+    metavar="TARGET=VALUE",
+    callback=_assignments,
+    help="Value that fills a target in every row.",
+)
+@click.option(
+    "--format", "file_format", type=click.Choice(["csv", "jsonl"]), help="Format where a file's name doesn't tell it."
+)
+def ingest(files: tuple[str, ...], mapping: dict[str, str], constants: dict[str, str], file_format: str | None) -> None:
+    """Load usage from CSV or JSON Lines files, also gzipped; - is standard input.
+
+    Targets are the columns of llm_metrics; time, provider and model are required, times without a zone are UTC.
+    Columns with the name of a target fill it, --map names others. Loading a file again adds nothing: a request is
+    known by its request_id and time, and where there is no request_id by what its row says. Rows that can't be
+    loaded go to internal.quarantine with their line and every reason.
+    """
+    from orchestration.lib.ingest import IngestError, ingest_files
+    from orchestration.lib.ingest.display import ProgressDisplay, describe_quarantine
+
+    display = ProgressDisplay()
+    try:
+        report = ingest_files(
+            None, files, mapping, constants, file_format=file_format, progress=display.show, notify=display.note
+        )
+    except IngestError as error:
+        display.close()
+        click.echo(str(error.report))
+        raise
+    display.close()
+    click.echo(str(report))
+    for line in describe_quarantine(report, files):
+        click.echo(line, err=True)
+    if report.loaded:
+        click.echo("run `governance refresh` to bring the rollups up to date for closed hours", err=True)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port of the web page.")
+def ui(port: int) -> None:
+    """Open Dagster in the browser: every seed, table, rollup and view as an asset, every data test as a check.
+
+    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. Listens on 127.0.0.1 only.
+    """
+    from orchestration.lib.ui import open_ui
+
+    open_ui(port, notify=lambda message: click.echo(message, err=True))

@@ -1,0 +1,419 @@
+"""Reads CSV and JSON Lines as records of text, one for each usage record, whatever is wrong with the file's lines.
+
+Memory is bounded by the size of a batch: lines, fields and records have limits.
+"""
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
+
+FORMATS = ("csv", "jsonl")
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_LINE_LIMIT = 1 << 20
+# as much of a line that can't be read as is kept
+_EXCERPT = 10_000
+# records of a JSON Lines file that are looked at before it is loaded
+_SAMPLE = 100
+
+# line on which it begins, what is wrong with it (a sentence a line), its text if it has no readable columns, values
+Record = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class UsageFile:
+    """A file of usage records: its path as given (`-` is standard input) and its format, `csv` or `jsonl`."""
+
+    path: str
+    format: str
+
+    @classmethod
+    def named(cls, path: str, file_format: str | None = None) -> "UsageFile":
+        """The file at `path`; without `file_format` its name tells, .gz or not. Raises GovernanceError."""
+        plain = Path(path.removesuffix(".gz"))
+        known = file_format or _SUFFIXES.get(plain.suffix.lower())
+        if known is None:
+            raise GovernanceError(f"the name {path} doesn't tell its format: add --format csv or --format jsonl")
+        if path != "-" and not Path(path).exists():
+            raise GovernanceError(f"there is no file {path}")
+        return cls(path, known)
+
+    @property
+    def source(self) -> str:
+        """What the file is called in messages and in quarantine."""
+        return source_name(self.path)
+
+
+def source_name(path: str) -> str:
+    """What a file is called in messages and in quarantine."""
+    return "standard input" if path == "-" else path[-1000:]
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a file is read, in bytes as stored; `total` is None where nobody knows."""
+
+    done: int
+    total: int | None
+
+
+class OpenUsageFile:
+    """An open file: `targets` in the order of the values of `records()`. Use as a context manager."""
+
+    def __init__(self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        self.targets: list[str] = []
+        # columns of the file that are not loaded; mapped sources that no record had so far
+        self.unused: list[str] = []
+        self.never_found: list[str] = []
+        self._source = file.source
+        self._size: int | None = None
+        self._resources = contextlib.ExitStack()
+        with _explained(self._source):
+            text = self._open(file)
+            self._lines = _Lines(text)
+            self._read: Callable[[], Iterator[Record]]
+            if file.format == "csv":
+                self._open_csv(mapping, constants)
+            else:
+                self._open_jsonl(mapping, constants)
+
+    def __enter__(self) -> "OpenUsageFile":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._resources.close()
+
+    def _open(self, file: UsageFile) -> TextIO:
+        if file.path == "-":
+            self._raw: BinaryIO = sys.stdin.buffer
+        else:
+            path = Path(file.path)
+            self._raw = self._resources.enter_context(path.open("rb"))
+            self._size = path.stat().st_size
+        plain: BinaryIO | gzip.GzipFile = self._raw
+        if file.path.endswith(".gz"):
+            plain = self._resources.enter_context(gzip.GzipFile(fileobj=self._raw))
+        # undecodable bytes become lone surrogates, which show when the text is encoded again
+        text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        if file.path == "-":
+            # the caller's standard input stays open
+            self._resources.callback(text.detach)
+        else:
+            self._resources.enter_context(text)
+        return text
+
+    def position(self) -> Position:
+        """How far the file is read."""
+        return Position(self._raw.tell() if self._size is not None else 0, self._size)
+
+    def volume(self) -> int:
+        """Characters read so far."""
+        return self._lines.volume
+
+    def records(self) -> Iterator[Record]:
+        """Each record with its values as text, None or an empty text where the file says nothing.
+
+        Blank lines are no records. Raises GovernanceError if the file can't be read on.
+        """
+        with _explained(self._source):
+            yield from self._read()
+
+    # CSV
+
+    def _open_csv(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
+        try:
+            header = next((row for row in reader if row), None)
+        except csv.Error as error:
+            raise GovernanceError(f"the header of {self._source} can't be read: {error}") from error
+        if header is None:
+            raise GovernanceError(f"{self._source} is empty: a CSV file begins with a line of column names")
+        header = [name.strip() for name in header]
+        if any(_is_damaged(name) for name in header):
+            raise GovernanceError(f"the header of {self._source} isn't UTF-8 text: save the file as CSV in UTF-8")
+        columns = match_columns(self._source, header, mapping, constants)
+        self.targets = list(columns)
+        self.unused = [name for position, name in enumerate(header) if position not in columns.values()]
+        self._read = lambda: self._csv_records(reader, len(header), list(columns.values()))
+
+    def _csv_records(self, reader: "Iterator[list[str]]", width: int, positions: Sequence[int]) -> Iterator[Record]:
+        lines = self._lines
+        held = lines.held
+        pick = _picker(positions)
+        while True:
+            held.clear()
+            try:
+                for row in reader:
+                    first = lines.number - len(held) + 1
+                    if len(row) == width:
+                        yield (first, None, None, *pick(row))
+                    elif row and (len(row) > 1 or row[0].strip()):
+                        wrong = f"the record has {len(row)} fields, the header has {width}"
+                        yield (first, wrong, lines.give_back(), *[None] * len(positions))
+                    held.clear()
+            except csv.Error as error:
+                # csv.Error is also raised for a quote that never ends: what follows the first line is read again
+                first = lines.number - len(held) + 1
+                wrong = f"the line can't be read as CSV: {error}"
+                yield (first, wrong, lines.give_back(), *[None] * len(positions))
+                continue
+            return
+
+    # JSON Lines
+
+    def _open_jsonl(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        sources = {name: mapping.get(name, name) for name in TARGETS if name not in constants}
+        samples = [line.strip() for line in self._lines.peek(_SAMPLE)]
+        first = next((line for line in samples if line), "")
+        if first.startswith("["):
+            raise GovernanceError(
+                f"{self._source} is a JSON array, not JSON Lines with one object a line: "
+                "convert it, for instance with jq -c '.[]'"
+            )
+        if _is_damaged(first):
+            raise GovernanceError(f"{self._source} isn't UTF-8 text: save it as JSON Lines in UTF-8")
+        self._require_samples(sources, mapping, samples)
+        self.targets = list(sources)
+        self.never_found = list(mapping)
+        self._sources = sources
+        self._read = self._json_records
+
+    def _require_samples(self, sources: Mapping[str, str], mapping: Mapping[str, str], samples: Sequence[str]) -> None:
+        """Refuses a file where a required target is in none of the first records: then the mapping is wrong."""
+        records = []
+        for line in samples:
+            with contextlib.suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    records.append(record)
+        if not records:
+            return
+        for name in REQUIRED:
+            if name in sources and all(_find(record, *_path(sources[name])) is None for record in records):
+                keys = dict.fromkeys(key for record in records for key in record)
+                has = f"the first records of {self._source} have the keys {', '.join(keys)}"
+                if name in mapping:
+                    raise GovernanceError(f"{self._source} has no {mapping[name]}: {has}")
+                raise GovernanceError(
+                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}=KEY or "
+                    f"--set {name}=VALUE ({has})"
+                )
+
+    def _json_records(self) -> Iterator[Record]:
+        lines = self._lines
+        held = lines.held
+        decode = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant).decode
+        nothing: list[object] = [None] * len(self.targets)
+        mapped = {name: self._sources[name] for name in self.never_found}
+        fields = [(name, *_path(source)) for name, source in self._sources.items()]
+        while True:
+            held.clear()
+            try:
+                line = next(lines, None)
+            except csv.Error as error:
+                yield (lines.number, str(error), lines.give_back(), *nothing)
+                continue
+            if line is None:
+                return
+            if not line.strip():
+                continue
+            try:
+                record = decode(line.strip())
+                problem = None if isinstance(record, dict) else f"it is {_kind(record)}"
+                values, wrong = (nothing, None) if problem else _values(record, fields)
+            except ValueError as error:
+                problem = str(error)
+            except RecursionError:
+                problem = "it is nested too deeply"
+            if problem:
+                yield (lines.number, f"the line is not a JSON object: {problem}", lines.give_back(), *nothing)
+                continue
+            if mapped:
+                mapped = {name: source for name, source in mapped.items() if _find(record, *_path(source)) is None}
+                self.never_found = list(mapped)
+            yield (lines.number, wrong, None, *values)
+
+
+class _Number(str):
+    """A JSON number as it is written: never a float, so money stays exact."""
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _path(source: str) -> tuple[str, list[str]]:
+    return source, source.split(".") if "." in source else []
+
+
+def _find(record: Mapping[str, object], key: str, path: Sequence[str]) -> object:
+    """The value of a key, else of a dotted path into nested objects, None if there is none."""
+    value = record.get(key)
+    if value is None and path:
+        step: object = record
+        for part in path:
+            step = step.get(part) if isinstance(step, dict) else None
+        return step
+    return value
+
+
+def _values(
+    record: Mapping[str, object], fields: Sequence[tuple[str, str, list[str]]]
+) -> tuple[list[object], str | None]:
+    """The values of a record as text, and what is wrong with those whose text wouldn't tell."""
+    values: list[object] = []
+    wrong = []
+    for name, key, path in fields:
+        value = _find(record, key, path)
+        if value is not None and type(value) is not str and type(value) is not _Number:
+            if TARGETS[name].holds_text:
+                wrong.append(f"{name} is {_kind(value)}")
+            value = _as_json(value)
+        values.append(value)
+    return values, "\n".join(wrong) or None
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return "true or false"
+    if value is None:
+        return "null"
+    return "a number" if isinstance(value, _Number) else "a text"
+
+
+def _as_json(value: object) -> str:
+    """JSON of a decoded value, its numbers as they were written."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_as_json(str(key))}: {_as_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_as_json(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+class _Lines:
+    """The physical lines of a file, the last of them at `number`.
+
+    `held` are those since the caller cleared it, `volume` counts the characters read.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._readline = file.readline
+        self._waiting: deque[str] = deque()
+        self.held: list[str] = []
+        self.number = 0
+        self.volume = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._waiting.popleft() if self._waiting else self._next_from_file()
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.held.append(line)
+        if len(line) > _LINE_LIMIT:
+            raise csv.Error(f"it is longer than {_LINE_LIMIT} characters")
+        return line
+
+    def _next_from_file(self) -> str:
+        line = self._readline(_LINE_LIMIT)
+        self.volume += len(line)
+        if len(line) == _LINE_LIMIT and not line.endswith(("\n", "\r")):
+            rest = line
+            while rest and not rest.endswith(("\n", "\r")):
+                rest = self._readline(_LINE_LIMIT)
+            # one more than the limit: what is cut off stays refused when it is read again
+            line += "\n"
+        return line
+
+    def peek(self, count: int) -> list[str]:
+        """The first lines, to be read again."""
+        while len(self._waiting) < count and (line := self._next_from_file()):
+            self._waiting.append(line)
+        return list(self._waiting)
+
+    def give_back(self) -> str:
+        """Returns the first held line, as much of it as is worth keeping; the others are read again."""
+        first, *others = self.held
+        self._waiting.extendleft(reversed(others))
+        self.number -= len(others)
+        self.held.clear()
+        return first[:_EXCERPT].rstrip("\r\n")
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    if len(positions) == 1:
+        return lambda row: (row[positions[0]],)
+    return itemgetter(*positions)
+
+
+def _is_damaged(text: str) -> bool:
+    """Whether the text holds what no database text can: NUL, or bytes that weren't UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return "\0" in text
+
+
+def encode(records: Sequence[Record]) -> bytes:
+    """Records in PostgreSQL's text format for COPY, with an empty text for null.
+
+    A record with text that no database can hold is marked as such.
+    """
+    buffer = io.StringIO()
+    # the line terminator makes the writer escape both carriage return and newline
+    csv.writer(
+        buffer, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
+    ).writerows(records)
+    text = buffer.getvalue()
+    if _is_damaged(text):
+        return encode([_repaired(record) for record in records])
+    return text.encode()
+
+
+def _repaired(record: Record) -> Record:
+    line, wrong, *values = record
+    texts = ["" if value is None else str(value) for value in values]
+    if not any(map(_is_damaged, texts)):
+        return record
+    reason = "it has bytes that are not UTF-8 text, or a NUL character"
+    return (
+        line,
+        f"{wrong}\n{reason}" if wrong else reason,
+        *(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") for text in texts),
+    )
+
+
+@contextlib.contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Turns errors of reading into a sentence for the user."""
+    try:
+        yield
+    except (EOFError, zlib.error) as error:
+        raise GovernanceError(f"{source} is damaged or cut off ({error}): fetch it again") from error
+    except OSError as error:
+        raise GovernanceError(f"{source} can't be read: {error.strerror or error}") from error

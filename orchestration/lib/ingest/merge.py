@@ -1,0 +1,432 @@
+"""Puts staged records into core.llm_metrics: validated, converted, merged and, where refused, quarantined, all in SQL.
+
+Each batch goes through three temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
+against a row) and `ingest_seen` (how often each row without a request_id came so far in this source).
+"""
+# ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.targets import REQUIRED, TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.rows import TupleRow
+
+_ATTEMPTS = 6
+# deadlock, serialization failure, lock timeout: another writer was in the way
+_TRY_AGAIN = ("40P01", "40001", "55P03")
+# classes of errors that are the row's own: bad data, violated constraint, exceeded limit, refused by a trigger
+_ROW_REFUSED = ("22", "23", "54", "P0")
+_OLD = "'time is older than the raw retention'"
+_FUTURE = "'time is more than a day in the future'"
+
+
+@dataclass
+class IngestReport:
+    """What became of the records: read = loaded + duplicate + quarantined. `reasons` counts why rows were refused."""
+
+    read: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return (
+            f"read {self.read:,} = loaded {self.loaded:,} + duplicate {self.duplicate:,} "
+            f"+ quarantined {self.quarantined:,}"
+        )
+
+
+class UsageMerger:
+    """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record.
+
+    The connection must be in autocommit mode: partitions are made in a transaction of their own, and each batch is
+    merged in one. `stage` and `merge` take turns. Identical records without a request_id are counted over the whole
+    source, so what a record is called doesn't depend on where batches end. Raises GovernanceError.
+    """
+
+    def __init__(
+        self,
+        connection: "psycopg.Connection[TupleRow]",
+        source: str,
+        targets: Sequence[str],
+        constants: Mapping[str, str],
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._given = list(targets)
+        self._targets = [name for name in TARGETS if name in targets or name in constants]
+        with explained():
+            self._execute("set timezone = 'UTC'")
+            self._execute("set client_encoding = 'UTF8'")
+            self._execute("set jit = off")
+            self._execute("set work_mem = '64MB'")
+            # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
+            self._execute("set enable_nestloop = off")
+            floor, ceiling, currency, was_refused = self._row(
+                f"""
+                select
+                    internal.raw_floor('llm_metrics'),
+                    now() + interval '1 day',
+                    (select value from internal.settings where name = 'default_currency'),
+                    exists (select from internal.quarantine where source = {_quoted(source)})
+                """
+            )
+            self._floor, self._ceiling, self._currency = floor, ceiling, currency
+            self._has_quarantine = was_refused
+            self._staged = 0
+            self._covered: tuple[datetime, datetime] | None = None
+            self._check_constants(constants)
+            self._create_tables(constants)
+
+    def _check_constants(self, constants: Mapping[str, str]) -> None:
+        for name, value in constants.items():
+            if not value.strip():
+                raise GovernanceError(f"--set {name}= has no value: leave it out, or give it one")
+            (problem,) = self._row(
+                f"select {TARGETS[name].problem} from (select btrim({_quoted(value)}) as {name}) as constant"
+            )
+            if problem:
+                raise GovernanceError(f"--set {name}={value} can't be used: {problem}")
+
+    def _create_tables(self, constants: Mapping[str, str]) -> None:
+        self._execute("drop table if exists pg_temp.ingest_lines, pg_temp.ingest_rows, pg_temp.ingest_seen")
+        texts = [
+            f"{name} text" + (f" default {_quoted(constants[name])}" if name in constants else "")
+            for name in self._targets
+        ]
+        self._execute(
+            f"create temporary table ingest_lines (line bigint not null, wrong text, raw text, {', '.join(texts)})"
+        )
+        # the types of the table itself
+        typed = "".join(f", {name}" for name in self._targets)
+        self._execute(
+            f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
+            f" null::text as canonical {typed} from core.llm_metrics where false"
+        )
+        # the time comes first: identical rows have the same, and files are mostly in the order of time
+        self._execute(
+            "create temporary table ingest_seen (time timestamptz, fingerprint bigint, occurrences bigint,"
+            " primary key (time, fingerprint))"
+        )
+
+    def stage(self, chunks: Iterable[bytes]) -> None:
+        """Copies a batch of encoded records (`files.encode`) into the staging table."""
+        columns = ", ".join(("line", "wrong", "raw", *self._given))
+        with explained(), self._connection.cursor() as cursor:
+            cursor.execute("truncate ingest_lines")
+            with cursor.copy(f"copy ingest_lines ({columns}) from stdin (null '')") as copy:
+                for chunk in chunks:
+                    copy.write(chunk)
+            self._staged = cursor.rowcount
+
+    def merge(self, report: IngestReport) -> None:
+        """Moves what is staged into core.llm_metrics or into quarantine, and adds what is committed to the report."""
+        with explained():
+            self._execute("truncate ingest_rows")
+            self._read()
+            first, last, oldest, newest = self._row(
+                "select min(line), max(line), min(time) filter (where reasons is null),"
+                " max(time) filter (where reasons is null) from ingest_rows"
+            )
+            if oldest is not None:
+                self._make_partitions(oldest, newest)
+            if first is not None:
+                self._merge_lines(first, last, report)
+
+    def _read(self) -> None:
+        """Fills ingest_rows from ingest_lines: what is plain at once, the rest closely."""
+        plain = 0
+        # if something only looks plain, February 30 for instance, the whole batch is judged closely
+        with suppress(psycopg.DataError, psycopg.errors.ProgramLimitExceeded):
+            plain = self._execute(self._reading())
+        if plain < self._staged:
+            self._execute(self._judging())
+
+    def _make_partitions(self, oldest: datetime, newest: datetime) -> None:
+        if self._covered and self._covered[0] <= oldest and newest <= self._covered[1]:
+            return
+        self._patiently(
+            lambda: self._execute(
+                f"select internal.ensure_partitions('core.llm_metrics', {_quoted(oldest)}, {_quoted(newest)})"
+            )
+        )
+        low, high = self._covered or (oldest, newest)
+        self._covered = min(low, oldest), max(high, newest)
+
+    def _merge_lines(self, first: int, last: int, report: IngestReport) -> None:
+        """Merges the lines in one transaction; where the database refuses a row, all but that one."""
+        try:
+            self._patiently(lambda: self._merge_at_once(first, last, report))
+        except psycopg.DatabaseError as error:
+            if (error.sqlstate or "")[:2] not in _ROW_REFUSED:
+                raise
+            if first < last:
+                middle = (first + last) // 2
+                self._merge_lines(first, middle, report)
+                self._merge_lines(middle + 1, last, report)
+            else:
+                reason = f"the database refuses it: {error.diag.message_primary}"
+                self._execute(f"update ingest_rows set reasons = array[{_quoted(reason)}] where line = {first}")
+                self._patiently(lambda: self._merge_at_once(first, last, report))
+
+    def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
+        lines = f"line between {first} and {last}"
+        with self._connection.transaction():
+            good, bad = self._row(
+                f"select count(*) filter (where reasons is null), count(reasons) from ingest_rows where {lines}"
+            )
+            reasons = Counter[str]()
+            if bad:
+                self._execute(self._quarantining(lines))
+                rows = self._connection.execute(
+                    "select reason, count(*) from ingest_rows cross join unnest(reasons) as reason"
+                    f" where {lines} group by reason"
+                )
+                reasons.update(dict(rows.fetchall()))
+            if good and self._has_quarantine:
+                self._execute(self._release(lines))
+            loaded = self._execute(self._insertion(lines)) if good else 0
+        report.read += good + bad
+        report.loaded += loaded
+        report.duplicate += good - loaded
+        report.quarantined += bad
+        report.reasons.update(reasons)
+
+    def _patiently(self, act: Callable[[], object]) -> None:
+        """Does it again if another writer was in the way: a batch that failed left nothing behind."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                act()
+            except psycopg.DatabaseError as error:
+                if error.sqlstate not in _TRY_AGAIN or attempt == _ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311
+            else:
+                return
+
+    # the statements
+
+    def _plain(self) -> str:
+        """Condition for a line whose values can be cast as they are; null values are fine but where required."""
+        tests = [TARGETS[name].plain for name in self._targets]
+        tests += [f"{name} is not null" for name in REQUIRED]
+        if "cost_source" in self._targets:
+            cost = "cost_amount" if "cost_amount" in self._targets else "null"
+            tests.append(f"(cost_source = 'unpriced') = ({cost} is null)")
+        return f"(wrong is null and ({' and '.join(tests)}) is not false)"
+
+    def _reading(self) -> str:
+        """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
+        casts = ", ".join(f"{TARGETS[name].cast} as {name}" for name in self._targets)
+        return f"""
+        insert into ingest_rows (line, reasons, canonical, {_list(self._targets)})
+        select
+            line,
+            case when {self._old()} then array[{_OLD}] when {self._future()} then array[{_FUTURE}] end,
+            case when {self._has_no_name()} then {self._canonical()} end,
+            {_list(self._targets)}
+        from (
+            select line, {casts}
+            from ingest_lines
+            where {self._plain()}
+            offset 0
+        ) as typed
+        """
+
+    def _judging(self) -> str:
+        """Fills ingest_rows from the lines that aren't there yet, with every reason against them.
+
+        `offset 0` keeps the planner from pulling a level up and evaluating its expressions once for each use.
+        """
+        targets = [TARGETS[name] for name in self._targets]
+        own = ", ".join(f"{name}_problem" for name in self._targets)
+        joint = [
+            f"case when {self._old()} then {_OLD} end",
+            f"case when {self._future()} then {_FUTURE} end",
+        ]
+        if "cost_source" in self._targets:
+            has_cost = "cost_amount is not null" if "cost_amount" in self._targets else "false"
+            known = "cost_amount_problem is null" if "cost_amount" in self._targets else "true"
+            joint.append(
+                f"case when (cost_source = 'unpriced') = ({has_cost}) and {known} "
+                "then 'cost_source is unpriced where there is a cost_amount, or not unpriced where there is none' end"
+            )
+        return f"""
+        insert into ingest_rows (line, reasons, canonical, {_list(self._targets)})
+        select
+            line,
+            reasons,
+            case when reasons is null and {self._has_no_name()} then {self._canonical()} end,
+            {_list(self._targets)}
+        from (
+            select
+                line,
+                nullif(
+                    coalesce(string_to_array(wrong, e'\\n'), '{{}}')
+                    || case when raw is null then array_remove(array[{own}, {_list(joint)}], null) else '{{}}' end,
+                    '{{}}'
+                ) as reasons,
+                {_list(self._targets)}
+            from (
+                select
+                    line, wrong, raw, {own},
+                    {_list(f"case when {t.name}_problem is null then {t.value} end as {t.name}" for t in targets)}
+                from (
+                    select
+                        line, wrong, raw, {_list(self._targets)},
+                        {_list(f"{t.problem} as {t.name}_problem" for t in targets)}
+                    from (
+                        select
+                            line, wrong, raw,
+                            {_list(f"nullif(btrim({name}), '') as {name}" for name in self._targets)}
+                        from ingest_lines as l
+                        where not exists (select from ingest_rows as r where r.line = l.line)
+                        offset 0
+                    ) as given
+                    offset 0
+                ) as judged
+                offset 0
+            ) as typed
+            offset 0
+        ) as checked
+        """
+
+    def _old(self) -> str:
+        return f"time < {_quoted(self._floor)}"
+
+    def _future(self) -> str:
+        return f"time > {_quoted(self._ceiling)}"
+
+    def _has_no_name(self) -> str:
+        return "request_id is null" if "request_id" in self._targets else "true"
+
+    def _canonical(self) -> str:
+        """What the hash of a row without a request_id is taken of: only what it says, so new targets change nothing."""
+        parts = ", ".join(f"'{name}', {TARGETS[name].canonical}" for name in self._targets if name != "request_id")
+        return f"jsonb_strip_nulls(jsonb_build_object({parts}))::text"
+
+    def _row_data(self) -> str:
+        texts = ", ".join(f"'{name}', l.{name}" for name in self._targets)
+        return f"case when l.raw is null then jsonb_strip_nulls(jsonb_build_object({texts})) else to_jsonb(l.raw) end"
+
+    def _quarantining(self, lines: str) -> str:
+        return f"""
+        insert into internal.quarantine as q (source, line, reasons, row_data, row_hash)
+        select {_quoted(self._source)}, line, reasons, row_data, sha256(convert_to(row_data::text, 'UTF8'))
+        from (
+            select r.line, r.reasons, {self._row_data()} as row_data
+            from ingest_rows as r
+            inner join ingest_lines as l using (line)
+            where r.reasons is not null and r.{lines}
+        ) as refused
+        on conflict (source, line, row_hash) do update
+        set reasons = excluded.reasons, quarantined_at = excluded.quarantined_at
+        where q.reasons is distinct from excluded.reasons
+        """
+
+    def _release(self, lines: str) -> str:
+        return f"""
+        delete from internal.quarantine as q
+        using ingest_rows as r
+        inner join ingest_lines as l using (line)
+        where q.source = {_quoted(self._source)}
+            and q.line = r.line
+            and q.row_hash = sha256(convert_to(({self._row_data()})::text, 'UTF8'))
+            and r.reasons is null
+            and r.{lines}
+        """
+
+    def _insertion(self, lines: str) -> str:
+        values = {name: f"r.{name}" for name in self._targets}
+        for name, target in TARGETS.items():
+            if target.default is not None and name in values:
+                values[name] = f"coalesce(r.{name}, {target.default})"
+        values["request_id"] = f"coalesce({values.get('request_id', 'null')}, n.request_id)"
+        values["currency"] = f"coalesce({values.get('currency', 'null')}, {_quoted(self._currency)})"
+        priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
+        values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
+        values["source"] = f"coalesce({values.get('source', 'null')}, 'ingest')"
+        return f"""
+        with unnamed as (
+            select line, time, canonical, hashtextextended(canonical, 0) as fingerprint
+            from ingest_rows
+            where canonical is not null and {lines}
+        ),
+        counted as (
+            insert into ingest_seen as s (time, fingerprint, occurrences)
+            select time, fingerprint, count(*) from unnamed group by time, fingerprint
+            on conflict (time, fingerprint) do update set occurrences = s.occurrences + excluded.occurrences
+            returning s.time, s.fingerprint, s.occurrences
+        ),
+        named as (
+            select
+                u.line,
+                encode(sha256(convert_to(u.canonical || '#' || (
+                    c.occurrences - count(*) over same + row_number() over (same order by u.line)
+                ), 'UTF8')), 'hex') as request_id
+            from unnamed as u
+            inner join counted as c using (time, fingerprint)
+            window same as (partition by u.time, u.fingerprint)
+        )
+        insert into core.llm_metrics ({_list(values)})
+        select {_list(values.values())}
+        from ingest_rows as r
+        left join named as n using (line)
+        where r.reasons is null and r.{lines}
+        on conflict (request_id, time) do nothing
+        """
+
+    def _execute(self, statement: str) -> int:
+        return self._connection.execute(statement).rowcount
+
+    def _row(self, query: str) -> "TupleRow":
+        row = self._connection.execute(query).fetchone()
+        assert row is not None
+        return row
+
+
+def _quoted(value: object) -> str:
+    return sql.Literal(value).as_string()
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+@contextmanager
+def explained() -> "Iterator[None]":
+    """Turns errors of the database into a sentence for the user."""
+    try:
+        yield
+    except (
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.UndefinedColumn,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.UndefinedTable,
+    ) as error:
+        raise GovernanceError(
+            f"this release of the warehouse isn't built in the database ({error.diag.message_primary}): "
+            "run `governance build` first"
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise GovernanceError(f"the database user may not load usage: {error.diag.message_primary}") from error
+    except psycopg.OperationalError as error:
+        raise GovernanceError(
+            f"the database broke off ({str(error).strip().splitlines()[0]}): run the same command again, "
+            "what is loaded already counts as duplicate"
+        ) from error
