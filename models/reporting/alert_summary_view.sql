@@ -1,11 +1,4 @@
 -- one row per alert type and severity
-with windows as materialized (
-    select
-        {{ reporting_now() }} - interval '24 hours' as first_24h,
-        {{ start_of_local('day', -6) }} as first_7d,
-        {{ start_of_local('day', -29) }} as first_30d
-)
-
 select
     alert_type,
     severity,
@@ -16,9 +9,8 @@ select
     min(created_at) filter (where status = 'open') as oldest_open_at,
     avg(acknowledged_at - created_at) as mean_time_to_acknowledge,
     avg(resolved_at - created_at) as mean_time_to_resolve,
-    count(*) filter (where created_at >= first_24h) as created_24h,
-    count(*) filter (where created_at >= first_7d) as created_7d,
-    count(*) filter (where created_at >= first_30d) as created_30d
+    count(*) filter (where created_at >= {{ reporting_now() }} - interval '24 hours') as created_24h,
+    count(*) filter (where created_at >= {{ once(start_of_local('day', -6)) }}) as created_7d,
+    count(*) filter (where created_at >= {{ once(start_of_local('day', -29)) }}) as created_30d
 from {{ ref('alerts') }}
-cross join windows
 group by alert_type, severity

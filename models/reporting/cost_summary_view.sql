@@ -1,4 +1,4 @@
--- one row per day, team, user, key, provider, model, application, environment and currency (the grain of llm_metrics_daily)
+-- one row per day, team, user, key, provider, model, application, environment and currency, as llm_metrics_daily
 select
     usage.day,
     usage.bucket,

@@ -1,40 +1,38 @@
 -- one row per policy version
-with lines as (
-    select team_id, unnest(path_ids) as above_id from {{ ref('stg_team_tree') }} where is_live
-),
-
-assignments as (
+with assignments as (
     select policy_id, team_id, user_id
     from {{ ref('policy_assignments') }}
     where {{ holds_now('effective_from', ['expires_at']) }}
 ),
 
--- an assignment to a team reaches the teams below it
+-- an assignment to a team reaches the teams below it and the people in them
 reached_teams as (
-    select
-        assignments.policy_id,
-        lines.team_id,
-        bool_or(assignments.team_id = lines.team_id) as is_assigned
+    select assignments.policy_id, lines.team_id, bool_or(assignments.team_id = lines.team_id) as is_assigned
     from assignments
-    inner join lines on lines.above_id = assignments.team_id
+    inner join {{ ref('stg_team_lines') }} as lines on lines.above_id = assignments.team_id
+    where lines.is_live
     group by assignments.policy_id, lines.team_id
 ),
 
 reached_users as (
-    select policy_id, user_id, bool_or(is_assigned) as is_assigned
-    from (
-        select reached_teams.policy_id, members.user_id, false as is_assigned
-        from reached_teams
-        inner join {{ ref('stg_live_memberships') }} as members on members.team_id = reached_teams.team_id
-        inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id
-        where users.status <> 'deactivated'
-        union all
-        select assignments.policy_id, users.user_id, true
-        from assignments
-        inner join {{ ref('stg_users') }} as users on users.user_id = assignments.user_id
-        where users.status <> 'deactivated'
-    ) as paths
-    group by policy_id, user_id
+    select assignments.policy_id, users.user_id, bool_or(assignments.user_id is not null) as is_assigned
+    from assignments
+    left join {{ ref('stg_team_people') }} as people on people.team_id = assignments.team_id
+    inner join {{ ref('stg_users') }} as users on users.user_id = coalesce(assignments.user_id, people.user_id)
+    where users.status <> 'deactivated'
+    group by assignments.policy_id, users.user_id
+),
+
+team_reach as (
+    select policy_id, count(*) filter (where is_assigned) as assigned, count(*) as reached
+    from reached_teams
+    group by policy_id
+),
+
+user_reach as (
+    select policy_id, count(*) filter (where is_assigned) as assigned, count(*) as reached
+    from reached_users
+    group by policy_id
 ),
 
 traffic as (
@@ -58,19 +56,16 @@ select
     policies.enforcement,
     coalesce(team_reach.assigned, 0) as assigned_teams,
     coalesce(user_reach.assigned, 0) as assigned_users,
-    coalesce(team_reach.reached, 0)::numeric / nullif((select count(distinct team_id) from lines), 0) as team_coverage,
+    coalesce(team_reach.reached, 0)::numeric
+    / nullif((select count(*) from {{ ref('teams') }} as t where t.deleted_at is null), 0) as team_coverage,
     coalesce(user_reach.reached, 0)::numeric
-    / nullif((select count(*) from {{ ref('stg_users') }} where status <> 'deactivated'), 0) as user_coverage,
+    / nullif((select count(*) from {{ ref('stg_users') }} as u where u.status <> 'deactivated'), 0) as user_coverage,
     coalesce(traffic.evaluated, 0) as requests_evaluated,
     coalesce(traffic.flagged, 0) as requests_flagged,
     coalesce(traffic.blocked, 0) as requests_blocked,
     1 - (traffic.flagged + traffic.blocked)::numeric / nullif(traffic.evaluated, 0) as compliance_rate,
     traffic.last_violation_day
 from {{ ref('policies') }} as policies
-left join (
-    select policy_id, count(*) filter (where is_assigned) as assigned, count(*) as reached from reached_teams group by policy_id
-) as team_reach on team_reach.policy_id = policies.id
-left join (
-    select policy_id, count(*) filter (where is_assigned) as assigned, count(*) as reached from reached_users group by policy_id
-) as user_reach on user_reach.policy_id = policies.id
+left join team_reach on team_reach.policy_id = policies.id
+left join user_reach on user_reach.policy_id = policies.id
 left join traffic on traffic.policy_id = policies.id

@@ -1,41 +1,38 @@
 -- one row per live team
--- lines: one row per team and live team above it, itself included
-with lines as (
-    select team_id, unnest(path_ids) as above_id from {{ ref('stg_team_tree') }}
-),
-
-children as (
-    select parent_team_id as team_id, count(*) as child_team_count from {{ ref('stg_team_tree') }} where is_live group by parent_team_id
+with children as (
+    select parent_team_id as team_id, count(*) as child_team_count
+    from {{ ref('stg_team_tree') }}
+    where is_live
+    group by parent_team_id
 ),
 
 headcounts as (
     select team_id, count(*) filter (where is_direct) as direct_member_count, count(*) as total_member_count
-    from (
-        select lines.above_id as team_id, members.user_id, bool_or(lines.above_id = lines.team_id) as is_direct
-        from {{ ref('stg_live_memberships') }} as members
-        inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id and users.status <> 'deactivated'
-        inner join lines on lines.team_id = members.team_id
-        group by lines.above_id, members.user_id
-    ) as people
+    from {{ ref('stg_team_people') }}
     group by team_id
 ),
 
-periods (budget_period, starts_at, ends_at) as (
-    values
-    {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-    ('{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }}){{ ',' if not loop.last }}
-    {%- endfor %}
+periods as (
+    select budget_period, starts_at, ends_at
+    from (
+        values
+        {%- for unit in ['day', 'month', 'quarter', 'year'] %}
+        ('{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }}){{ ',' if not loop.last }}
+        {%- endfor %}
+    ) as units (budget_period, starts_at, ends_at)
+    where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
 ),
 
 usage as (
     select
-        team_days.team_id, team_days.currency, periods.budget_period,
-        sum(team_days.cost_amount) as cost, sum(team_days.unpriced_request_count) as unpriced_requests
+        team_days.team_id,
+        team_days.currency,
+        periods.budget_period,
+        sum(team_days.cost_amount) as cost,
+        sum(team_days.unpriced_request_count) as unpriced_requests
     from {{ ref('llm_team_daily') }} as team_days
     inner join periods on team_days.bucket >= periods.starts_at and team_days.bucket < periods.ends_at
-    where team_days.bucket >= (
-        select min(starts_at) from periods where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
-    )
+    where team_days.bucket >= (select min(p.starts_at) from periods as p)
     group by team_days.team_id, team_days.currency, periods.budget_period
 ),
 
@@ -48,7 +45,7 @@ spending as (
         coalesce(bool_or(usage.currency <> teams.currency), false) as other_currencies,
         coalesce(sum(usage.unpriced_requests), 0)::bigint as unpriced_requests
     from {{ ref('teams') }} as teams
-    inner join lines on lines.above_id = teams.id
+    inner join {{ ref('stg_team_lines') }} as lines on lines.above_id = teams.id
     left join usage on usage.team_id = lines.team_id and usage.budget_period = teams.budget_period
     group by teams.id
 )

@@ -1,17 +1,18 @@
 -- one row per account, deactivated ones too
 {%- set first = {} %}
-{#- (select …) is computed once, the bare expression would be for each row #}
-{%- for days in [1, 7, 30] %}{% do first.update({days: '(select ' ~ start_of_local('day', 1 - days) ~ ')'}) %}{% endfor %}
+{%- for days in [1, 7, 30] %}{% do first.update({days: once(start_of_local('day', 1 - days))}) %}{% endfor %}
+{%- set default_currency = "'" ~ var('default_currency') ~ "'" %}
 with usage as (
     select
         user_id,
         {%- for days in first %}
-        coalesce(sum(request_count) filter (where bucket >= {{ first[days] }}), 0)::bigint as requests_{{ days }}d,
-        {{ spent_where('cost_amount', "bucket >= " ~ first[days] ~ " and currency = '" ~ var('default_currency') ~ "'") }} as cost_{{ days }}d,
+        {%- set in_window = "bucket >= " ~ first[days] %}
+        sum(request_count) filter (where {{ in_window }})::bigint as requests_{{ days }}d,
+        {{ spent_where('cost_amount', in_window ~ " and currency = " ~ default_currency) }} as cost_{{ days }}d,
         {%- endfor %}
-        coalesce(sum(total_tokens) filter (where bucket >= {{ first[30] }}), 0)::bigint as tokens_30d,
-        coalesce(sum(unpriced_request_count) filter (where bucket >= {{ first[30] }}), 0)::bigint as unpriced_requests_30d,
-        bool_or(bucket >= {{ first[30] }} and currency <> '{{ var("default_currency") }}') as other_currencies,
+        sum(total_tokens) filter (where bucket >= {{ first[30] }})::bigint as tokens_30d,
+        sum(unpriced_request_count) filter (where bucket >= {{ first[30] }})::bigint as unpriced_requests_30d,
+        bool_or(bucket >= {{ first[30] }} and currency <> {{ default_currency }}) as other_currencies,
         max(last_request_at) as last_request_at
     from {{ ref('llm_user_daily') }}
     where bucket < {{ start_of_local('day', 1) }}
@@ -28,11 +29,15 @@ models_used as (
 ),
 
 roles_held as (
-    select user_id, array_agg(distinct role_name order by role_name) as role_names from {{ ref('stg_live_grants') }} group by user_id
+    select user_id, array_agg(distinct role_name order by role_name) as role_names
+    from {{ ref('stg_live_grants') }}
+    group by user_id
 ),
 
 teams_joined as (
-    select user_id, array_agg(team_name order by team_name) as team_names from {{ ref('stg_live_memberships') }} group by user_id
+    select user_id, array_agg(team_name order by team_name) as team_names
+    from {{ ref('stg_live_memberships') }}
+    group by user_id
 ),
 
 live_sessions as (
@@ -62,7 +67,9 @@ select
     coalesce(usage.other_currencies, false) as other_currencies,
     coalesce(models_used.distinct_models_30d, 0) as distinct_models_30d,
     usage.last_request_at,
-    ({{ local_day(reporting_now()) }} - {{ local_day('greatest(users.last_login_at, usage.last_request_at)') }})::bigint as dormant_days,
+    (
+        {{ local_day(reporting_now()) }} - {{ local_day('greatest(users.last_login_at, usage.last_request_at)') }}
+    )::bigint as dormant_days,
     coalesce(usage.unpriced_requests_30d, 0) as unpriced_requests_30d
 from {{ ref('stg_users') }} as users
 left join usage on usage.user_id = users.user_id

@@ -8,15 +8,16 @@ with grants as (
         grants.role_slug,
         grants.granted_at,
         grants.expires_at,
-        -- the one that lasts longest first, then the oldest
-        array_agg(grants.role_slug) over (
-            partition by grants.user_id, users.email, grants.team_id
-            order by grants.expires_at desc nulls first, grants.granted_at, grants.role_slug
-            rows between unbounded preceding and unbounded following
-        ) as scope_roles
+        array_agg(grants.role_slug) over (partition by grants.user_id, users.email, grants.team_id) as scope_roles,
+        array_agg(grants.role_slug) over (scope rows between unbounded preceding and 1 preceding) as earlier_roles
     from {{ ref('stg_live_grants') }} as grants
     inner join {{ ref('stg_users') }} as users on users.user_id = grants.user_id
     where users.status = 'active'
+    -- the one that lasts longest first, then the oldest
+    window scope as (
+        partition by grants.user_id, users.email, grants.team_id
+        order by grants.expires_at desc nulls first, grants.granted_at, grants.role_slug
+    )
 ),
 
 permissions as (
@@ -43,10 +44,11 @@ select
     grants.expires_at,
     case
         when cardinality(grants.scope_roles) = 1 then grants.scope_roles
-        else array(select slug from unnest(grants.scope_roles) as slug where slug = any(permissions.roles_with_it))
+        else array(
+            select slug from unnest(grants.scope_roles) as slug where slug = any(permissions.roles_with_it) order by slug
+        )
     end as granting_roles
 from grants
 inner join permissions on permissions.role_id = grants.role_id
 -- of several grants that reach the same permission the first one speaks
-where cardinality(grants.scope_roles) = 1
-    or not grants.scope_roles[:array_position(grants.scope_roles, grants.role_slug) - 1] && permissions.roles_with_it
+where grants.earlier_roles is null or not grants.earlier_roles && permissions.roles_with_it

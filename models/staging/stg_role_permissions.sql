@@ -1,4 +1,4 @@
--- one row per role and permission it has, its own or inherited; what several roles of its line have counts as the nearest one's
+-- one row per role and permission it has, its own or inherited; where several roles of its line have it, the nearest
 with recursive lines as (
     select
         id as role_id,

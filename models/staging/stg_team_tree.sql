@@ -21,7 +21,7 @@ select
     team_id,
     is_live,
     -- the nearest live team above
-    case when is_live then path_ids[cardinality(path_ids) - 1] else path_ids[cardinality(path_ids)] end as parent_team_id,
+    path_ids[cardinality(path_ids) - is_live::integer] as parent_team_id,
     path_ids,
     path
 from tree

@@ -1,0 +1,6 @@
+-- one row per team, live or deleted, and live team above it; a live team is above itself too
+select
+    team_id,
+    is_live,
+    unnest(path_ids) as above_id
+from {{ ref('stg_team_tree') }}
