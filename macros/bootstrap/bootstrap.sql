@@ -58,7 +58,7 @@ begin
     -- uuid-ossp and pgcrypto come along where the server has them; nothing depends on them
     foreach extension in array array['timescaledb', 'pg_trgm', 'btree_gist', 'uuid-ossp', 'pgcrypto'] loop
         if exists (select from pg_available_extensions where name = extension and installed_version is null) then
-            execute format('create extension if not exists %I', extension);
+            execute format('create extension if not exists %I schema public', extension);
         end if;
     end loop;
     execute format('alter database %I set search_path = core, rollups, reporting, public', current_database());

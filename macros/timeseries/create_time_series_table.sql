@@ -52,4 +52,8 @@ create or replace trigger {{ source }}_log_delete after delete on {{ relation }}
 referencing old table as removed for each statement execute function internal.log_{{ source }}_invalidation();
 create or replace trigger {{ source }}_refuse_truncate before truncate on {{ relation }}
 for each statement execute function internal.refuse_truncate();
+{%- for event in ['insert', 'update', 'delete'] %}
+comment on trigger {{ source }}_log_{{ event }} on {{ relation }} is 'Tells the rollups which closed buckets they have to recompute.';
+{%- endfor %}
+comment on trigger {{ source }}_refuse_truncate on {{ relation }} is 'Refuses TRUNCATE, which would leave the rollups with rows that are gone.';
 {% endmacro %}

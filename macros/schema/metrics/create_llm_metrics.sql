@@ -49,6 +49,7 @@
 create index if not exists llm_metrics_time_idx on {{ relation }} (time);
 create index if not exists llm_metrics_ingested_at_idx on {{ relation }} using brin (ingested_at);
 create index if not exists llm_metrics_tags_idx on {{ relation }} using gin (tags jsonb_path_ops);
+comment on index core.llm_metrics_request_id_time_key is 'One row per request, however often it is delivered; lookup of a request, with a bound on its time.';
 comment on index core.llm_metrics_time_idx is 'Refresh of touched buckets and the live tail of the rollups.';
 comment on index core.llm_metrics_ingested_at_idx is 'What arrived since: late rows and feeds that stopped.';
 comment on index core.llm_metrics_tags_idx is 'Requests that carry a tag, as tags @> {"project": "x"}.';
