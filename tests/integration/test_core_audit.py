@@ -1,0 +1,401 @@
+"""The audit trail: append-only, checksums anybody can recompute, and who changed what without secrets."""
+
+import hashlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from core_rows import Connection, add, add_policy, add_role, add_team, add_user, refused, value
+from psycopg import sql
+from psycopg.errors import CheckViolation, InsufficientPrivilege, InvalidParameterValue
+
+from orchestration.lib.database import connect
+
+# version 1 of the canonical form; a change of this list is a new version
+FIELDS = (
+    "checksum_version", "id", "epoch", "xid", "recorded_at", "occurred_at", "db_user", "actor_type", "actor_id",
+    "actor_label", "action", "resource_type", "resource_id", "before", "after", "outcome", "ip_address", "user_agent",
+    "request_id", "metadata",
+)  # fmt: skip
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_json(field: Any) -> str:
+    """A value as PostgreSQL writes it in jsonb: keys by length and bytes, no escapes beyond JSON's own."""
+    if isinstance(field, dict):
+        keys = sorted(field, key=lambda key: (len(key.encode()), key.encode()))
+        return "{" + ", ".join(f"{as_json(key)}: {as_json(field[key])}" for key in keys) + "}"
+    if isinstance(field, list):
+        return "[" + ", ".join(map(as_json, field)) + "]"
+    if isinstance(field, Decimal):
+        return format(field, "f")
+    return json.dumps(field, ensure_ascii=False)
+
+
+def checksum(entry: dict[str, Any]) -> bytes:
+    """The checksum of an entry, times as datetimes, computed from the written definition alone."""
+    canonical = []
+    for name in FIELDS:
+        field = entry[name]
+        if isinstance(field, datetime):
+            field = (field - EPOCH) // timedelta(microseconds=1)
+        if name == "xid" or isinstance(field, UUID):
+            field = str(field)
+        canonical.append(field)
+    return hashlib.sha256(bytes([entry["checksum_version"]]) + as_json(canonical).encode()).digest()
+
+
+PLAIN: dict[str, Any] = {
+    "checksum_version": 1,
+    "id": UUID("11111111-1111-4111-8111-111111111111"),
+    "epoch": 1,
+    "xid": 4711,
+    "recorded_at": datetime(2025, 3, 30, 1, 0, 0, 1, tzinfo=UTC),
+    "occurred_at": datetime(2025, 3, 30, 0, 59, 59, 999999, tzinfo=UTC),
+    "db_user": "governance_app",
+    "actor_type": "user",
+    "actor_id": UUID("22222222-2222-4222-8222-222222222222"),
+    "actor_label": "someone@example.com",
+    "action": "users.update",
+    "resource_type": "users",
+    "resource_id": UUID("33333333-3333-4333-8333-333333333333"),
+    "before": {"status": "invited"},
+    "after": {"status": "active"},
+    "outcome": "success",
+    "ip_address": "192.0.2.7",
+    "user_agent": "curl/8",
+    "request_id": "r-1",
+    "metadata": {"changed": ["status"]},
+}
+NULLS = PLAIN | dict.fromkeys(
+    ("actor_id", "actor_label", "resource_id", "before", "after", "ip_address", "user_agent", "request_id"), None
+)
+ODD = PLAIN | {
+    "epoch": 2**62,
+    "xid": 2**63,
+    "recorded_at": datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    "actor_label": 'Zoë "Z" \\ \t\n\x1f\x7f 🦉 ﷺ',
+    "before": {"bb": Decimal("1.50"), "a": [None, True, {}], "é": Decimal("-0.000001"), "": "", "z" * 3: 10**30},
+    "after": {},
+    "ip_address": "2001:db8::1",
+    "metadata": {"nested": {"list": [[], [Decimal("100.00")]]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (PLAIN, "0217cccf6fecc9b795b75a2868bc289c21f82abcfd4edf248900a8b7391e5466"),
+        (NULLS, "419e217cc8e5d3e7da2544609b1226d5004233ce87906f4dee082c3650ca2db3"),
+        (ODD, "2b963f2dc6576bd32d5ba90e4bac568e4ed9a1f37792fdeb2e4d77b9383e4c8a"),
+    ],
+)
+def test_golden_vectors(connection: Connection, entry: dict[str, Any], expected: str) -> None:
+    assert checksum(entry).hex() == expected
+    arguments = [as_json(v) if isinstance(v, dict) else v for v in (entry[name] for name in FIELDS)]
+    query = """
+        select core.generate_audit_checksum(
+            %s::smallint, %s, %s, %s::text::xid8, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s,
+            %s::inet, %s, %s, %s::jsonb
+        )
+    """
+    assert value(connection, query, *arguments).hex() == expected
+
+
+def add_entry(connection: Connection, **values: Any) -> UUID:
+    return add(
+        connection,
+        "audit_logs",
+        **{"actor_type": "service", "action": "report.export", "resource_type": "report"} | values,
+    )
+
+
+def stored(connection: Connection, entry: UUID) -> dict[str, Any]:
+    """An entry as its columns, JSON numbers exact, its address as text."""
+    row = connection.execute(
+        "select *, before::text as before, after::text as after, metadata::text as metadata, host(ip_address) as"
+        " ip_address, xid::text as xid from core.audit_logs where id = %s",
+        [entry],
+    )
+    assert row.description is not None
+    values = dict(zip((column.name for column in row.description), row.fetchone() or (), strict=True))
+    for name in ("before", "after", "metadata"):
+        values[name] = None if values[name] is None else json.loads(values[name], parse_float=Decimal)
+    return values
+
+
+def test_a_written_entry_has_the_checksum_of_what_is_stored(connection: Connection) -> None:
+    entry = add_entry(
+        connection,
+        occurred_at=datetime(2025, 1, 1, tzinfo=UTC),
+        actor_id=UUID(int=7),
+        actor_label="Zoë",
+        before={"amount": 1.5, "b": None},
+        after={"amount": 2, "a": "ü"},
+        ip_address="2001:db8::1",
+        user_agent="",
+        outcome="denied",
+        metadata={"x": [1, 2]},
+    )
+    row = stored(connection, entry)
+    assert row["checksum"] == checksum(row)
+
+
+def test_a_checksum_does_not_depend_on_the_session(connection: Connection, database: str) -> None:
+    sessions = [
+        {},
+        {"timezone": "Asia/Kolkata", "datestyle": "SQL, DMY", "intervalstyle": "iso_8601"},
+        {"timezone": "America/St_Johns", "extra_float_digits": "-15", "bytea_output": "escape"},
+        {"standard_conforming_strings": "off", "backslash_quote": "on", "client_encoding": "LATIN1"},
+        {"search_path": "pg_temp", "quote_all_identifiers": "on", "xmlbinary": "hex"},
+    ]
+    recompute = sql.SQL(
+        "select bool_and(checksum = core.generate_audit_checksum({})), count(*) from core.audit_logs where id = any(%s)"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, FIELDS)))
+    entries = []
+    with connect(database) as other:
+        for settings in sessions:
+            for name, setting in settings.items():
+                other.execute(sql.SQL("set {} = {}").format(sql.Identifier(name), sql.Literal(setting)))
+            entries.append(add_entry(other, actor_label="Zoë", after={"cost": 0.1}, occurred_at="2025-03-30 01:30+00"))
+            assert other.execute(recompute, [entries]).fetchone() == (True, len(entries)), settings
+            other.execute("reset all")
+    assert connection.execute(recompute, [entries]).fetchone() == (True, len(entries))
+    for entry in entries:
+        row = stored(connection, entry)
+        assert row["checksum"] == checksum(row)
+
+
+def test_what_only_the_server_knows_is_not_taken_from_anybody(connection: Connection) -> None:
+    entry = add_entry(
+        connection,
+        recorded_at="2001-01-01",
+        epoch=99,
+        xid="1",
+        db_user="somebody",
+        checksum=b"\0" * 32,
+        checksum_version=7,
+    )
+    row = stored(connection, entry)
+    assert datetime.now(UTC) - row["recorded_at"] < timedelta(minutes=1)
+    assert row["occurred_at"] == row["recorded_at"]
+    assert row["epoch"] == value(connection, "select epoch from internal.audit_epoch") == 1
+    assert row["xid"] == value(connection, "select pg_current_xact_id()::text")
+    assert row["db_user"] == value(connection, "select session_user::text")
+    assert (row["checksum_version"], row["checksum"]) == (1, checksum(row))
+
+
+def test_the_epoch_is_the_one_in_force(connection: Connection) -> None:
+    connection.execute("update internal.audit_epoch set epoch = 2")
+    assert stored(connection, add_entry(connection))["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update core.audit_logs set action = 'other' where id = %s",
+        "update core.audit_logs set action = action where id = %s",
+        "delete from core.audit_logs where id = %s",
+        "delete from core.audit_logs where false and id = %s",
+        "insert into core.audit_logs (id, actor_type, action, resource_type) values (%s, 'user', 'x', 'x')"
+        " on conflict (id) do update set action = 'other'",
+    ],
+)
+@pytest.mark.parametrize("role", ["origin", "replica", "local"])
+def test_the_trail_is_append_only(connection: Connection, role: str, statement: str) -> None:
+    entry = add_entry(connection)
+    connection.execute(f"set local session_replication_role = {role}".encode())
+    with refused(connection, InsufficientPrivilege, "audit_logs is append-only: (UPDATE|DELETE) is refused"):
+        connection.execute(statement.encode(), [entry])
+    assert stored(connection, entry)["action"] == "report.export"
+
+
+@pytest.mark.parametrize("role", ["origin", "replica", "local"])
+@pytest.mark.parametrize("statement", ["truncate core.audit_logs", "truncate core.alerts, core.audit_logs cascade"])
+def test_the_trail_is_not_emptied(connection: Connection, role: str, statement: str) -> None:
+    connection.execute(f"set local session_replication_role = {role}".encode())
+    with refused(connection, InsufficientPrivilege, "audit_logs is append-only: TRUNCATE is refused"):
+        connection.execute(statement.encode())
+
+
+def test_a_pretended_replica_still_gets_a_checksum(connection: Connection) -> None:
+    connection.execute("set local session_replication_role = replica")
+    row = stored(connection, add_entry(connection))
+    assert row["checksum"] == checksum(row)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"actor_type": "robot"}, "audit_logs_actor_type_check"),
+        ({"action": "Export"}, "audit_logs_action_check"),
+        ({"action": "export."}, "audit_logs_action_check"),
+        ({"resource_type": ""}, "audit_logs_resource_type_check"),
+        ({"outcome": "maybe"}, "audit_logs_outcome_check"),
+        ({"before": "[]"}, "audit_logs_before_check"),
+        ({"after": '"x"'}, "audit_logs_after_check"),
+        ({"metadata": "null"}, "audit_logs_metadata_check"),
+        # host() would drop the mask, and with it part of what the checksum covers
+        ({"ip_address": "192.0.2.0/24"}, "audit_logs_ip_address_check"),
+        ({"ip_address": "2001:db8::/64"}, "audit_logs_ip_address_check"),
+        ({"occurred_at": "infinity"}, "occurred_at is infinity, which is no time"),
+    ],
+)
+def test_entries_that_are_refused(connection: Connection, values: dict[str, Any], message: str) -> None:
+    with refused(connection, CheckViolation, message):
+        add_entry(connection, **values)
+
+
+def trail(connection: Connection, resource: UUID) -> list[dict[str, Any]]:
+    """The entries about a row, in order."""
+    ids = connection.execute("select id from core.audit_logs where resource_id = %s order by recorded_at", [resource])
+    return [stored(connection, entry) for (entry,) in ids.fetchall()]
+
+
+def test_a_row_leaves_a_trail_from_insert_to_delete(connection: Connection) -> None:
+    team = add_team(connection, name="Before", budget_amount="100.10")
+    connection.execute("update core.teams set name = 'After', cost_center = '42' where id = %s", [team])
+    connection.execute("delete from core.teams where id = %s", [team])
+    inserted, updated, deleted = trail(connection, team)
+    assert [e["action"] for e in (inserted, updated, deleted)] == ["teams.insert", "teams.update", "teams.delete"]
+    assert (inserted["before"], inserted["after"]["name"]) == (None, "Before")
+    assert inserted["after"]["budget_amount"] == Decimal("100.10")
+    assert (updated["before"]["name"], updated["after"]["name"]) == ("Before", "After")
+    assert updated["metadata"] == {"changed": ["cost_center", "name"]}
+    assert (deleted["before"], deleted["after"]) == (updated["after"], None)
+    assert {(e["resource_type"], e["outcome"]) for e in (inserted, updated, deleted)} == {("teams", "success")}
+
+
+AUDITED = (
+    "users", "mfa_secrets", "sessions", "api_keys", "roles", "user_roles", "teams", "team_members", "policies",
+    "policy_assignments",
+)  # fmt: skip
+
+
+def add_all(connection: Connection) -> dict[str, UUID]:
+    """One row of each audited table, with a canary in every secret column."""
+    canary = b"canary".ljust(32, b"!")
+    user, team, role, policy = add_user(connection), add_team(connection), add_role(connection), add_policy(connection)
+    connection.execute(
+        "update core.users set password_hash = '$2b$12$' || rpad('canary', 53, 'x') where id = %s", [user]
+    )
+    secret = {"secret_ciphertext": b"\0" + canary * 2, "backup_code_hashes": [canary], "encryption_key_id": "k"}
+    key = {"name": "key", "key_prefix": "sk_abcd", "key_hash": canary}
+    later = datetime.now(UTC) + timedelta(hours=8)
+    return {
+        "users": user,
+        "mfa_secrets": add(connection, "mfa_secrets", user_id=user, **secret),
+        "sessions": add(connection, "sessions", user_id=user, token_hash=canary, expires_at=later),
+        "api_keys": add(connection, "api_keys", user_id=user, **key),
+        "roles": role,
+        "user_roles": add(connection, "user_roles", user_id=user, role_id=role),
+        "teams": team,
+        "team_members": add(connection, "team_members", user_id=user, team_id=team),
+        "policies": policy,
+        "policy_assignments": add(connection, "policy_assignments", policy_id=policy, team_id=team),
+    }
+
+
+def test_every_table_of_identity_access_organization_and_governance_is_audited(connection: Connection) -> None:
+    rows = add_all(connection)
+    assert tuple(rows) == AUDITED
+    for table, row in rows.items():
+        assert trail(connection, row)[0]["action"] == f"{table}.insert"
+
+
+def test_no_secret_reaches_the_trail_but_that_it_changed_does(connection: Connection) -> None:
+    rows = add_all(connection)
+    connection.execute("update core.users set password_hash = '$2b$12$' || rpad('other', 53, 'x')")
+    connection.execute("delete from core.users where id = %s", [add_user(connection)])
+    everything = connection.execute("select before::text, after::text from core.audit_logs").fetchall()
+    text = "".join(str(column) for row in everything for column in row)
+    for secret in (b"canary", b"canary!!"):
+        assert secret.decode() not in text
+        assert secret.hex() not in text
+    for table, column in {
+        "users": "password_hash", "mfa_secrets": "secret_ciphertext", "sessions": "token_hash", "api_keys": "key_hash",
+    }.items():  # fmt: skip
+        assert trail(connection, rows[table])[-1]["after"][column] == "[redacted]"
+    last = trail(connection, rows["users"])[-1]
+    assert last["metadata"] == {"changed": ["password_hash"]}
+    assert last["before"]["password_hash"] == "[redacted]"
+    # no password is not a secret
+    assert trail(connection, add_user(connection))[0]["after"]["password_hash"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("users", "last_login_at = now()"),
+        ("users", "display_name = display_name"),
+        ("users", "updated_at = now()"),
+        ("sessions", "last_seen_at = now() + interval '1 minute'"),
+        ("api_keys", "last_used_at = now()"),
+        ("mfa_secrets", "last_used_at = now()"),
+    ],
+)
+def test_noise_is_not_recorded(connection: Connection, table: str, change: str) -> None:
+    row = add_all(connection)[table]
+    before = len(trail(connection, row))
+    connection.execute(f"update core.{table} set {change} where id = %s".encode(), [row])
+    assert len(trail(connection, row)) == before
+    connection.execute(f"update core.{table} set {change}, created_at = created_at - interval '1 s'".encode())
+    assert len(trail(connection, row)) == before + 1
+
+
+def test_that_a_table_was_emptied_is_recorded(connection: Connection) -> None:
+    connection.execute("truncate core.sessions")
+    query = "select count(*) from core.audit_logs where action = 'sessions.truncate' and resource_type = 'sessions'"
+    assert value(connection, query) == 1
+
+
+def test_the_application_says_who_acts_for_its_transaction(connection: Connection) -> None:
+    actor = add_user(connection)
+    settings = {
+        "actor_id": str(actor),
+        "actor_label": "Zoë",
+        "request_id": "r-9",
+        "ip_address": "192.0.2.9",
+        "user_agent": "app/1",
+    }
+    with connection.transaction(force_rollback=True):
+        for name, setting in settings.items():
+            connection.execute("select set_config(%s, %s, true)", [f"governance.{name}", setting])
+        (entry,) = trail(connection, add_role(connection))
+        assert {name: str(entry[name]) for name in settings} == settings
+        assert entry["actor_type"] == "user"
+        connection.execute("set local governance.actor_type = 'service'")
+        assert trail(connection, add_role(connection))[0]["actor_type"] == "service"
+    (entry,) = trail(connection, add_role(connection))
+    assert (entry["actor_type"], entry["actor_id"], entry["actor_label"]) == ("system", None, entry["db_user"])
+
+
+def test_an_actor_that_is_no_uuid_is_an_error_that_says_so(connection: Connection) -> None:
+    connection.execute("set local governance.actor_id = 'zoe'")
+    with refused(connection, InvalidParameterValue, 'setting governance.actor_id is "zoe", which is no uuid'):
+        add_role(connection)
+
+
+def test_before_and_after_read_the_same_whatever_the_session(connection: Connection) -> None:
+    created = datetime(2025, 7, 1, 12, tzinfo=UTC)
+    connection.execute("set local timezone = 'Asia/Kolkata'")
+    connection.execute("set local datestyle = 'SQL, DMY'")
+    user = add_user(connection, created_at=created)
+    connection.execute("set local datestyle = 'ISO'")
+    (entry,) = trail(connection, user)
+    assert entry["after"]["created_at"] == "2025-07-01T12:00:00+00:00"
+
+
+def test_random_entries_have_the_checksum_of_the_definition(connection: Connection) -> None:
+    noise = "".join(chr(c) for c in range(1, 0x180)) + "\u2028\ufeff𝄞"
+    for n in range(20):
+        text = noise[n * 19 :] + os.urandom(4).hex()
+        entry = add_entry(
+            connection, actor_label=text, user_agent=text[::-1], after={text: text, text[:3]: [n, n / 8], "n": None}
+        )
+        row = stored(connection, entry)
+        assert row["checksum"] == checksum(row)
