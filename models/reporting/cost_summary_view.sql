@@ -25,10 +25,10 @@ select
     usage.total_tokens,
     usage.cost_amount as cost,
     usage.unpriced_request_count as unpriced_requests,
-    usage.cost_amount / nullif(usage.request_count - usage.unpriced_request_count, 0) as cost_per_request,
+    trim_scale(usage.cost_amount / nullif(usage.request_count - usage.unpriced_request_count, 0)) as cost_per_request,
     -- tokens of unpriced requests have no cost, so the ratio speaks only where every request is priced
     case
-        when usage.unpriced_request_count = 0 then usage.cost_amount * 1000 / nullif(usage.total_tokens, 0)
+        when usage.unpriced_request_count = 0 then trim_scale(usage.cost_amount * 1000 / nullif(usage.total_tokens, 0))
     end as cost_per_1k_tokens
 from {{ ref('llm_metrics_daily') }} as usage
 left join {{ ref('teams') }} as teams on teams.id = usage.team_id

@@ -44,6 +44,12 @@ traffic as (
         max(day) filter (where flagged_count + blocked_count > 0) as last_violation_day
     from {{ ref('llm_policy_daily') }}
     group by policy_id
+),
+
+totals as (
+    select
+        (select count(*) from {{ ref('teams') }} as teams where teams.deleted_at is null) as live_teams,
+        (select count(*) from {{ ref('stg_users') }} as users where users.status <> 'deactivated') as live_users
 )
 
 select
@@ -56,16 +62,15 @@ select
     policies.enforcement,
     coalesce(team_reach.assigned, 0) as assigned_teams,
     coalesce(user_reach.assigned, 0) as assigned_users,
-    coalesce(team_reach.reached, 0)::numeric
-    / nullif((select count(*) from {{ ref('teams') }} as t where t.deleted_at is null), 0) as team_coverage,
-    coalesce(user_reach.reached, 0)::numeric
-    / nullif((select count(*) from {{ ref('stg_users') }} as u where u.status <> 'deactivated'), 0) as user_coverage,
+    trim_scale(coalesce(team_reach.reached, 0)::numeric / nullif(totals.live_teams, 0)) as team_coverage,
+    trim_scale(coalesce(user_reach.reached, 0)::numeric / nullif(totals.live_users, 0)) as user_coverage,
     coalesce(traffic.evaluated, 0) as requests_evaluated,
     coalesce(traffic.flagged, 0) as requests_flagged,
     coalesce(traffic.blocked, 0) as requests_blocked,
-    1 - (traffic.flagged + traffic.blocked)::numeric / nullif(traffic.evaluated, 0) as compliance_rate,
+    trim_scale(1 - (traffic.flagged + traffic.blocked)::numeric / nullif(traffic.evaluated, 0)) as compliance_rate,
     traffic.last_violation_day
 from {{ ref('policies') }} as policies
+cross join totals
 left join team_reach on team_reach.policy_id = policies.id
 left join user_reach on user_reach.policy_id = policies.id
 left join traffic on traffic.policy_id = policies.id

@@ -67,7 +67,7 @@ select
     teams.budget_period,
     spending.spend,
     spending.total_spend,
-    spending.total_spend / nullif(teams.budget_amount, 0) as budget_used_share,
+    trim_scale(spending.total_spend / nullif(teams.budget_amount, 0)) as budget_used_share,
     spending.other_currencies,
     spending.unpriced_requests
 from {{ ref('teams') }} as teams

@@ -45,8 +45,11 @@ select
     case
         when cardinality(grants.scope_roles) = 1 then grants.scope_roles
         else array(
-            select slug from unnest(grants.scope_roles) as slug where slug = any(permissions.roles_with_it) order by slug
-        )
+                select roles.slug
+                from unnest(grants.scope_roles) as roles (slug)
+                where roles.slug = any(permissions.roles_with_it)
+                order by roles.slug
+            )
     end as granting_roles
 from grants
 inner join permissions on permissions.role_id = grants.role_id
