@@ -17,10 +17,10 @@ from orchestration.lib.settings import project_dir
 
 Connection = psycopg.Connection[TupleRow]
 FINGERPRINT = """
-    select 'users', count(*), md5(string_agg(u::text, '' order by id)) from core.users as u
+    select 'users' as part, count(*), md5(string_agg(u::text, '' order by id)) from core.users as u
     union all select 'roles', count(*), md5(string_agg(r::text, '' order by id)) from core.roles as r
     union all select 'policies', count(*), md5(string_agg(p::text, '' order by id)) from core.policies as p
-    union all select 'llm_metrics', count(*), md5(string_agg(m::text, '' order by request_id)) from core.llm_metrics as m
+    union all select 'requests', count(*), md5(string_agg(m::text, '' order by request_id)) from core.llm_metrics as m
     union all select 'daily', count(*), md5(string_agg(d::text, '' order by bucket)) from rollups.llm_metrics_daily as d
     union all select 'relations', count(*), md5(string_agg(c.oid::text || c.relfilenode::text, '' order by c.oid))
         from pg_class as c where relnamespace::regnamespace::text in ('core', 'rollups', 'reporting')
@@ -113,7 +113,9 @@ def build_view(database: str, tmp_path: Path) -> Callable[[str], None]:
 
     def build(query: str) -> None:
         (tmp_path / "models" / "probe.sql").write_text(query)
-        run_dbt(["run", "--project-dir", str(tmp_path), "--target-path", str(tmp_path / "target")], database, quiet=True)
+        run_dbt(
+            ["run", "--project-dir", str(tmp_path), "--target-path", str(tmp_path / "target")], database, quiet=True
+        )
 
     return build
 
@@ -141,7 +143,9 @@ def test_a_view_is_replaced_in_place(session: Connection, build_view: Callable[[
         assert view()[0] != first[0]
         assert view()[2] == first[2], "grants must survive the swap"
         session.execute("create view foreign_dependent as select a from reporting.probe")
-        with pytest.raises(GovernanceError, match=r"cannot drop view probe(?s:.*)view foreign_dependent depends on view probe"):
+        with pytest.raises(
+            GovernanceError, match=r"cannot drop view probe(?s:.*)view foreign_dependent depends on view probe"
+        ):
             build_view("select 1 as other")
         assert session.execute("select a from foreign_dependent").fetchall() == [("text now",)]
     finally:

@@ -62,7 +62,9 @@ def clock_changes(zone: str) -> list[datetime]:
     """The hours within the last 18 months at which the zone's offset changes; some day for zones without any."""
     hours = [NOW - timedelta(hours=h) for h in range(1, 24 * 548)]
     place = ZoneInfo(zone)
-    changes = [h for h in hours if h.astimezone(place).utcoffset() != (h - timedelta(hours=1)).astimezone(place).utcoffset()]
+    changes = [
+        h for h in hours if h.astimezone(place).utcoffset() != (h - timedelta(hours=1)).astimezone(place).utcoffset()
+    ]
     return changes or [NOW - timedelta(days=100)]
 
 
@@ -87,7 +89,7 @@ def requests(zone: str) -> st.SearchStrategy[Request]:
 
 
 def bucket(time: datetime, unit: str, zone: str) -> datetime:
-    """The oracle's idea of an hour (a real hour that starts on the local full hour) and of a day (of the local calendar)."""
+    """The oracle's idea of an hour (60 minutes from the local full hour) and of a day (of the local calendar)."""
     local = time.astimezone(ZoneInfo(zone))
     if unit == "day":
         return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)
@@ -103,7 +105,9 @@ def expected(rows: list[Request], unit: str, zone: str, *keys: str) -> dict[tupl
             len(group),
             sum(r.status == "success" for r in group),
             sum(r.tokens for r in group),
-            sum((r.cost for r in group if r.cost is not None), Decimal(0)) if any(r.cost is not None for r in group) else None,
+            sum((r.cost for r in group if r.cost is not None), Decimal(0))
+            if any(r.cost is not None for r in group)
+            else None,
             sum(r.cost is None for r in group),
             max(r.time for r in group),
         )
@@ -111,10 +115,13 @@ def expected(rows: list[Request], unit: str, zone: str, *keys: str) -> dict[tupl
     }
 
 
-def actual(connection: psycopg.Connection[TupleRow], rollup: str, *keys: str) -> dict[tuple[object, ...], tuple[object, ...]]:
+def actual(
+    connection: psycopg.Connection[TupleRow], rollup: str, *keys: str
+) -> dict[tuple[object, ...], tuple[object, ...]]:
     columns = ", ".join(["bucket", *keys])
     rows = connection.execute(
-        f"select {columns}, request_count, success_count, total_tokens, cost_amount, unpriced_request_count, last_request_at"
+        f"select {columns}, request_count, success_count, total_tokens, cost_amount,"
+        " unpriced_request_count, last_request_at"
         f" from rollups.{rollup}"
     ).fetchall()
     width = 1 + len(keys)
@@ -126,7 +133,8 @@ def start_over(connection: psycopg.Connection[TupleRow]) -> None:
     """An empty warehouse that was last refreshed a few hours ago."""
     connection.execute("delete from core.llm_metrics")
     for name, unit, stored_zone in connection.execute(
-        "select name, case when name like '%daily' then 'day' else 'hour' end, timezone from internal.rollup_state where source = 'llm_metrics'"
+        "select name, case when name like '%daily' then 'day' else 'hour' end, timezone"
+        " from internal.rollup_state where source = 'llm_metrics'"
     ).fetchall():
         connection.execute(sql.SQL("delete from rollups.{}").format(sql.Identifier(name + "_stored")))
         connection.execute(
@@ -136,7 +144,9 @@ def start_over(connection: psycopg.Connection[TupleRow]) -> None:
     connection.execute("delete from internal.invalidations")
     connection.execute("delete from internal.rollup_invalidations")
     connection.execute("select setval('internal.llm_metrics_closing', %s)", [int(CLOSED.timestamp())])
-    connection.execute("update internal.time_series set closing = %s, closed_before = %s where name = 'llm_metrics'", [CLOSED, CLOSED])
+    connection.execute(
+        "update internal.time_series set closing = %s, closed_before = %s where name = 'llm_metrics'", [CLOSED, CLOSED]
+    )
 
 
 @settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
@@ -150,13 +160,27 @@ def test_rollups_equal_the_oracle(zone: tuple[str, str], data: st.DataObject) ->
             action = data.draw(st.sampled_from(["insert", "insert", "insert", "price", "move", "delete", "refresh"]))
             note(action)
             if action == "insert":
-                batch = {f"{step}-{i}": r for i, r in enumerate(data.draw(st.lists(requests(zone_name), min_size=1, max_size=8)))}
+                batch = {
+                    f"{step}-{i}": r
+                    for i, r in enumerate(data.draw(st.lists(requests(zone_name), min_size=1, max_size=8)))
+                }
                 with connection.cursor() as cursor:
                     cursor.executemany(
-                        "insert into core.llm_metrics (time, request_id, provider, model, team_id, user_id, currency, cost_amount, cost_source, input_tokens, status)"
+                        "insert into core.llm_metrics (time, request_id, provider, model, team_id, user_id, currency,"
+                        " cost_amount, cost_source, input_tokens, status)"
                         " values (%s, %s, 'p', 'm', %s, %s, %s, %s, %s, %s, %s)",
                         [
-                            (r.time, key, r.team, r.user, r.currency, r.cost, "unpriced" if r.cost is None else "computed", r.tokens, r.status)
+                            (
+                                r.time,
+                                key,
+                                r.team,
+                                r.user,
+                                r.currency,
+                                r.cost,
+                                "unpriced" if r.cost is None else "computed",
+                                r.tokens,
+                                r.status,
+                            )
                             for key, r in batch.items()
                         ],
                     )
@@ -168,11 +192,15 @@ def test_rollups_equal_the_oracle(zone: tuple[str, str], data: st.DataObject) ->
                 if action == "price":
                     rows[key] = replace(rows[key], cost=Decimal("0.000000001"))
                     connection.execute(
-                        "update core.llm_metrics set cost_amount = 0.000000001, cost_source = 'computed' where request_id = %s", [key]
+                        "update core.llm_metrics set cost_amount = 0.000000001, cost_source = 'computed'"
+                        " where request_id = %s",
+                        [key],
                     )
                 elif action == "move":
                     rows[key] = replace(rows[key], time=data.draw(times(zone_name)))
-                    connection.execute("update core.llm_metrics set time = %s where request_id = %s", [rows[key].time, key])
+                    connection.execute(
+                        "update core.llm_metrics set time = %s where request_id = %s", [rows[key].time, key]
+                    )
                 else:
                     del rows[key]
                     connection.execute("delete from core.llm_metrics where request_id = %s", [key])
@@ -185,5 +213,9 @@ def test_rollups_equal_the_oracle(zone: tuple[str, str], data: st.DataObject) ->
         assert actual(connection, "llm_metrics_daily", "team_id", "user_id", "currency") == expected(
             all_rows, "day", zone_name, "team", "user", "currency"
         )
-        assert actual(connection, "llm_team_daily", "team_id", "currency") == expected(all_rows, "day", zone_name, "team", "currency")
-        assert actual(connection, "llm_user_daily", "user_id", "currency") == expected(all_rows, "day", zone_name, "user", "currency")
+        assert actual(connection, "llm_team_daily", "team_id", "currency") == expected(
+            all_rows, "day", zone_name, "team", "currency"
+        )
+        assert actual(connection, "llm_user_daily", "user_id", "currency") == expected(
+            all_rows, "day", zone_name, "user", "currency"
+        )

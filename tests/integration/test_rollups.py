@@ -56,7 +56,8 @@ def pretend_last_refresh_was(connection: Connection, hour: datetime) -> None:
         "update internal.time_series set closing = %s, closed_before = %s where name = 'llm_metrics'", [hour, hour]
     )
     connection.execute(
-        "update internal.rollup_state set watermark = date_trunc(case when name like '%%daily' then 'day' else 'hour' end, %s, 'UTC')"
+        "update internal.rollup_state"
+        " set watermark = date_trunc(case when name like '%%daily' then 'day' else 'hour' end, %s, 'UTC')"
         " where source = 'llm_metrics'",
         [hour],
     )
@@ -149,7 +150,8 @@ def test_dropped_raw_rows_stay_in_the_rollups(warehouse: Connection, database: s
     insert(warehouse, "old", old, "12.5")
     refresh(database)
     row = warehouse.execute(
-        "select partition::text, high from internal.partition_ranges('core.llm_metrics') where low <= %s and high > %s", [old, old]
+        "select partition::text, high from internal.partition_ranges('core.llm_metrics') where low <= %s and high > %s",
+        [old, old],
     ).fetchone()
     assert row is not None
     partition, high = row
