@@ -144,7 +144,8 @@ def specification_figures(connection: Connection) -> list[Figure]:
         return [milliseconds(lambda: connection.execute(text), 0) for _ in range(300)]
 
     # the last {} whole days
-    span = "{0} >= date_trunc('day', now(), 'UTC') - interval '{1} days' and {0} < date_trunc('day', now(), 'UTC') group by 1"
+    today = "date_trunc('day', now(), 'UTC')"
+    span = f"{{0}} >= {today} - interval '{{1}} days' and {{0}} < {today} group by 1"
     summary = "select currency, sum(cost) from reporting.cost_summary_view where " + span.format("bucket", 1)
     raw_hours = (
         "select date_trunc('hour', time, 'UTC'), sum(total_tokens), sum(cost_amount) from core.llm_metrics where "
