@@ -123,7 +123,7 @@ def sessions_of_day(organisation: Organisation, day: date) -> list[Session]:
             continue
         is_long = rng.random() < 0.15
         expires = created + timedelta(hours=LONG_SESSION_HOURS if is_long else SESSION_HOURS)
-        left_at = None if person.left_on is None else organisation.start_of(person.left_on) + timedelta(hours=17)
+        left_at = None if person.left_on is None else organisation.start_of(person.left_on)
         revoked = reason = None
         if left_at is not None and created <= left_at < expires:
             revoked, reason = left_at, "account deactivated"
@@ -152,15 +152,15 @@ def _address(seed: int, person: Person) -> str:
 
 
 def budgets(organisation: Organisation) -> dict[UUID, Decimal]:
-    """Budget of each team that has one: near what it may come to spend, judged by the week before the start."""
+    """Budget of each team that has one: near what it may come to spend, judged by seven days of three months."""
     spent: dict[tuple[UUID, str], Decimal] = defaultdict(Decimal)
     lines = {team.id: team.line for team in organisation.teams}
-    for offset in range(1, 8):
-        for request in requests_of_day(organisation, organisation.start - timedelta(days=offset)):
+    # each weekday once
+    for offset in range(0, 91, 13):
+        for request in requests_of_day(organisation, organisation.start + timedelta(days=offset)):
             for team in lines[request.team_id]:
                 spent[team.id, request.currency] += request.cost_amount or 0
-    # usage grows meanwhile
-    weeks = {"day": Decimal("0.25"), "month": Decimal("5.6"), "quarter": Decimal(17), "year": Decimal(68)}
+    weeks = {"day": Decimal("0.2"), "month": Decimal("4.5"), "quarter": Decimal(13), "year": Decimal(52)}
     amounts = {}
     for team in organisation.teams:
         if team.budget_period is not None:
@@ -194,7 +194,8 @@ class BudgetWatch:
             key = team.id, period_start(day, team.budget_period)
             before = self._spent[key]
             self._spent[key] = after = before + cost
-            for percent in (80, 100):
+            # nobody is told on each day that most of its budget is used
+            for percent in (100,) if team.budget_period == "day" else (80, 100):
                 limit = self.limits[team.id] * percent / 100
                 if before < limit <= after:
                     yield team, percent

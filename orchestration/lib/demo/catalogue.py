@@ -179,15 +179,15 @@ class Application:
 APPLICATIONS: dict[str, Application] = {
     application.name: application
     for application in (
-        Application("chat-portal", 700, 420, 3.2, ("onboarding", "quarterly-review", "knowledge-base")),
-        Application("ide-assistant", 3800, 520, 4.0, ("checkout", "ledger", "mobile-app", "platform-api")),
-        Application("notebooks", 2600, 800, 2.2, ("churn-model", "forecasting")),
+        Application("chat-portal", 1200, 480, 3.2, ("onboarding", "quarterly-review", "knowledge-base")),
+        Application("ide-assistant", 9000, 560, 9.0, ("checkout", "ledger", "mobile-app", "platform-api")),
+        Application("notebooks", 4200, 900, 3.0, ("churn-model", "forecasting")),
         Application("support-bot", 1400, 260, 2.6, ("support",), customers=True),
-        Application("document-pipeline", 9000, 900, 1.0, ("contracts", "invoices"), customers=True),
+        Application("document-pipeline", 14000, 1100, 1.0, ("contracts", "invoices"), customers=True),
         Application("search-index", 2200, 0, 1.0, ("knowledge-base",)),
         Application("call-notes", 900, 350, 1.0, ("support",), customers=True),
-        Application("code-review-bot", 7500, 900, 1.4, ("platform-api", "checkout")),
-        Application("nightly-summaries", 15000, 1100, 1.0, ("quarterly-review",)),
+        Application("code-review-bot", 14000, 1100, 1.4, ("platform-api", "checkout")),
+        Application("nightly-summaries", 22000, 1300, 1.0, ("quarterly-review",)),
         Application("lead-scoring", 1800, 120, 1.0, ("crm",), customers=True),
         Application("translation", 1500, 1500, 1.2, ("localisation",), customers=True),
         Application("evaluation-harness", 2800, 700, 1.0, ("assistant-evals",)),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString, cast
 from uuid import UUID
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 from psycopg import sql
@@ -122,6 +122,23 @@ def load_demo(
         )
 
 
+def check_demo(
+    url: str | None = None, *, seed: int | None = None, people: int | None = None, days: int | None = None
+) -> None:
+    """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
+    with connect(url) as connection:
+        tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
+        (is_built,) = _row(
+            connection, "select bool_and(to_regclass(name) is not null) from unnest(%s) as name", [tables]
+        )
+        if is_built:
+            recorded = _recorded(connection)
+            if recorded is None:
+                _refuse_foreign_rows(connection)
+            else:
+                _refuse_other_parameters(recorded, seed, people, days)
+
+
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
     (is_alone,) = _row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
@@ -186,10 +203,16 @@ def _refuse_other_parameters(recorded: _Recorded, seed: int | None, people: int 
 def _start(connection: Connection, now: datetime, seed: int, people: int, days: int) -> _Recorded:
     """Writes the organisation and the entry that says so, in one transaction."""
     (zone_name,) = _row(connection, "select value from internal.settings where name = 'reporting_timezone'")
-    zone = ZoneInfo(zone_name)
+    try:
+        zone = ZoneInfo(zone_name)
+    except ZoneInfoNotFoundError as error:
+        raise GovernanceError(
+            f"Python doesn't know the time zone {zone_name}, which is the reporting_timezone of this warehouse: "
+            "write it as in the IANA list, such as Europe/Berlin"
+        ) from error
     start = _day(now, zone) - timedelta(days=days - 1)
     organisation = build_organisation(seed, people, days, start, zone)
-    (floor,) = _row(connection, "select internal.raw_floor('llm_metrics')")
+    floor = _raw_floor(connection)
     if organisation.start_of(start) < floor:
         raise GovernanceError(
             f"{days} days reach further back than raw usage is kept (since {floor:%Y-%m-%d}): choose fewer --days"
@@ -205,8 +228,11 @@ def _start(connection: Connection, now: datetime, seed: int, people: int, days: 
 
 def _start_of_period(connection: Connection, recorded: _Recorded) -> datetime:
     since = recorded.through or datetime.combine(recorded.start, datetime.min.time(), recorded.zone).astimezone(UTC)
-    (floor,) = _row(connection, "select internal.raw_floor('llm_metrics')")
-    return max(since, floor)
+    return max(since, _raw_floor(connection))
+
+
+def _raw_floor(connection: Connection) -> datetime:
+    return cast("datetime", _row(connection, "select internal.raw_floor('llm_metrics')")[0])
 
 
 def _load_period(

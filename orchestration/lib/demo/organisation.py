@@ -188,12 +188,14 @@ class Subscription:
 class Caller:
     """Somebody or something that sends requests: `rate` is the mean number on a weekday.
 
-    `teams` holds (since, until, team), `models` and `applications` (name, weight); the key is None for the portal.
+    `teams` holds (since, until, team), `models` and `applications` (name, weight). People without a key, or whose key
+    has expired, are known to the gateway by their sign-in.
     """
 
     key: str
     user_id: UUID | None
     api_key_id: UUID | None
+    key_until: date | None
     teams: tuple[tuple[date, date | None, Team], ...]
     site: str
     hours: tuple[float, ...]
@@ -277,7 +279,9 @@ def build_organisation(seed: int, people: int, days: int, start: date, zone: Zon
     homes = _place(seed, people)
     teams = _make_teams(calendar, homes)
     staff = _make_people(calendar, homes, teams)
-    operators = tuple(person.id for person in staff if person.status == "active")[: max(2, people // 25)]
+    active = [person for person in staff if person.status == "active"]
+    settled = [person for person in active if person.silent_from is None and person.stays[0].since < start]
+    operators = tuple(person.id for person in settled or active)[: max(2, people // 25)]
     keys, callers = _make_callers(calendar, staff, teams, operators)
     policies, assignments = _make_policies(calendar, staff, teams, operators)
     return Organisation(
@@ -315,8 +319,8 @@ class _Calendar:
     def day(self, share: float) -> date:
         return self.start + timedelta(days=int(share * self.days))
 
-    def instant(self, day: date, hours: float = 0) -> datetime:
-        return start_of(day, self.zone) + timedelta(hours=hours)
+    def instant(self, day: date) -> datetime:
+        return start_of(day, self.zone)
 
     def before(self, days: float) -> datetime:
         return start_of(self.start, self.zone) - timedelta(days=days)
@@ -348,7 +352,7 @@ def _make_teams(calendar: _Calendar, homes: list[str]) -> dict[str, Team]:
             budget_period=period,
             currency=currency,
             created_at=calendar.before(700 - 12 * position),
-            deleted_at=calendar.instant(calendar.day(0.5), 9) if slug == DISSOLVED_TEAM else None,
+            deleted_at=calendar.instant(calendar.day(0.5)) if slug == DISSOLVED_TEAM else None,
         )
     return teams
 
@@ -397,7 +401,7 @@ def _make_people(calendar: _Calendar, homes: list[str], teams: dict[str, Team]) 
                     else "active"
                 ),
                 mfa=index not in invited and own.random() < (0.85 if team.kind == "engineering" else 0.7),
-                created_at=calendar.instant(joined, 8),
+                created_at=calendar.instant(joined),
                 left_on=left_on,
                 silent_from=(
                     calendar.start
@@ -441,7 +445,7 @@ def _make_stays(
 def _make_callers(
     calendar: _Calendar, staff: tuple[Person, ...], teams: dict[str, Team], operators: tuple[UUID, ...]
 ) -> tuple[tuple[ApiKey, ...], tuple[Caller, ...]]:
-    seed, start = calendar.seed, calendar.start
+    seed = calendar.seed
     keys: list[ApiKey] = []
     callers: list[Caller] = []
     # a few people send most: shares of a Pareto distribution, cut so that nobody is the company
@@ -450,11 +454,13 @@ def _make_callers(
         rng = stream(seed, "caller", index)
         team = person.stays[-1].team
         api_key_id = None
-        if person.kind in ("engineering", "research") and rng.random() < 0.8:
+        key_until = None
+        if person.kind in ("engineering", "research") and person.status != "invited" and rng.random() < 0.8:
             is_forgotten = person.left_on is not None and index % 2 == 0
-            created = min(person.created_at + timedelta(days=1), calendar.before(-1))
+            created = person.created_at
             lifetime = rng.choice((None, 180, 365))
             expires = None if lifetime is None else max(created, calendar.before(60)) + timedelta(days=lifetime)
+            key_until = None if expires is None else expires.astimezone(calendar.zone).date()
             api_key_id = identifier(seed, "key", person.email)
             keys.append(
                 ApiKey(
@@ -467,7 +473,7 @@ def _make_callers(
                     expires_at=expires,
                     revoked_at=None
                     if person.left_on is None or is_forgotten
-                    else max(created, calendar.instant(person.left_on, 17)),
+                    else max(created, calendar.instant(person.left_on)),
                 )
             )
         candidates = MODELS_OF_KIND[person.kind]
@@ -483,6 +489,7 @@ def _make_callers(
                 key=person.email,
                 user_id=person.id,
                 api_key_id=api_key_id,
+                key_until=key_until,
                 teams=tuple((stay.since, stay.until, stay.team) for stay in person.stays),
                 site=person.site if person.stays[-1].until is None else team.site,
                 hours=OFFICE_HOURS,
@@ -505,7 +512,7 @@ def _make_callers(
             name=name,
             created_by=operators[position % len(operators)],
             created_at=calendar.before(30 + 17 * position),
-            expires_at=calendar.instant(start, 0) + timedelta(days=calendar.days + 5 + 9 * position),
+            expires_at=None,
             revoked_at=None,
         )
         keys.append(key)
@@ -514,6 +521,7 @@ def _make_callers(
                 key=name,
                 user_id=None,
                 api_key_id=key.id,
+                key_until=None,
                 teams=((date.min, None, team),),
                 site=team.site,
                 hours=hours,
@@ -593,7 +601,7 @@ def _make_grants(
     ) -> None:
         granted_at = person.created_at
         if person.left_on is not None:
-            left_at = max(granted_at, calendar.instant(person.left_on, 17))
+            left_at = max(granted_at, calendar.instant(person.left_on))
             revoked_at = left_at if revoked_at is None else min(revoked_at, left_at)
         grants.append(
             Grant(
@@ -627,9 +635,9 @@ def _make_grants(
             grant(person, "cost-analyst", team)
         if rng.random() < 0.05:
             # a stand-in for a week or two, long over
-            grant(person, "admin", expires_at=calendar.instant(calendar.day(0.5 * rng.random()), 18))
+            grant(person, "admin", expires_at=calendar.instant(calendar.day(0.5 * rng.random())))
         elif rng.random() < 0.04:
-            grant(person, "budget-owner", team, revoked_at=calendar.instant(calendar.day(0.7 * rng.random()), 11))
+            grant(person, "budget-owner", team, revoked_at=calendar.instant(calendar.day(0.7 * rng.random())))
     admin, *rest = [person for person in staff if person.status == "active"]
     grant(admin, "admin")
     special = (

@@ -44,7 +44,7 @@ def organisation_rows(organisation: Organisation, seeded: Seeded, now: datetime)
                 "mfa_enabled": person.mfa,
                 "metadata": Jsonb({"source": "demo", "site": person.site, "sign_in": "sso"}),
                 "created_at": person.created_at,
-                "deleted_at": None if person.left_on is None else start_of(person.left_on) + timedelta(hours=17),
+                "deleted_at": None if person.left_on is None else start_of(person.left_on),
             }
             for person in organisation.people
         ],
@@ -58,7 +58,7 @@ def organisation_rows(organisation: Organisation, seeded: Seeded, now: datetime)
                 "secret_ciphertext": digest(seed, "mfa", person.email) + digest(seed, "mfa-tag", person.email),
                 "encryption_key_id": "demo-2",
                 "backup_code_hashes": [digest(seed, f"backup-{code}", person.email) for code in range(8)],
-                "confirmed_at": person.created_at + timedelta(hours=1),
+                "confirmed_at": person.created_at,
                 "created_at": person.created_at,
             }
             for person in organisation.people

