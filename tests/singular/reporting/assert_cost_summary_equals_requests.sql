@@ -1,0 +1,42 @@
+-- of the last 30 days each day and currency of the report adds up to the requests, to the last digit
+{{ config(meta={'dagster': {'ref': {'name': 'cost_summary_view'}}}) }}
+{%- set first_whole_day = time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'") %}
+{%- set first_day = 'greatest(' ~ start_of_local('day', -29) ~ ', ' ~ first_whole_day ~ ')' %}
+with reported as (
+    select
+        day,
+        currency,
+        sum(requests) as requests,
+        sum(successful_requests) as successful_requests,
+        sum(total_tokens) as total_tokens,
+        sum(cost) as cost,
+        sum(unpriced_requests) as unpriced_requests
+    from {{ ref('cost_summary_view') }}
+    where bucket >= {{ first_day }}
+    group by day, currency
+),
+
+requested as (
+    select
+        {{ local_day('time') }} as day,
+        currency,
+        count(*) as requests,
+        count(*) filter (where status = 'success') as successful_requests,
+        sum(total_tokens) as total_tokens,
+        sum(cost_amount) as cost,
+        count(*) filter (where cost_amount is null) as unpriced_requests
+    from {{ ref('llm_metrics') }}
+    where time >= {{ first_day }}
+    group by {{ local_day('time') }}, currency
+),
+
+told_twice as (
+    select * from reported
+    union all
+    select * from requested
+)
+
+select day, currency, requests, successful_requests, total_tokens, cost, unpriced_requests
+from told_twice
+group by day, currency, requests, successful_requests, total_tokens, cost, unpriced_requests
+having count(*) <> 2
