@@ -16,6 +16,10 @@ from orchestration.lib.dbt import run_dbt
 from orchestration.lib.embedded import EmbeddedServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-snapshots", action="store_true", help="write the committed snapshots anew")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reaches a developer's own database by a variable of his shell or by the project's home."""
@@ -46,6 +50,7 @@ def server_url() -> Iterator[str]:
     finally:
         server.destroy()
         shutil.rmtree(home)
+
 
 TEMPLATE = "governance_template"
 

@@ -70,8 +70,7 @@ def ensure_admin(
     the caller's transaction, or in one of its own. Raises GovernanceError if the password is refused (`Admin123!` is,
     unless `allow_default`) or the system roles aren't there yet.
     """
-    exists = connection.execute("select from core.users where lower(email) = lower(%s)", [ADMIN_EMAIL]).fetchone()
-    if exists:
+    if _has_admin(connection):
         return None
     given = password or os.environ.get("GOVERNANCE_ADMIN_PASSWORD")
     is_default = given == DEFAULT_ADMIN_PASSWORD
@@ -80,7 +79,7 @@ def ensure_admin(
             f"the admin password {DEFAULT_ADMIN_PASSWORD} is known to everybody and accepted for the demo only; "
             "set GOVERNANCE_ADMIN_PASSWORD to another one, or unset it to be given a random one"
         )
-    chosen = given or secrets.token_urlsafe(18)
+    chosen = given or _random_password()
     password_hash = hash_password(chosen, allow_weak=is_default)
     with connection.transaction():
         made = connection.execute(
@@ -103,3 +102,25 @@ def ensure_admin(
         if granted.rowcount != 1:
             raise GovernanceError("there is no role super-admin yet; run `governance build` first")
     return None if given else chosen
+
+
+def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
+    """A random first password for an account that others will make, None where it's there or its password is given.
+
+    Whoever makes the account finds it in $GOVERNANCE_ADMIN_PASSWORD; the caller puts it there and shows it once.
+    """
+    if os.environ.get("GOVERNANCE_ADMIN_PASSWORD"):
+        return None
+    (has_users,) = connection.execute("select to_regclass('core.users') is not null").fetchall()[0]
+    if has_users and _has_admin(connection):
+        return None
+    return _random_password()
+
+
+def _has_admin(connection: "psycopg.Connection[TupleRow]") -> bool:
+    query = "select from core.users where lower(email) = lower(%s)"
+    return connection.execute(query, [ADMIN_EMAIL]).fetchone() is not None
+
+
+def _random_password() -> str:
+    return secrets.token_urlsafe(18)

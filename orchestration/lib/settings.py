@@ -16,7 +16,7 @@ def governance_home() -> Path:
 
 
 def dbt_target() -> Path:
-    """Folder dbt writes to: $DBT_TARGET_PATH, else `target` in the project; in governance_home() if that's read-only."""
+    """Folder dbt writes to: $DBT_TARGET_PATH, else `target` in the project, or in the home if it's read-only."""
     configured = os.environ.get("DBT_TARGET_PATH")
     if configured:
         return project_dir() / configured

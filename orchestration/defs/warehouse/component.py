@@ -1,0 +1,50 @@
+"""The dbt project as Dagster assets."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
+
+from orchestration.defs.failures import explained
+from orchestration.lib.database import database_url, dbt_environment
+from orchestration.lib.manifest import ensure_manifest
+from orchestration.lib.settings import dbt_target
+
+
+class WarehouseProject(DbtProjectComponent):
+    """Reads the project where it lies and builds it on the database that `governance url` names at that moment."""
+
+    @staticmethod
+    @dg.template_var
+    def dbt_target() -> str:
+        """For defs.yaml: where dbt's manifest lies."""
+        return str(dbt_target())
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Assets and checks of the project as it is now: reloading the definitions shows what changed."""
+        ensure_manifest()
+        # The component would copy the whole project, its environment and its database too, and read the copy.
+        return self.build_defs_from_state(context, state_path=None)
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The check of a data test, described by its YAML, else by the comment it begins with."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        node = self.get_resource_props(manifest, unique_id)
+        comment = takewhile(lambda line: line.startswith("--"), node["raw_code"].splitlines())
+        return spec._replace(description=node["description"] or " ".join(line[2:].strip() for line in comment))
+
+    def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+        """Run `dbt build` for the selected assets; its target folder stays only after a failure, to be looked into."""
+        with explained():
+            os.environ.update(dbt_environment(database_url()))
+        build = dbt.cli(self.get_cli_args(context), context=context)
+        yield from build.stream()
+        shutil.rmtree(build.target_path)

@@ -1,0 +1,120 @@
+"""Dagster on a real database: everything materialized from nothing, the first account, what `governance ui` starts."""
+
+import os
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from psycopg import sql
+
+from orchestration.lib import ui
+from orchestration.lib.accounts import ADMIN_EMAIL, verify_password
+from orchestration.lib.database import connect, ensure_database, with_database
+
+PASSWORD = "a password of the test's own"
+EMPTY = "test_dagster_empty"
+
+
+@pytest.fixture
+def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a database in use that holds nothing; `template` leaves dbt's manifest in the tests' target folder."""
+    assert template
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(EMPTY)))
+    ensure_database(server_url, EMPTY)
+    url = with_database(server_url, EMPTY)
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    return url
+
+
+def passwords(url: str) -> list[str]:
+    """Hash of the first account's password; empty without the account."""
+    with connect(url) as connection:
+        query = "select password_hash from core.users where email = %s"
+        return [row[0] for row in connection.execute(query, [ADMIN_EMAIL])]
+
+
+def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestration.definitions import defs
+
+    monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", PASSWORD)
+    definitions = defs()
+    graph = definitions.resolve_asset_graph()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
+        log = "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert result.success
+    assert {event.asset_key for event in result.get_asset_materialization_events()} == graph.get_all_asset_keys()
+    checks = result.get_asset_check_evaluations()
+    assert {check.asset_check_key for check in checks} == graph.asset_check_keys
+    assert [check.check_name for check in checks if not check.passed] == []
+
+    (password_hash,) = passwords(empty)
+    assert verify_password(PASSWORD, password_hash)
+    assert len(log) > 1000
+    assert PASSWORD not in log
+    assert password_hash not in log
+    # what dbt wrote for this run is gone
+    assert list(Path(os.environ["DBT_TARGET_PATH"]).glob("dbt_build-*")) == []
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        (None, "set GOVERNANCE_ADMIN_PASSWORD and start Dagster again, or run `governance build`"),
+        ("Admin123!", "known to everybody"),
+    ],
+)
+def test_dagster_makes_no_account_without_a_good_password(
+    database: str, monkeypatch: pytest.MonkeyPatch, password: str | None, reason: str
+) -> None:
+    from orchestration.defs.identity.assets import admin_account
+
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    if password:
+        monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", password)
+    result = dg.materialize([admin_account], raise_on_error=False)
+    assert not result.success
+    failure = result.get_step_failure_events()[0].step_failure_data
+    assert failure.user_failure_data is not None
+    assert reason in str(failure.user_failure_data.description)
+    assert passwords(database) == []
+
+
+def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to the moment at which the process becomes another program."""
+    started: dict[str, str] = {}
+
+    def become(program: str, arguments: list[str], environment: dict[str, str]) -> None:
+        started.update(environment, program=program, arguments=" ".join(arguments))
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execve", become)
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    monkeypatch.chdir(Path.cwd())
+    said: list[str] = []
+    with pytest.raises(SystemExit):
+        ui.open_ui(3999, said.append)
+    assert started["program"] == sys.executable
+    assert started["arguments"].endswith(
+        "-m dagster dev --host 127.0.0.1 --port 3999 --module-name orchestration.definitions"
+    )
+    assert (Path(started["DAGSTER_HOME"]) / "dagster.yaml").exists()
+    assert any(started["GOVERNANCE_ADMIN_PASSWORD"] in sentence for sentence in said)
+
+    # given, or the account there: nothing to make up
+    monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", PASSWORD)
+    said.clear()
+    with pytest.raises(SystemExit):
+        ui.open_ui(3999, said.append)
+    assert started["GOVERNANCE_ADMIN_PASSWORD"] == PASSWORD
+    with connect(database) as connection:
+        connection.execute("insert into core.users (email, display_name) values (%s, 'Administrator')", [ADMIN_EMAIL])
+    monkeypatch.delenv("GOVERNANCE_ADMIN_PASSWORD")
+    with pytest.raises(SystemExit):
+        ui.open_ui(3999, said.append)
+    assert "password" not in " ".join(said)

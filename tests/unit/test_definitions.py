@@ -1,0 +1,128 @@
+"""What Dagster shows, compared with dbt's own list and with a snapshot.
+
+After a wanted change write the snapshot anew and look at its diff:
+make test ARGS='tests/unit/test_definitions.py --update-snapshots'
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.lib.settings import project_dir
+from orchestration.lib.ui import INSTANCE
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
+NOT_OF_DBT = {"admin_account"}
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """dbt's target folder, empty; loading the definitions makes the manifest in it, without a database."""
+    folder = tmp_path_factory.mktemp("target")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(folder))
+        patch.setenv("DBT_LOG_PATH", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def definitions(target: Path) -> dg.Definitions:
+    from orchestration.definitions import defs
+
+    return defs()
+
+
+@pytest.fixture(scope="module")
+def nodes(definitions: dg.Definitions, target: Path) -> list[dict[str, Any]]:
+    """dbt's own list of what loading `definitions` read."""
+    return list(json.loads((target / "manifest.json").read_text())["nodes"].values())
+
+
+def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
+    return sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key)
+
+
+def test_assets_checks_jobs_and_schedules_are_those_of_the_snapshot(
+    definitions: dg.Definitions, request: pytest.FixtureRequest
+) -> None:
+    repository = definitions.get_repository_def()
+    assets: dict[str, list[str]] = {}
+    for spec in specs(definitions):
+        assets.setdefault(str(spec.group_name), []).append(spec.key.to_user_string())
+    found = {
+        "assets by group": dict(sorted(assets.items())),
+        "checks": sorted(
+            f"{key.asset_key.to_user_string()}: {key.name}" for key in repository.asset_graph.asset_check_keys
+        ),
+        "jobs": sorted(name for name in repository.job_names if not name.startswith("__")),
+        "schedules": {each.name: each.cron_schedule for each in sorted(repository.schedule_defs, key=lambda s: s.name)},
+        "sensors": sorted(each.name for each in repository.sensor_defs),
+    }
+    if request.config.getoption("--update-snapshots"):
+        SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n")
+    assert found == json.loads(SNAPSHOT.read_text()), "if that's meant: see the head of this file"
+
+
+def test_every_seed_and_model_of_dbt_is_an_asset(definitions: dg.Definitions, nodes: list[dict[str, Any]]) -> None:
+    of_dbt = {
+        f"{node['config']['schema']}/{node['name']}"
+        for node in nodes
+        if node["resource_type"] in ("model", "seed") and node["config"]["materialized"] != "ephemeral"
+    }
+    assert len(of_dbt) >= 32
+    assert {spec.key.to_user_string() for spec in specs(definitions)} == of_dbt | NOT_OF_DBT
+
+
+def test_every_data_test_of_dbt_is_a_check(definitions: dg.Definitions, nodes: list[dict[str, Any]]) -> None:
+    """One of several models needs `config: {meta: {dagster: {ref: {name: <the model it is about>}}}}`."""
+    tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
+    assert tests
+    assert {key.name for key in definitions.resolve_asset_graph().asset_check_keys} == tests
+
+
+def test_every_asset_is_described_grouped_and_owned(definitions: dg.Definitions) -> None:
+    for spec in specs(definitions):
+        name = spec.key.to_user_string()
+        assert spec.description, name
+        # what dagster-dbt writes where there is no description
+        assert not spec.description.startswith("dbt "), name
+        assert spec.group_name not in (None, "default"), name
+        assert spec.owners, name
+        assert spec.kinds, name
+
+
+def test_every_column_is_described(definitions: dg.Definitions) -> None:
+    for spec in specs(definitions):
+        name = spec.key.to_user_string()
+        if name in NOT_OF_DBT:
+            continue
+        columns = spec.metadata["dagster/column_schema"].columns
+        assert columns, name
+        assert [column.name for column in columns if not column.description] == [], name
+
+
+def test_every_check_is_described(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    undescribed = [key.name for key in graph.asset_check_keys if not graph.get(key).description]
+    assert undescribed == [], "a test takes a `description:` in YAML, or a comment as its first line"
+
+
+def test_the_project_is_read_where_it_lies(definitions: dg.Definitions) -> None:
+    """Dagster's component would make a copy here, with .venv and the embedded database in it."""
+    assert definitions.resolve_all_asset_specs()
+    assert list((project_dir() / "orchestration" / "defs").rglob(".local_defs_state")) == []
+
+
+def test_one_dbt_runs_at_a_time_wherever_dagster_runs(definitions: dg.Definitions) -> None:
+    build = definitions.resolve_assets_def(dg.AssetKey(["core", "users"]))
+    assert build.op.pool == "dbt"
+    compose = yaml.safe_load((project_dir() / "docker" / "dagster.yaml").read_text())
+    local = yaml.safe_load(INSTANCE)
+    assert local["concurrency"] == compose["concurrency"] == {"pools": {"default_limit": 1}}
+    for sender in ("telemetry", "nux"):
+        assert local[sender] == compose[sender] == {"enabled": False}
