@@ -41,7 +41,6 @@
         'create_function_is_text_list',
         'create_function_validate_policy_rules',
         'create_function_publish_policy_version',
-        'create_function_redacted',
         'create_function_audit_row_change',
         'create_internal_quarantine',
         'create_function_input_is_valid',

@@ -14,6 +14,7 @@ declare
     after_row jsonb := case when tg_op in ('INSERT', 'UPDATE') then to_jsonb(new) end;
     actor text := nullif(current_setting('governance.actor_id', true), '');
     changed text[];
+    secret text;
 begin
     if tg_op = 'UPDATE' then
         select array_agg(key order by key) into changed
@@ -27,6 +28,14 @@ begin
         raise exception 'setting governance.actor_id is "%", which is no uuid; set it to the id of the user who acts, or leave it out', actor
             using errcode = 'invalid_parameter_value';
     end if;
+    foreach secret in array secrets loop
+        if before_row ->> secret is not null then
+            before_row := before_row || jsonb_build_object(secret, '[redacted]');
+        end if;
+        if after_row ->> secret is not null then
+            after_row := after_row || jsonb_build_object(secret, '[redacted]');
+        end if;
+    end loop;
     insert into core.audit_logs (
         actor_type, actor_id, actor_label, action, resource_type, resource_id, before, after,
         ip_address, user_agent, request_id, metadata
@@ -38,8 +47,8 @@ begin
         tg_table_name || '.' || lower(tg_op),
         tg_table_name,
         (coalesce(after_row, before_row) ->> 'id')::uuid,
-        before_row || internal.redacted(before_row, secrets),
-        after_row || internal.redacted(after_row, secrets),
+        before_row,
+        after_row,
         nullif(current_setting('governance.ip_address', true), '')::inet,
         nullif(current_setting('governance.user_agent', true), ''),
         nullif(current_setting('governance.request_id', true), ''),
