@@ -1,0 +1,44 @@
+"""Requests and answers that the tests of the reports share."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core_rows import Connection
+from psycopg import sql
+from psycopg.rows import dict_row
+
+_ids = itertools.count()
+
+
+def noon(days_ago: int) -> datetime:
+    """Noon of a day in UTC, the zone of the tests' warehouse, far from any boundary."""
+    today = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    return today - timedelta(days=days_ago)
+
+
+def add_request(connection: Connection, time: datetime, **values: Any) -> None:
+    """One request; unpriced unless it has a cost_amount."""
+    request = {"time": time, "request_id": f"r-{next(_ids)}", "provider": "openai", "model": "gpt-4o"} | values
+    request.setdefault("cost_source", "unpriced" if request.get("cost_amount") is None else "computed")
+    connection.execute(
+        sql.SQL("insert into core.llm_metrics ({}) values ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, request)), sql.SQL(", ").join(sql.Placeholder() * len(request))
+        ),
+        list(request.values()),
+    )
+
+
+def report(connection: Connection, view: str, **filters: Any) -> list[dict[str, Any]]:
+    """Rows of a view whose columns equal the filters."""
+    conditions: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in filters]
+    query = sql.SQL("select * from reporting.{} where {}").format(
+        sql.Identifier(view), sql.SQL(" and ").join(conditions or [sql.SQL("true")])
+    )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, list(filters.values())).fetchall()
+
+
+def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    assert len(rows) == 1, rows
+    return rows[0]
