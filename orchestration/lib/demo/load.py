@@ -129,7 +129,7 @@ def check_demo(
     with connect(url) as connection:
         tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
         (is_built,) = _row(
-            connection, "select bool_and(to_regclass(name) is not null) from unnest(%s) as name", [tables]
+            connection, "select bool_and(to_regclass(name) is not null) from unnest(%s::text[]) as name", [tables]
         )
         if is_built:
             recorded = _recorded(connection)

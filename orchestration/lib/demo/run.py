@@ -48,7 +48,8 @@ def run_demo(
     """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
 
     `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
-    specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises GovernanceError.
+    specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises
+    GovernanceError.
     """
     if not os.environ.get("GOVERNANCE_DATABASE_URL"):
         with _step("database", notify):

@@ -1,0 +1,273 @@
+"""The demo in a database: loaded once a day, appended to on later days, the same to the last digit as generated."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.demo import load as load_module
+from orchestration.lib.demo.activity import answer_to
+from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
+from orchestration.lib.demo.organisation import Organisation, build_organisation
+from orchestration.lib.demo.summary import answers
+from orchestration.lib.demo.usage import Request, generate
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest import IngestReport, ingest_rows
+from orchestration.lib.refresh import refresh
+
+SEED, PEOPLE, DAYS = 5, 40, 20
+VIEWS = (
+    "user_permissions_view",
+    "team_hierarchy_view",
+    "cost_summary_view",
+    "active_sessions_view",
+    "alert_summary_view",
+    "policy_compliance_view",
+    "user_activity_summary_view",
+)
+NOW = datetime.now(UTC)
+FIRST_LOAD = (NOW - timedelta(days=3)).replace(hour=11, minute=30, second=0, microsecond=0)
+START = FIRST_LOAD.date() - timedelta(days=DAYS - 1)
+
+
+def load(url: str, now: datetime | None, *, seed: int = SEED, people: int = PEOPLE, days: int = DAYS) -> DemoLoad:
+    return load_demo(url, now=now, seed=seed, people=people, days=days)
+
+
+def demo() -> Organisation:
+    return build_organisation(SEED, PEOPLE, DAYS, START, ZoneInfo("UTC"))
+
+
+def generated(through: datetime) -> dict[str, Request]:
+    """All requests up to a moment by id."""
+    return {
+        request.request_id: request for request in generate(demo(), START, through.date()) if request.time < through
+    }
+
+
+def tables(connection: psycopg.Connection[TupleRow]) -> list[str]:
+    rows = connection.execute(
+        "select format('%I.%I', table_schema, table_name) from information_schema.tables"
+        " where table_schema in ('core', 'internal') and table_type = 'BASE TABLE' order by 1"
+    )
+    return [name for (name,) in rows]
+
+
+def content(url: str) -> dict[str, tuple[int, str]]:
+    """Number of rows and a hash of all of them, by table; partitions count as tables."""
+    with connect(url) as connection:
+        found = {}
+        for name in tables(connection):
+            query = sql.SQL("select count(*), md5(string_agg(t::text, e'\\n' order by t::text)) from {} as t").format(
+                sql.SQL(cast("Any", name))
+            )
+            found[name] = cast("tuple[int, str]", connection.execute(query).fetchone())
+        return found
+
+
+def rows_of(url: str, query: str) -> list[TupleRow]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def assert_usage_is_as_generated(url: str, through: datetime) -> None:
+    expected = generated(through)
+    columns = ", ".join(Request._fields)
+    rows = rows_of(url, f"select {columns} from core.llm_metrics")  # columns of a NamedTuple
+    assert len(rows) == len(expected)
+    for row in rows:
+        request = Request(*row)
+        assert request == expected[request.request_id]
+
+
+@pytest.fixture(scope="module")
+def url(database: str) -> str:
+    return database
+
+
+def test_people_of_ones_own_are_left_alone(url: str) -> None:
+    with connect(url) as connection:
+        connection.execute("insert into core.users (email, display_name) values ('me@example.org', 'Me')")
+    before = content(url)
+    for attempt in (lambda: load(url, FIRST_LOAD), lambda: check_demo(url)):
+        with pytest.raises(GovernanceError, match="people or usage of your own"):
+            attempt()
+    assert content(url) == before
+    with connect(url) as connection:
+        connection.execute("delete from core.users where email = 'me@example.org'")
+
+
+def test_usage_of_ones_own_is_left_alone(url: str) -> None:
+    with connect(url) as connection:
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model) values (now(), 'mine', 'openai', 'o3')"
+        )
+    with pytest.raises(GovernanceError, match="people or usage of your own"):
+        load(url, FIRST_LOAD)
+    with connect(url) as connection:
+        connection.execute("delete from core.llm_metrics")
+
+
+def test_the_future_and_too_long_a_past_are_refused(url: str) -> None:
+    before = content(url)
+    with pytest.raises(GovernanceError, match="in the future"):
+        load(url, datetime.now(UTC) + timedelta(minutes=5))
+    with pytest.raises(GovernanceError, match="choose fewer --days"):
+        load(url, FIRST_LOAD, days=3000)
+    assert content(url) == before
+
+
+def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks_off(url: str, targets: Sequence[str], rows: Iterator[Sequence[object]], **more: Any) -> IngestReport:
+        ingest_rows(url, targets, [next(rows) for _ in range(300)], **more)
+        raise GovernanceError("the power went out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(load_module, "ingest_rows", breaks_off)
+        with pytest.raises(GovernanceError, match="the power went out"):
+            load(url, FIRST_LOAD - timedelta(hours=1))
+    assert rows_of(url, "select count(*) from core.llm_metrics") == [(300,)]
+
+    result = load(url, FIRST_LOAD)
+    assert result.is_first
+    assert result.is_new_day
+    assert result.through == FIRST_LOAD
+    assert result.requests == len(generated(FIRST_LOAD)) > 2000
+    assert_usage_is_as_generated(url, FIRST_LOAD)
+
+
+def test_again_on_the_same_day_changes_no_row_anywhere(url: str) -> None:
+    before = content(url)
+    assert before["core.users"][0] == PEOPLE
+    for later in (timedelta(0), timedelta(hours=6), -timedelta(hours=3)):
+        result = load(url, FIRST_LOAD + later)
+        assert not result.is_new_day
+        assert result.requests == 0
+        assert result.through == FIRST_LOAD
+    assert content(url) == before
+
+
+def test_other_parameters_are_refused_and_none_mean_those_that_are_there(url: str) -> None:
+    before = content(url)
+    for name in ("seed", "people", "days"):
+        with pytest.raises(GovernanceError, match=f"the demo of --seed {SEED} --people {PEOPLE} --days {DAYS}"):
+            load(url, FIRST_LOAD, **{name: 6})
+        with pytest.raises(GovernanceError, match=f"the demo of --seed {SEED} --people {PEOPLE} --days {DAYS}"):
+            check_demo(url, **{name: 6})
+    result = load_demo(url, now=FIRST_LOAD)
+    assert (result.seed, result.people, result.days) == (SEED, PEOPLE, DAYS)
+    check_demo(url)
+    assert content(url) == before
+
+
+def test_a_later_day_appends_exactly_what_is_missing(url: str) -> None:
+    next_load = FIRST_LOAD + timedelta(days=1, hours=2)
+    before = rows_of(url, "select request_id, md5(t::text) from core.llm_metrics as t")
+    organisation_before = {name: content(url)[f"core.{name}"] for name in ("teams", "roles", "policies", "user_roles")}
+    result = load(url, next_load)
+    assert result.is_new_day
+    assert not result.is_first
+    assert result.since == FIRST_LOAD
+    assert result.through == next_load
+    added = {request_id for request_id, request in generated(next_load).items() if request.time >= FIRST_LOAD}
+    assert result.requests == len(added) > 0
+    assert_usage_is_as_generated(url, next_load)
+    now_there: dict[str, str] = dict(rows_of(url, "select request_id, md5(t::text) from core.llm_metrics as t"))
+    assert {request_id: now_there[request_id] for request_id, _ in before} == dict(before)
+    assert {name: content(url)[f"core.{name}"] for name in organisation_before} == organisation_before
+    alerts = rows_of(url, "select id, severity, created_at, status from core.alerts")
+    assert alerts
+    for alert_id, severity, created_at, status in alerts:
+        assert status == answer_to(demo(), alert_id, severity, created_at, next_load).status
+    samples = rows_of(url, "select count(*), count(distinct (time, service, metric_name)) from core.system_metrics")
+    hours = (next_load.replace(minute=0) - datetime.combine(START, datetime.min.time(), UTC)) / timedelta(hours=1) + 1
+    assert samples == [(7 * hours, 7 * hours)]
+
+
+def test_alerts_somebody_has_really_taken_on_stay_theirs(url: str) -> None:
+    with connect(url) as connection:
+        (alert_id,) = connection.execute(
+            "insert into core.alerts (alert_type, severity, title, details, created_at, status, acknowledged_at)"
+            " values ('error_rate', 'high', 'Mine', '{\"source\": \"demo\"}', now() - interval '5 days',"
+            " 'acknowledged', now() - interval '4 days') returning id"
+        ).fetchone() or (None,)
+    load(url, None)
+    assert rows_of(url, f"select status from core.alerts where id = '{alert_id}'") == [("acknowledged",)]
+
+
+def test_the_view_says_what_was_generated_to_the_last_digit(url: str) -> None:
+    refresh(url)
+    ((through,),) = rows_of(
+        url, "select max((metadata ->> 'through')::timestamptz) from core.audit_logs where action = 'demo.load'"
+    )
+    expected: dict[tuple[object, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, Decimal(0), 0])
+    for request in generated(through).values():
+        key = (
+            request.time.date(),
+            request.team_id,
+            request.user_id,
+            request.api_key_id,
+            request.provider,
+            request.model,
+            request.application,
+            request.environment,
+            request.currency,
+        )
+        totals = expected[key]
+        totals[0] += 1
+        totals[1] += request.status == "success"
+        totals[2] += sum(cast("int", getattr(request, name)) for name in Request._fields if name.endswith("_tokens"))
+        totals[3] += request.cost_amount or 0
+        totals[4] += request.cost_amount is None
+    rows = rows_of(
+        url,
+        "select day, team_id, user_id, api_key_id, provider, model, application, environment, currency,"
+        " requests, successful_requests, total_tokens, coalesce(cost, 0), unpriced_requests"
+        " from reporting.cost_summary_view",
+    )
+    assert {row[:9]: list(row[9:]) for row in rows} == dict(expected)
+    assert {row[8] for row in rows} == {"USD", "EUR"}
+    assert any(row[13] for row in rows)
+    assert isinstance(rows[0][0], date)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_has_rows(url: str, view: str) -> None:
+    ((count,),) = rows_of(url, f"select count(*) from reporting.{view}")
+    assert count > 0
+
+
+def test_the_summary_answers_from_each_view(url: str) -> None:
+    given = answers(url)
+    assert [answer.view for answer in given] == list(VIEWS)
+    for answer in given:
+        assert answer.question.endswith("?")
+        assert answer.sentence.endswith(".")
+        assert all(len(row) == len(answer.columns) for row in answer.rows)
+        # whether somebody is signed in without a second factor depends on the day
+        assert answer.rows or answer.view == "active_sessions_view"
+    stewards = next(answer for answer in given if answer.view == "user_permissions_view")
+    assert any("inherited from policy-steward" in row[2] for row in stewards.rows)
+
+
+def test_the_trail_tells_of_the_loads_and_keeps_no_secret(url: str) -> None:
+    loads = rows_of(
+        url, "select action, actor_label from core.audit_logs where action like 'demo.%' order by recorded_at"
+    )
+    assert loads == [("demo.start", "demo"), *[("demo.load", "demo")] * 3]
+    ((made_by,),) = rows_of(
+        url,
+        "select array_agg(distinct actor_label) from core.audit_logs where action = 'teams.insert'"
+        " and occurred_at > (select min(occurred_at) from core.audit_logs where action = 'users.insert')",
+    )
+    assert made_by == ["demo"]
+    ((hashes,),) = rows_of(url, "select count(*) from core.users where password_hash is not null")
+    assert hashes == 0
