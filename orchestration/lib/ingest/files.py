@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections import deque
@@ -22,11 +23,12 @@ from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_LINE_LIMIT = 1 << 20
+_LINE_LIMIT = 4 << 20
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
 # records of a JSON Lines file that are looked at before it is loaded
 _SAMPLE = 100
+_NOT_TEXT = re.compile("[\ud800-\udfff\0]")
 
 # line on which it begins, what is wrong with it (a sentence a line), its text if it has no readable columns, values
 Record = tuple[object, ...]
@@ -227,7 +229,7 @@ class OpenUsageFile:
             try:
                 line = next(lines, None)
             except csv.Error as error:
-                yield (lines.number, str(error), lines.give_back(), *nothing)
+                yield (lines.number, f"the line can't be read: {error}", lines.give_back(), *nothing)
                 continue
             if line is None:
                 return
@@ -404,8 +406,14 @@ def _repaired(record: Record) -> Record:
     return (
         line,
         f"{wrong}\n{reason}" if wrong else reason,
-        *(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") for text in texts),
+        *(_NOT_TEXT.sub(_as_escape, text) for text in texts),
     )
+
+
+def _as_escape(character: "re.Match[str]") -> str:
+    code = ord(character[0])
+    # a byte that couldn't be decoded came as a surrogate of its own
+    return f"\\x{code & 0xFF:02x}" if code == 0 or 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 _ATTEMPTS = 6
 # deadlock, serialization failure, lock timeout: another writer was in the way
 _TRY_AGAIN = ("40P01", "40001", "55P03")
-# classes of errors that are the row's own: bad data, violated constraint, exceeded limit, refused by a trigger
-_ROW_REFUSED = ("22", "23", "54", "P0")
+# classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
+_UNREADABLE = ("22", "54")
+_ROW_REFUSED = (*_UNREADABLE, "23", "P0")
 _OLD = "'time is older than the raw retention'"
 _FUTURE = "'time is more than a day in the future'"
 
@@ -72,6 +73,7 @@ class UsageMerger:
         self._targets = [name for name in TARGETS if name in targets or name in constants]
         with explained():
             self._execute("set timezone = 'UTC'")
+            self._execute("set datestyle = 'ISO'")
             self._execute("set client_encoding = 'UTF8'")
             self._execute("set jit = off")
             self._execute("set work_mem = '64MB'")
@@ -116,12 +118,12 @@ class UsageMerger:
         typed = "".join(f", {name}" for name in self._targets)
         self._execute(
             f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
-            f" null::text as canonical {typed} from core.llm_metrics where false"
+            f" null::bytea as digest {typed} from core.llm_metrics where false"
         )
         # the time comes first: identical rows have the same, and files are mostly in the order of time
         self._execute(
-            "create temporary table ingest_seen (time timestamptz, fingerprint bigint, occurrences bigint,"
-            " primary key (time, fingerprint))"
+            "create temporary table ingest_seen (time timestamptz, digest bytea, before bigint, total bigint,"
+            " primary key (time, digest))"
         )
 
     def stage(self, chunks: Iterable[bytes]) -> None:
@@ -151,9 +153,12 @@ class UsageMerger:
     def _read(self) -> None:
         """Fills ingest_rows from ingest_lines: what is plain at once, the rest closely."""
         plain = 0
-        # if something only looks plain, February 30 for instance, the whole batch is judged closely
-        with suppress(psycopg.DataError, psycopg.errors.ProgramLimitExceeded):
+        try:
             plain = self._execute(self._reading())
+        except psycopg.DatabaseError as error:
+            # something only looked plain, February 30 for instance: then the whole batch is judged closely
+            if not _is_of(error, _UNREADABLE):
+                raise
         if plain < self._staged:
             self._execute(self._judging())
 
@@ -173,7 +178,7 @@ class UsageMerger:
         try:
             self._patiently(lambda: self._merge_at_once(first, last, report))
         except psycopg.DatabaseError as error:
-            if (error.sqlstate or "")[:2] not in _ROW_REFUSED:
+            if not _is_of(error, _ROW_REFUSED):
                 raise
             if first < last:
                 middle = (first + last) // 2
@@ -234,11 +239,11 @@ class UsageMerger:
         """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
         casts = ", ".join(f"{TARGETS[name].cast} as {name}" for name in self._targets)
         return f"""
-        insert into ingest_rows (line, reasons, canonical, {_list(self._targets)})
+        insert into ingest_rows (line, reasons, digest, {_list(self._targets)})
         select
             line,
             case when {self._old()} then array[{_OLD}] when {self._future()} then array[{_FUTURE}] end,
-            case when {self._has_no_name()} then {self._canonical()} end,
+            case when {self._has_no_name()} then {self._digest()} end,
             {_list(self._targets)}
         from (
             select line, {casts}
@@ -267,11 +272,11 @@ class UsageMerger:
                 "then 'cost_source is unpriced where there is a cost_amount, or not unpriced where there is none' end"
             )
         return f"""
-        insert into ingest_rows (line, reasons, canonical, {_list(self._targets)})
+        insert into ingest_rows (line, reasons, digest, {_list(self._targets)})
         select
             line,
             reasons,
-            case when reasons is null and {self._has_no_name()} then {self._canonical()} end,
+            case when reasons is null and {self._has_no_name()} then {self._digest()} end,
             {_list(self._targets)}
         from (
             select
@@ -315,10 +320,13 @@ class UsageMerger:
     def _has_no_name(self) -> str:
         return "request_id is null" if "request_id" in self._targets else "true"
 
-    def _canonical(self) -> str:
-        """What the hash of a row without a request_id is taken of: only what it says, so new targets change nothing."""
-        parts = ", ".join(f"'{name}', {TARGETS[name].canonical}" for name in self._targets if name != "request_id")
-        return f"jsonb_strip_nulls(jsonb_build_object({parts}))::text"
+    def _digest(self) -> str:
+        """SHA-256 of what a row says, as a JSON object in the order of TARGETS.
+
+        What it doesn't say is left out, so a target that a later release adds changes no digest.
+        """
+        members = [f"'\"{name}\":' || ({TARGETS[name].json})::text" for name in self._targets if name != "request_id"]
+        return f"sha256(convert_to('{{' || concat_ws(',', {_list(members)}) || '}}', 'UTF8'))"
 
     def _row_data(self) -> str:
         texts = ", ".join(f"'{name}', l.{name}" for name in self._targets)
@@ -340,15 +348,22 @@ class UsageMerger:
         """
 
     def _release(self, lines: str) -> str:
+        """Takes out of quarantine what is loaded now: it was refused for its time, or by a constraint since dropped."""
         return f"""
-        delete from internal.quarantine as q
-        using ingest_rows as r
-        inner join ingest_lines as l using (line)
-        where q.source = {_quoted(self._source)}
-            and q.line = r.line
-            and q.row_hash = sha256(convert_to(({self._row_data()})::text, 'UTF8'))
-            and r.reasons is null
-            and r.{lines}
+        delete from internal.quarantine
+        where id in (
+            select id
+            from (
+                select q.id, q.row_hash, {self._row_data()} as row_data
+                from internal.quarantine as q
+                inner join ingest_rows as r using (line)
+                inner join ingest_lines as l using (line)
+                where q.source = {_quoted(self._source)} and q.{lines} and r.reasons is null
+                -- the hash is taken of these rows only
+                offset 0
+            ) as again
+            where row_hash = sha256(convert_to(row_data::text, 'UTF8'))
+        )
         """
 
     def _insertion(self, lines: str) -> str:
@@ -356,32 +371,28 @@ class UsageMerger:
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
                 values[name] = f"coalesce(r.{name}, {target.default})"
-        values["request_id"] = f"coalesce({values.get('request_id', 'null')}, n.request_id)"
+        named = "encode(sha256(r.digest || convert_to(n.ordinal::text, 'UTF8')), 'hex')"
+        values["request_id"] = f"coalesce({values.get('request_id', 'null')}, {named})"
         values["currency"] = f"coalesce({values.get('currency', 'null')}, {_quoted(self._currency)})"
         priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
         values["source"] = f"coalesce({values.get('source', 'null')}, 'ingest')"
         return f"""
         with unnamed as (
-            select line, time, canonical, hashtextextended(canonical, 0) as fingerprint
-            from ingest_rows
-            where canonical is not null and {lines}
+            select line, time, digest from ingest_rows where digest is not null and reasons is null and {lines}
         ),
         counted as (
-            insert into ingest_seen as s (time, fingerprint, occurrences)
-            select time, fingerprint, count(*) from unnamed group by time, fingerprint
-            on conflict (time, fingerprint) do update set occurrences = s.occurrences + excluded.occurrences
-            returning s.time, s.fingerprint, s.occurrences
+            insert into ingest_seen as s (time, digest, before, total)
+            select time, digest, 0, count(*) from unnamed group by time, digest
+            on conflict (time, digest) do update set before = s.total, total = s.total + excluded.total
+            returning s.time, s.digest, s.before
         ),
         named as (
             select
                 u.line,
-                encode(sha256(convert_to(u.canonical || '#' || (
-                    c.occurrences - count(*) over same + row_number() over (same order by u.line)
-                ), 'UTF8')), 'hex') as request_id
+                c.before + row_number() over (partition by u.time, u.digest order by u.line) as ordinal
             from unnamed as u
-            inner join counted as c using (time, fingerprint)
-            window same as (partition by u.time, u.fingerprint)
+            inner join counted as c using (time, digest)
         )
         insert into core.llm_metrics ({_list(values)})
         select {_list(values.values())}
@@ -398,6 +409,10 @@ class UsageMerger:
         row = self._connection.execute(query).fetchone()
         assert row is not None
         return row
+
+
+def _is_of(error: psycopg.DatabaseError, classes: Sequence[str]) -> bool:
+    return (error.sqlstate or "").startswith(tuple(classes))
 
 
 def _quoted(value: object) -> str:

@@ -24,7 +24,7 @@ class Target:
 
     `plain` is over the text as given: false or null = look closely, true = `cast` reads it, or fails. `problem` and
     `value` are over the trimmed text, null where there is none: what is wrong with it (null = nothing), and what it
-    says. `canonical` is over the typed value: its form in the hash of a row that has no request_id. `default` is for
+    says. `json` is over the typed value: its JSON in the hash of a row without a request_id. `default` is for
     rows that say nothing, None where that is null or decided elsewhere.
     """
 
@@ -33,7 +33,7 @@ class Target:
     cast: str
     problem: str
     value: str
-    canonical: str
+    json: str
     default: str | None = None
     holds_text: bool = False
 
@@ -59,7 +59,7 @@ def _time(name: str) -> Target:
                 {name}::numeric * power(10::numeric, 16 - length(split_part({name}, '.', 1)))
             )::bigint
         end""",
-        canonical=f"(extract(epoch from {name}) * 1000000)::bigint",
+        json=f"(extract(epoch from {name}) * 1000000)::bigint",
     )
 
 
@@ -71,7 +71,7 @@ def _text(name: str, limit: int = 200) -> Target:
         cast=name,
         problem=f"case {missing} when length({name}) > {limit} then '{name} is longer than {limit} characters' end",
         value=name,
-        canonical=name,
+        json=f"to_json({name})",
         holds_text=True,
     )
 
@@ -84,7 +84,7 @@ def _choice(name: str, *choices: str, default: str | None = None) -> Target:
         cast=name,
         problem=f"case when lower({name}) not in ({quoted}) then '{name} is none of {', '.join(choices)}' end",
         value=f"lower({name})",
-        canonical=name,
+        json=f"'\"' || {name} || '\"'",
         default=default,
     )
 
@@ -96,7 +96,7 @@ def _uuid(name: str) -> Target:
         cast=f"{name}::uuid",
         problem=f"case when not internal.input_is_valid({name}, 'uuid') then '{name} is not a uuid' end",
         value=f"{name}::uuid",
-        canonical=name,
+        json=f"'\"' || {name} || '\"'",
     )
 
 
@@ -110,7 +110,7 @@ def _count(name: str) -> Target:
             when {name} !~ '^[0-9]{{1,12}}([.]0*)?$' then '{name} is not a whole number from 0 to 10^12'
         end""",
         value=f"split_part({name}, '.', 1)::bigint",
-        canonical=name,
+        json=name,
         default="0",
     )
 
@@ -124,7 +124,7 @@ def _milliseconds(name: str) -> Target:
             when {name} !~ '^[0-9]{{1,9}}([.][0-9]*)?$' then '{name} is not a number of milliseconds from 0 to 10^9'
         end""",
         value=f"round({name}::numeric)::integer",
-        canonical=name,
+        json=name,
     )
 
 
@@ -139,7 +139,7 @@ def _money(name: str) -> Target:
                 then '{name} is not an amount of 0 or more below 10^12'
         end""",
         value=f"{name}::numeric",
-        canonical=f"trim_scale({name})",
+        json=f"trim_scale({name})",
     )
 
 
@@ -152,7 +152,7 @@ def _currency(name: str) -> Target:
             when length({name}) <> 3 or {name} ~ '[^A-Za-z]' then '{name} is not a code of three letters'
         end""",
         value=f"upper({name})",
-        canonical=name,
+        json=f"'\"' || {name} || '\"'",
     )
 
 
@@ -166,7 +166,7 @@ def _object(name: str) -> Target:
                 then '{name} is not a JSON object'
         end""",
         value=f"{name}::jsonb",
-        canonical=name,
+        json=name,
     )
 
 

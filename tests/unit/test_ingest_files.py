@@ -1,0 +1,376 @@
+"""Reading of usage files: whatever is wrong with a line, the other lines are read, and nothing is lost or changed."""
+
+import gzip
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest import _batches
+from orchestration.lib.ingest.files import OpenUsageFile, Record, UsageFile, encode
+
+CSV = "time,provider,model,input_tokens"
+SET = {"provider": "p", "model": "m"}
+Reader = Callable[..., list[Record]]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., UsageFile]:
+    def write(content: str | bytes, name: str = "usage.csv") -> UsageFile:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return UsageFile.named(str(path))
+
+    return write
+
+
+@pytest.fixture
+def read(write: Callable[..., UsageFile]) -> Reader:
+    def read(content: str | bytes, name: str = "usage.csv", **options: dict[str, str]) -> list[Record]:
+        with OpenUsageFile(write(content, name), options.get("mapping", {}), options.get("constants", {})) as file:
+            return list(file.records())
+
+    return read
+
+
+def good(line: int, *values: str) -> Record:
+    return (line, None, None, *values)
+
+
+class TestCsv:
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    @pytest.mark.parametrize("mark", ["", "\ufeff"])
+    def test_line_ends_and_byte_order_mark(self, read: Reader, end: str, mark: str) -> None:
+        records = read(mark + end.join([CSV, "t,p,m,1", "u,p,m,2"]))
+        assert records == [good(2, "t", "p", "m", "1"), good(3, "u", "p", "m", "2")]
+
+    def test_blank_lines_are_no_records_but_count_as_lines(self, read: Reader) -> None:
+        assert read(f"\n{CSV}\n\nt,p,m,1\n  \n\nu,p,m,2\n\n") == [
+            good(4, "t", "p", "m", "1"),
+            good(7, "u", "p", "m", "2"),
+        ]
+
+    def test_names_and_fields_may_follow_a_space(self, read: Reader) -> None:
+        records = read('time, provider , "model", input_tokens\nt, p, "m, n", 1\n')
+        assert records == [good(2, "t", "p", "m, n", "1")]
+
+    def test_a_record_over_several_lines_is_known_by_its_first(self, read: Reader) -> None:
+        records = read(f'{CSV}\nt,p,"a\nb\n\nc",1\nu,p,m,2\n')
+        assert records == [good(2, "t", "p", "a\nb\n\nc", "1"), good(6, "u", "p", "m", "2")]
+
+    def test_columns_in_any_order_and_unused_ones(self, write: Callable[..., UsageFile]) -> None:
+        with OpenUsageFile(write("x,model,When,total_tokens,provider\n1,m,t,9,p\n"), {"time": "When"}, {}) as file:
+            assert file.targets == ["time", "provider", "model"]
+            assert file.unused == ["x", "total_tokens"]
+            assert list(file.records()) == [good(2, "t", "p", "m")]
+
+    def test_a_constant_stands_in_for_a_column_of_that_name(self, write: Callable[..., UsageFile]) -> None:
+        with OpenUsageFile(write("time,provider,model\nt,p,m\n"), {}, {"provider": "q"}) as file:
+            assert file.targets == ["time", "model"]
+            assert list(file.records()) == [good(2, "t", "m")]
+
+    def test_one_column_may_fill_two_targets(self, read: Reader) -> None:
+        records = read("time,provider,model\nt,p,m\n", mapping={"requested_model": "model"})
+        assert records == [good(2, "t", "p", "m", "m")]
+
+    def test_one_column_alone(self, read: Reader) -> None:
+        assert read("time\nt\n\nu\n", constants=SET) == [good(2, "t"), good(4, "u")]
+
+    def test_wrong_number_of_fields(self, read: Reader) -> None:
+        records = read(f"{CSV}\nt,p,m\nt,p,m,1,2\nt,p,m,3\n")
+        assert records == [
+            (2, "the record has 3 fields, the header has 4", "t,p,m", None, None, None, None),
+            (3, "the record has 5 fields, the header has 4", "t,p,m,1,2", None, None, None, None),
+            good(4, "t", "p", "m", "3"),
+        ]
+
+    @pytest.mark.parametrize("bad", ['t,p,"m,1', 't,p,"m" x,1', 't,p,"m""'])
+    @pytest.mark.parametrize("after", [1, 3000])
+    def test_a_stray_quote_takes_its_own_line_only(self, read: Reader, bad: str, after: int) -> None:
+        rest = [f"t,p,m,{number}" for number in range(after)]
+        records = read("\n".join([CSV, "t,p,m,first", bad, *rest]) + "\n")
+        assert records[0] == good(2, "t", "p", "m", "first")
+        line, wrong, raw, *values = records[1]
+        assert (line, raw, values) == (3, bad, [None] * 4)
+        assert str(wrong).startswith("the line can't be read as CSV: ")
+        assert records[2:] == [good(4 + number, "t", "p", "m", str(number)) for number in range(after)]
+
+    def test_stray_quotes_that_pair_up_across_lines(self, read: Reader) -> None:
+        lines = ['t,p,"m,1', "t,p,m,2", 't,p,"m,3', "t,p,m,4"]
+        records = read("\n".join([CSV, *lines]))
+        assert [record[0] for record in records if record[1] is None] == [3, 5]
+        assert [record[0] for record in records if record[1] is not None] == [2, 4]
+
+    def test_a_huge_field(self, read: Reader) -> None:
+        records = read(f"{CSV}\nt,p,{'x' * 200_000},1\nt,p,m,2\n")
+        assert records[0][:2] == (2, "the line can't be read as CSV: field larger than field limit (131072)")
+        assert len(str(records[0][2])) == 10_000
+        assert records[1:] == [good(3, "t", "p", "m", "2")]
+
+    @pytest.mark.parametrize("before", ["", 't,p,"m,0\n'])
+    def test_a_line_without_end(self, read: Reader, before: str) -> None:
+        records = read(f"{CSV}\n{before}t,p,{'x' * 9_000_000},1\nt,p,m,2\n")
+        assert len(records) == before.count("\n") + 2
+        assert records[-2][1] == "the line can't be read as CSV: it is longer than 4194304 characters"
+        assert records[-1] == good(3 + before.count("\n"), "t", "p", "m", "2")
+
+    def test_bytes_that_are_not_text(self, read: Reader) -> None:
+        """Only where they are used: an unused column may hold anything."""
+        records = read(b"time,provider,model,note\nt,p,m\xff\x00,x\nt,p,m,\xfe\x00\n")
+        lines = encode(records).decode().split("\r\n")
+        assert lines[0].split("\t")[:3] == ["2", "it has bytes that are not UTF-8 text, or a NUL character", ""]
+        assert lines[0].split("\t")[3:] == ["t", "p", r"m\\xff\\x00"]
+        assert lines[1] == "3\t\t\tt\tp\tm"
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("", "is empty: a CSV file begins with a line of column names"),
+            ("\n\n", "is empty"),
+            (f"{CSV},model\n", "names model more than once: rename one of them"),
+            ("time,model\n", "nothing in .* is known to be the provider: say so with --map provider=COLUMN"),
+            ("TIME;PROVIDER\n", r"has the columns TIME;PROVIDER\)"),
+            ('time,"provider\n', "the header of .* can't be read"),
+            (CSV.encode("utf-16"), "isn't UTF-8 text: save the file as CSV in UTF-8"),
+        ],
+    )
+    def test_headers_that_can_not_be_loaded(self, read: Reader, content: str, message: str) -> None:
+        with pytest.raises(GovernanceError, match=message):
+            read(content)
+
+    def test_a_mapped_column_that_is_not_there(self, read: Reader) -> None:
+        with pytest.raises(
+            GovernanceError, match=r"has no column Model: .* has the columns time, provider, model, input"
+        ):
+            read(CSV, mapping={"model": "Model"})
+
+    def test_a_doubled_name_that_is_not_used_does_no_harm(self, read: Reader) -> None:
+        assert read("time,provider,model,x,x\nt,p,m,1,2\n") == [good(2, "t", "p", "m")]
+
+    @given(
+        rows=st.lists(
+            st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), max_size=8)] * 4).filter(
+                lambda row: any(row) and not row[0].startswith(" ")
+            ),
+            max_size=20,
+        ),
+        end=st.sampled_from(["\n", "\r\n"]),
+    )
+    def test_what_a_csv_writer_writes_is_read(self, rows: list[tuple[str, ...]], end: str) -> None:
+        import csv
+        import tempfile
+
+        with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator=end, quoting=csv.QUOTE_ALL)
+            writer.writerow(CSV.split(","))
+            writer.writerows(rows)
+            file.flush()
+            with OpenUsageFile(UsageFile.named(file.name), {}, {}) as usage:
+                assert [record[1:] for record in usage.records()] == [(None, None, *row) for row in rows]
+
+
+class TestJsonLines:
+    def values(self, record: Record, file: OpenUsageFile) -> dict[str, object]:
+        return {name: value for name, value in zip(file.targets, record[3:], strict=True) if value is not None}
+
+    def read_one(
+        self, write: Callable[..., UsageFile], record: object, **mapping: str
+    ) -> tuple[object, dict[str, object]]:
+        text = record if isinstance(record, str) else json.dumps(record)
+        with OpenUsageFile(write(text, "usage.jsonl"), mapping, {}) as file:
+            (only,) = file.records()
+            return only[1], self.values(only, file)
+
+    def test_keys_paths_and_keys_with_dots(self, write: Callable[..., UsageFile]) -> None:
+        record = {
+            "time": "t",
+            "provider": "p",
+            "request": {"model": "m"},
+            "gen_ai.usage.input_tokens": 5,
+            "usage": {"output": {"tokens": "7"}},
+            "latency_ms": None,
+        }
+        wrong, values = self.read_one(
+            write,
+            record,
+            model="request.model",
+            input_tokens="gen_ai.usage.input_tokens",
+            output_tokens="usage.output.tokens",
+            region="usage.output.tokens.deeper",
+        )
+        assert wrong is None
+        assert values == {"time": "t", "provider": "p", "model": "m", "input_tokens": "5", "output_tokens": "7"}
+
+    @pytest.mark.parametrize(
+        "number", ["0.1", "0.10000000000000000000000001", "1e-7", "12345678901234567890123", "-0", "1E400", "100.00"]
+    )
+    def test_numbers_stay_as_they_are_written(self, write: Callable[..., UsageFile], number: str) -> None:
+        tags = f'{{"a": [{number}, true, null, "é"]}}'
+        record = f'{{"time": 1700000000, "provider": "p", "model": "m", "cost_amount": {number}, "tags": {tags}}}'
+        _, values = self.read_one(write, record)
+        assert values["cost_amount"] == number
+        assert values["tags"] == tags
+        assert values["time"] == "1700000000"
+
+    def test_values_of_a_wrong_type(self, write: Callable[..., UsageFile]) -> None:
+        wrong, values = self.read_one(
+            write,
+            {"time": "t", "provider": True, "model": ["m"], "region": {"a": 1}, "input_tokens": True, "tags": ["x"]},
+        )
+        assert wrong == "provider is true or false\nmodel is a list\nregion is an object"
+        assert values["input_tokens"] == "true"
+        assert values["tags"] == '["x"]'
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("nonsense", "the line is not a JSON object: Expecting value"),
+            ('{"time": "t"', "the line is not a JSON object: Expecting ',' delimiter"),
+            ('{"time": NaN}', "the line is not a JSON object: NaN is not JSON"),
+            ('{"cost_amount": -Infinity}', "the line is not a JSON object: -Infinity is not JSON"),
+            ("5", "the line is not a JSON object: it is a number"),
+            ("null", "the line is not a JSON object: it is null"),
+            ('"text"', "the line is not a JSON object: it is a text"),
+            ("true", "the line is not a JSON object: it is true or false"),
+            (
+                '{"tags": ' + '{"a":' * 100_000 + "1" + "}" * 100_001,
+                "the line is not a JSON object: it is nested too deeply",
+            ),
+            ('{"tags": "' + "x" * 9_000_000 + '"}', "the line can't be read: it is longer than 4194304 characters"),
+        ],
+    )
+    def test_lines_that_are_no_records(self, read: Reader, line: str, message: str) -> None:
+        fine = '{"time": "t", "provider": "p", "model": "m"}'
+        before, bad, after = read(f"{fine}\n{line}\n\n{fine}\n", "usage.jsonl")
+        assert (before[0], bad[0], after[0]) == (1, 2, 4)
+        assert str(bad[1]).startswith(message)
+        assert str(bad[2]) == line[:10_000]
+        assert before[1:] == after[1:]
+
+    def test_half_a_surrogate_pair_and_nul(self, read: Reader) -> None:
+        records = read('{"time": "t", "provider": "\\ud800", "model": "a\\u0000b"}\n', "usage.jsonl")
+        fields = encode(records).decode().split("\t")
+        assert fields[1] == "it has bytes that are not UTF-8 text, or a NUL character"
+        assert r"\\ud800" in fields
+        assert r"a\\x00b" in fields
+
+    def test_mapped_keys_that_no_record_has(self, write: Callable[..., UsageFile]) -> None:
+        content = '{"time": "t", "provider": "p", "model": "m"}\n{"time": "t", "usage": {"in": 0}}\n'
+        mapping = {"input_tokens": "usage.in", "output_tokens": "usage.out"}
+        with OpenUsageFile(write(content, "usage.jsonl"), mapping, {}) as file:
+            assert len(list(file.records())) == 2
+            assert file.never_found == ["output_tokens"]
+
+    @pytest.mark.parametrize(
+        ("content", "mapping", "message"),
+        [
+            ('[{"time": "t"}]', {}, "is a JSON array, not JSON Lines"),
+            ('\n [\n{"time": "t"}]', {}, "is a JSON array, not JSON Lines"),
+            ('{"timestamp": "t", "model": "m"}', {}, "known to be the time: say so with .* the keys timestamp, model"),
+            (
+                '{"time": "t", "provider": "p", "model": "m"}',
+                {"model": "a.b"},
+                "has no a.b: .* keys time, provider, model",
+            ),
+            (json.dumps({"time": "t"}).encode("utf-16"), {}, "isn't UTF-8 text"),
+        ],
+    )
+    def test_files_that_can_not_be_loaded(
+        self, read: Reader, content: str, mapping: dict[str, str], message: str
+    ) -> None:
+        with pytest.raises(GovernanceError, match=message):
+            read(content, "usage.jsonl", mapping=mapping)
+
+    def test_an_empty_file_has_no_records(self, read: Reader) -> None:
+        assert read("", "usage.ndjson") == []
+
+    def test_one_bad_record_at_the_top_does_not_stop_a_file(self, read: Reader) -> None:
+        records = read('{"time": "t"}\n{"time": "t", "provider": "p", "model": "m"}\n', "usage.jsonl")
+        assert [record[0] for record in records] == [1, 2]
+
+
+class TestFiles:
+    def test_gzip(self, read: Reader) -> None:
+        assert read(gzip.compress(f"{CSV}\nt,p,m,1\n".encode()), "usage.csv.gz") == [good(2, "t", "p", "m", "1")]
+
+    @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:30] + b"x" * 40 + data[70:]])
+    def test_damaged_gzip(self, read: Reader, damage: Callable[[bytes], bytes]) -> None:
+        data = gzip.compress((CSV + "\nt,p,m,1" * 50).encode() + bytes(range(256)) * 50)
+        with pytest.raises(GovernanceError, match=r"usage\.csv\.gz (is damaged|can't be read)"):
+            read(damage(data), "usage.csv.gz")
+
+    def test_not_gzip(self, read: Reader) -> None:
+        with pytest.raises(GovernanceError, match="can't be read: Not a gzipped file"):
+            read(CSV, "usage.csv.gz")
+
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = io.BytesIO(f"{CSV}\nt,p,m,1\n".encode())
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data))
+        with OpenUsageFile(UsageFile.named("-", "csv"), {}, {}) as file:
+            assert list(file.records()) == [good(2, "t", "p", "m", "1")]
+        assert not data.closed
+
+    @pytest.mark.parametrize(
+        ("path", "file_format", "message"),
+        [
+            ("usage.xlsx", None, "doesn't tell its format: add --format csv or --format jsonl"),
+            ("-", None, "doesn't tell its format"),
+            ("absent.csv", None, "there is no file absent.csv"),
+        ],
+    )
+    def test_names_that_do_not_do(self, path: str, file_format: str | None, message: str) -> None:
+        with pytest.raises(GovernanceError, match=message):
+            UsageFile.named(path, file_format)
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(GovernanceError, match="can't be read: Is a directory"):
+            OpenUsageFile(UsageFile.named(str(tmp_path), "csv"), {}, {})
+
+    def test_position(self, write: Callable[..., UsageFile]) -> None:
+        file = write(f"{CSV}\n" + "t,p,m,1\n" * 10_000)
+        with OpenUsageFile(file, {}, {}) as usage:
+            total = Path(file.path).stat().st_size
+            assert usage.position().total == total
+            assert usage.position().done < total
+            assert sum(1 for _ in usage.records()) == 10_000
+            assert usage.position().done == total
+
+
+class TestBatches:
+    @given(rows=st.integers(0, 40), batch_rows=st.integers(1, 15))
+    def test_every_record_is_in_one_batch(self, rows: int, batch_rows: int) -> None:
+        records = [good(number, str(number)) for number in range(rows)]
+        batches = list(_batches(iter(records), batch_rows))
+        assert b"".join(chunk for batch in batches for chunk in batch.chunks) == encode(records)
+        sizes = [b"".join(batch.chunks).count(b"\r\n") for batch in batches]
+        assert all(size == batch_rows for size in sizes[:-1])
+        assert 0 not in sizes
+
+    def test_large_records_make_small_batches(self) -> None:
+        large = "x" * 1_000_000
+        volume = 0
+
+        def records() -> "list[Record]":
+            return [good(number, large) for number in range(40)]
+
+        def count() -> int:
+            nonlocal volume
+            volume += len(large)
+            return volume
+
+        sizes = [sum(map(len, batch.chunks)) for batch in _batches(iter(records()), 25_000, count)]
+        assert sum(sizes) > 40_000_000
+        assert max(sizes) < 12_000_000
+
+    def test_values_of_a_program_are_written_as_text(self) -> None:
+        from datetime import UTC, datetime
+        from decimal import Decimal
+
+        record = good(1, datetime(2026, 1, 2, tzinfo=UTC), Decimal("0.10"), 5, None, "a\tb\\c\nd\re")  # type: ignore[arg-type]
+        assert encode([record]) == b"1\t\t\t2026-01-02 00:00:00+00:00\t0.10\t5\t\ta\\\tb\\\\c\\\nd\\\re\r\n"
