@@ -19,7 +19,7 @@ UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --
 SQL := models $(wildcard tests/singular)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui build lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -55,6 +55,9 @@ lint-yaml: $(VENV)/.development
 # parsing needs the variable, which profiles.yml gives no default, but no database
 lint-dbt: $(VENV)/.development
 	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
+
+docs: $(VENV)/.runtime ## write docs/schema.md anew from the database in use, after `make build`
+	@$(BIN)/python -m orchestration.lib.schema_docs
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix
