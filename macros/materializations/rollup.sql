@@ -14,15 +14,16 @@
     {% do take_build_lock() %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% do assert_same_definition(relation, sql) %}
-    {% set view_sql = rollup_view_sql(relation, sql, window) %}
     {% call statement('main') %}{{ ensure_object(relation, create_rollup(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
-    {% call statement('view') %}{{ replace_view_in_place(relation, view_sql) }}{% endcall %}
+    {{ adapter.commit() }}
+    {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
+    {% do take_build_lock() %}
+    {% call statement('view') %}{{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window)) }}{% endcall %}
     {% do assert_no_drift(relation, model) %}
     {% do persist_comments(relation, model) %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
-    {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [relation]}) }}
 {% endmaterialization %}
@@ -41,13 +42,27 @@
     {% endif %}
 {% endmacro %}
 
+{#
+    Closed buckets as stored, newer ones from the source. The watermark is looked up at run time; the constant beside it, an
+    earlier watermark, lets the planner leave out the partitions below it, of which there are a hundred in two years.
+#}
 {% macro rollup_view_sql(relation, sql, window) %}
     {%- set column = config.get('time_column', 'time') -%}
     {%- set columns = model.columns.keys() | join(', ') -%}
+    {%- set query -%}
+        select to_char(
+            date_bin('{{ var("partition_width") }}', watermark, timestamptz '2000-01-03 00:00+00') at time zone 'UTC',
+            'YYYY-MM-DD HH24:MI'
+        )
+        from internal.rollup_state
+        where name = '{{ relation.identifier }}' and parent is null and isfinite(watermark)
+    {%- endset -%}
+    {%- set known = run_query(query).rows -%}
+    {%- set since = " and " ~ column ~ " >= timestamptz '" ~ known[0][0] ~ "+00'" if known | length else '' -%}
     select {{ columns }} from {{ relation.schema }}.{{ relation.identifier }}_stored
     union all
     select {{ columns }} from (
-    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')") }}
+    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')" ~ since) }}
     ) as live
 {% endmacro %}
 
