@@ -38,6 +38,7 @@ from orchestration.lib.demo.rows import Row, Seeded, alert_rows, event_rows, org
 from orchestration.lib.demo.usage import SOURCE, Request, requests_of_day
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import ingest_rows
+from orchestration.lib.ingest.merge import explained
 
 DEFAULT_SEED, DEFAULT_PEOPLE, DEFAULT_DAYS = 1, 200, 90
 MIN_PEOPLE, MAX_PEOPLE, MAX_DAYS = 5, 5000, 365
@@ -90,7 +91,7 @@ def load_demo(
     GovernanceError if the database holds a demo with other parameters or people and usage that are not the demo's.
     """
     url = url or database_url()
-    with connect(url) as connection, _alone(connection):
+    with explained(), connect(url) as connection, _alone(connection):
         now = _moment(connection, now)
         recorded = _recorded(connection)
         if recorded is None:
@@ -126,7 +127,7 @@ def check_demo(
     url: str | None = None, *, seed: int | None = None, people: int | None = None, days: int | None = None
 ) -> None:
     """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
-    with connect(url) as connection:
+    with explained(), connect(url) as connection:
         tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
         (is_built,) = _row(
             connection, "select bool_and(to_regclass(name) is not null) from unnest(%s::text[]) as name", [tables]
@@ -157,12 +158,9 @@ def _moment(connection: Connection, now: datetime | None) -> datetime:
 
 
 def _recorded(connection: Connection) -> _Recorded | None:
-    try:
-        start = connection.execute(
-            "select metadata from core.audit_logs where action = 'demo.start' order by recorded_at limit 1"
-        ).fetchone()
-    except psycopg.errors.UndefinedTable as error:
-        raise GovernanceError("the warehouse isn't built in this database yet: run `governance build` first") from error
+    start = connection.execute(
+        "select metadata from core.audit_logs where action = 'demo.start' order by recorded_at limit 1"
+    ).fetchone()
     if start is None:
         return None
     (through,) = _row(connection, "select max(metadata ->> 'through') from core.audit_logs where action = 'demo.load'")
