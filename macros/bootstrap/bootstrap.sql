@@ -44,22 +44,38 @@
         'create_function_audit_row_change',
         'create_internal_quarantine',
         'create_function_input_is_valid',
+        'create_timescaledb_functions',
         'create_partition_functions',
         'create_rollup_functions',
     ]) }}
 {% endmacro %}
 
+{#
+    A hook of its own before bootstrap: which engine there is, and so what bootstrap creates, can be found out only with
+    the extension. TimescaleDB is created only where the server has loaded it, else creating it ends the session.
+#}
+{% macro create_extensions() %}
+    {%- if execute -%}
+        {%- set query -%}
+            select name
+            from pg_available_extensions
+            where name in ('timescaledb', 'pg_trgm', 'btree_gist', 'uuid-ossp', 'pgcrypto')
+                and installed_version is null
+                and (name <> 'timescaledb' or current_setting('shared_preload_libraries') like '%timescaledb%')
+            order by name <> 'timescaledb', name
+        {%- endset -%}
+        {%- set missing = run_query(query).columns[0].values() -%}
+        {%- if missing | length -%}
+            select pg_advisory_xact_lock({{ build_lock_key() }});
+            {% for name in missing %}create extension if not exists "{{ name }}" schema public;
+            {% endfor %}
+        {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
 {% macro create_schemas_and_settings() %}
 do $$
-declare
-    extension text;
 begin
-    -- uuid-ossp and pgcrypto come along where the server has them; nothing depends on them
-    foreach extension in array array['timescaledb', 'pg_trgm', 'btree_gist', 'uuid-ossp', 'pgcrypto'] loop
-        if exists (select from pg_available_extensions where name = extension and installed_version is null) then
-            execute format('create extension if not exists %I schema public', extension);
-        end if;
-    end loop;
     execute format('alter database %I set search_path = core, rollups, reporting, public', current_database());
     execute format('alter database %I set jit = off', current_database());
 end $$;
@@ -97,6 +113,8 @@ create table if not exists internal.rollup_state (
     name text constraint rollup_state_pkey primary key,
     source text not null,
     parent text,
+    kind text not null constraint rollup_state_kind_check check (kind in ('incremental', 'continuous_aggregate')),
+    bucket text not null constraint rollup_state_bucket_check check (bucket in ('hour', 'day')),
     built_order integer generated always as identity,
     timezone text not null,
     definition text not null,

@@ -13,12 +13,18 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% do take_build_lock() %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% do assert_same_definition(relation, sql) %}
-    {% call statement('main') %}{{ ensure_object(relation, create_rollup(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
-    {{ adapter.commit() }}
-    {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
-    {% do take_build_lock() %}
-    {% call statement('view') %}{{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window)) }}{% endcall %}
+    {% set kind = 'continuous_aggregate' if has_continuous_aggregates() else 'incremental' %}
+    {% do assert_same_definition(relation, sql, kind) %}
+    {% if kind == 'continuous_aggregate' %}
+        {% call statement('main') %}{{ ensure_object(relation, create_continuous_aggregate(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
+        {#- always current without it; a refresh by a build could meet the one of the policy, which TimescaleDB refuses #}
+    {% else %}
+        {% call statement('main') %}{{ ensure_object(relation, create_rollup(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
+        {{ adapter.commit() }}
+        {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
+        {% do take_build_lock() %}
+        {% call statement('view') %}{{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window)) }}{% endcall %}
+    {% endif %}
     {% do assert_no_drift(relation, model) %}
     {% do persist_comments(relation, model) %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
@@ -32,9 +38,14 @@
     {{ return(local_md5(portable_ddl(relation, sql).split() | join(' '))) }}
 {% endmacro %}
 
-{% macro assert_same_definition(relation, sql) %}
-    {% set query = "select definition from internal.rollup_state where name = '" ~ relation.identifier ~ "'" %}
+{% macro assert_same_definition(relation, sql, kind) %}
+    {% set query = "select definition, kind from internal.rollup_state where name = '" ~ relation.identifier ~ "'" %}
     {% set state = run_query(query).rows %}
+    {% if state | length and state[0][1] != kind %}
+        {{ exceptions.raise_compiler_error(
+            relation.include(database=false) ~ ' was built as ' ~ state[0][1] ~ ', and this database would build it as ' ~ kind ~ '; run `governance rebuild-rollups` to build it anew as far back as raw rows reach'
+        ) }}
+    {% endif %}
     {% if state | length and state[0][0] != rollup_definition(relation, sql) %}
         {{ exceptions.raise_compiler_error(
             'the definition of ' ~ relation.include(database=false) ~ ' changed since its buckets were stored; run `governance rebuild-rollups` to build it anew as far back as raw rows reach'
@@ -66,11 +77,36 @@
     ) as live
 {% endmacro %}
 
+{% macro create_continuous_aggregate(relation, sql, window) %}
+    {%- set unit = config.get('bucket') -%}
+    {%- set every = 'hourly' if unit == 'hour' else 'daily' -%}
+    create materialized view if not exists {{ relation.schema }}.{{ relation.identifier }}
+    with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false) as
+    {{ portable_ddl(relation, sql) | replace(window, 'true') }}
+    with no data;
+    select internal.set_refresh_policy(
+        '{{ relation.schema }}.{{ relation.identifier }}',
+        interval '{{ var("refresh_" ~ every ~ "_from") }}',
+        interval '{{ var("refresh_" ~ every ~ "_lag") }}',
+        interval '{{ var("refresh_" ~ every ~ "_every") }}'
+    );
+    {{ record_rollup(relation, sql, 'continuous_aggregate') }}
+{% endmacro %}
+
+{% macro record_rollup(relation, sql, kind) %}
+    {%- set parent = config.get('parent') -%}
+    insert into internal.rollup_state (name, source, parent, kind, bucket, timezone, definition)
+    values (
+        '{{ relation.identifier }}', '{{ config.get("source") }}', {{ "'" ~ parent ~ "'" if parent else 'null' }}, '{{ kind }}',
+        '{{ config.get("bucket") }}', '{{ var("reporting_timezone") }}', '{{ rollup_definition(relation, sql) }}'
+    )
+    on conflict (name) do nothing;
+{% endmacro %}
+
 {% macro create_rollup(relation, sql, window) %}
     {%- set name = relation.identifier -%}
     {%- set stored = relation.schema ~ '.' ~ name ~ '_stored' -%}
     {%- set column = config.get('time_column', 'time') -%}
-    {%- set parent = config.get('parent') -%}
     {%- set columns = model.columns.keys() | join(', ') -%}
     {%- set query = portable_ddl(relation, sql) -%}
     create table if not exists {{ stored }} as select {{ columns }} from (
@@ -101,7 +137,5 @@
         return stored_rows;
     end $f$;
     comment on function internal.refresh_{{ name }}() is 'Recomputes the touched and newly closed buckets of {{ name }}; returns the rows stored.';
-    insert into internal.rollup_state (name, source, parent, timezone, definition)
-    values ('{{ name }}', '{{ config.get("source") }}', {{ "'" ~ parent ~ "'" if parent else 'null' }}, '{{ var("reporting_timezone") }}', '{{ rollup_definition(relation, sql) }}')
-    on conflict (name) do nothing;
+    {{ record_rollup(relation, sql, 'incremental') }}
 {% endmacro %}

@@ -25,6 +25,9 @@ declare
     partition text;
     made integer := 0;
 begin
+    if default_partition is null then
+        return 0;  -- a hypertable makes its chunks itself
+    end if;
     select string_agg(quote_ident(attname), ', ' order by attnum)
     into columns
     from pg_attribute

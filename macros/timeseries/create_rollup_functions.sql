@@ -82,6 +82,17 @@ as $f$
 $f$;
 comment on function internal.bucket_end(timestamptz, text) is 'End of an hour or day bucket; days of the reporting zone have 23 to 25 hours.';
 
+create or replace function internal.first_whole_bucket(source_name text, unit text) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select case when b.low < f.instant then internal.bucket_end(b.low, unit) else b.low end
+    from (select internal.raw_floor(source_name) as instant) as f
+    cross join lateral (
+        select date_trunc(unit, f.instant, z.value) as low from internal.settings as z where z.name = 'reporting_timezone'
+    ) as b
+$f$;
+comment on function internal.first_whole_bucket(text, text) is 'Oldest bucket that raw rows cover as a whole; older ones keep what is stored.';
+
 create or replace function internal.begin_refresh(
     rollup_name text, unit text, out new_watermark timestamptz, out lows timestamptz[], out highs timestamptz[]
 )
@@ -100,11 +111,7 @@ begin
         select date_trunc(unit, watermark, zone) into new_watermark from internal.rollup_state where name = state.parent;
     end if;
     new_watermark := greatest(new_watermark, state.watermark);
-    -- a bucket that raw rows no longer cover as a whole keeps what is stored
-    first_whole := date_trunc(unit, internal.raw_floor(state.source), zone);
-    if first_whole < internal.raw_floor(state.source) then
-        first_whole := internal.bucket_end(first_whole, unit);
-    end if;
+    first_whole := internal.first_whole_bucket(state.source, unit);
 
     with pending as (
         delete from internal.rollup_invalidations where rollup = rollup_name returning slot
@@ -146,20 +153,38 @@ language plpgsql
 as $f$
 -- no `set search_path`: a procedure that commits may not have one, so every name here is qualified
 declare
-    source_name text := (select r.source from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name);
+    state internal.rollup_state;
     patience pg_catalog.interval := (select s.value from internal.settings as s where s.name operator(pg_catalog.=) 'refresh_patience');
     deadline pg_catalog.timestamptz;
 begin
-    if source_name is null then
+    select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
+    if state.name is null then
         raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
     end if;
-    perform internal.begin_closing(source_name);
+{%- if has_continuous_aggregates() %}
+    if state.kind operator(pg_catalog.=) 'continuous_aggregate' then
+        -- never below the floor, where it would erase, and never into the running bucket, whose new rows it would hide
+        deadline := pg_catalog.date_trunc(state.bucket, pg_catalog.now(), 'UTC');
+        commit;
+        call public.refresh_continuous_aggregate(
+            pg_catalog.format('rollups.%I', rollup_name)::pg_catalog.regclass,
+            internal.first_whole_bucket(state.source, state.bucket),
+            deadline
+        );
+        update internal.rollup_state as r
+        set watermark = deadline, refreshed_at = pg_catalog.clock_timestamp()
+        where r.name operator(pg_catalog.=) rollup_name;
+        commit;
+        return;
+    end if;
+{%- endif %}
+    perform internal.begin_closing(state.source);
     commit;
     -- counted from the threshold's rise, so that the rollups of one source wait once, not each
     deadline := (
-        select t.closing_began operator(pg_catalog.+) patience from internal.time_series as t where t.name operator(pg_catalog.=) source_name
+        select t.closing_began operator(pg_catalog.+) patience from internal.time_series as t where t.name operator(pg_catalog.=) state.source
     );
-    while not internal.settle_closing(source_name) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
+    while not internal.settle_closing(state.source) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
         perform pg_catalog.pg_sleep(0.02);
     end loop;
     execute pg_catalog.format('select internal.%I()', 'refresh_' operator(pg_catalog.||) rollup_name);

@@ -1,11 +1,42 @@
 {#
-    Which engine keeps the time series: the var, else what works. Plain PostgreSQL is the only one so far;
-    a server with TimescaleDB is used as plain PostgreSQL.
+    Which engine keeps the time series: `timescaledb` (Community licence), `timescaledb_apache` or `postgres`. The var
+    decides, else what works: tables that began as native partitions stay native until they are moved, and the edition is
+    found by trying, for the setting timescaledb.license is not to be trusted on every build.
 #}
 {% macro time_series_engine() %}
-    {% set engine = var('time_series_engine') or 'postgres' %}
-    {% if engine != 'postgres' %}
-        {{ exceptions.raise_compiler_error("time_series_engine '" ~ engine ~ "' is not known; use postgres or leave it empty") }}
+    {% if not execute %}{{ return('postgres') }}{% endif %}
+    {% set query %}
+        do $$
+        declare
+            engine text := 'postgres';
+        begin
+            if exists (select from pg_extension where extname = 'timescaledb')
+                and not exists (select from pg_partitioned_table where partrelid = to_regclass('core.llm_metrics')) then
+                begin
+                    perform public.remove_retention_policy('pg_catalog.pg_class');
+                exception
+                    when feature_not_supported then engine := 'timescaledb_apache';
+                    when others then engine := 'timescaledb';
+                end;
+            end if;
+            perform set_config('governance.engine', engine, false);
+        end $$;
+        select current_setting('governance.engine')
+    {% endset %}
+    {% set found = run_query(query).columns[0].values()[0] %}
+    {% set wanted = var('time_series_engine') %}
+    {% if wanted and wanted not in ['postgres', 'timescaledb_apache', 'timescaledb'] %}
+        {{ exceptions.raise_compiler_error("time_series_engine '" ~ wanted ~ "' is not known; use postgres, timescaledb_apache or timescaledb, or leave it empty") }}
+    {% elif wanted == 'timescaledb' and found != 'timescaledb' or wanted == 'timescaledb_apache' and found == 'postgres' %}
+        {{ exceptions.raise_compiler_error("time_series_engine is set to '" ~ wanted ~ "', but this database can only do '" ~ found ~ "'; leave the var empty, or install TimescaleDB") }}
     {% endif %}
-    {{ return(engine) }}
+    {{ return(wanted or found) }}
+{% endmacro %}
+
+{#
+    Continuous aggregates have buckets of a fixed width: days of UTC only. time_bucket with a time zone is accepted in them, but
+    loses rows at the edges of buckets and in the hours of a clock change.
+#}
+{% macro has_continuous_aggregates() %}
+    {{ return(time_series_engine() == 'timescaledb' and var('reporting_timezone') == 'UTC') }}
 {% endmacro %}

@@ -45,7 +45,9 @@
     constraint llm_metrics_unpriced_check check ((cost_source = 'unpriced') = (cost_amount is null)),
     constraint llm_metrics_request_id_time_key unique (request_id, time)
 {%- endset %}
-{{ create_time_series_table(relation, columns) }}
+{{ create_time_series_table(
+    relation, columns, {'orderby': 'team_id, model, user_id, time', 'sparse_index': 'bloom(request_id)'}
+) }}
 create index if not exists llm_metrics_time_idx on {{ relation }} (time);
 create index if not exists llm_metrics_ingested_at_idx on {{ relation }} using brin (ingested_at);
 create index if not exists llm_metrics_tags_idx on {{ relation }} using gin (tags jsonb_path_ops);

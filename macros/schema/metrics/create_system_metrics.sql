@@ -8,7 +8,7 @@
     unit text,
     labels jsonb constraint system_metrics_labels_check check (jsonb_typeof(labels) = 'object')
 {%- endset %}
-{{ create_time_series_table(relation, columns) }}
+{{ create_time_series_table(relation, columns, {'orderby': 'service, metric_name, time'}) }}
 create index if not exists system_metrics_time_idx on {{ relation }} (time);
 create index if not exists system_metrics_service_metric_name_time_idx on {{ relation }} (service, metric_name, time);
 comment on index core.system_metrics_time_idx is 'Refresh of touched buckets and the live tail of the rollup.';
