@@ -86,14 +86,16 @@ def look_further() -> list[tuple[str, str]]:
     """Commands, as they can be typed here, and what they are for."""
     command = Path(sys.argv[0])
     here = command.name if shutil.which(command.name) else _from_here(command)
-    return [
+    further = [
         (f'{_psql()} "$({here} url)"', "any question in SQL, for instance"),
         ("", "select * from cost_summary_view limit 10"),
         ("make ui", "Dagster in the browser: every table, view and test"),
         ("README.md, docs/schema.md", "what it is, and what each table and column means"),
         (f"{here} demo", "again on another day: adds the days since"),
-        (f"{here} down", "stops the embedded database, the data stay"),
     ]
+    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+        further.append((f"{here} down", "stops the embedded database, the data stay"))
+    return further
 
 
 def _psql() -> str:
