@@ -137,6 +137,18 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
 
 
 @main.command()
+def retain() -> None:
+    """Drop raw rows past their retention, whole partitions or chunks at a time; the rollups keep them counted."""
+    from orchestration.lib.retention import retain as drop_old
+
+    dropped = drop_old()
+    for part in dropped:
+        click.echo(f"{part.series}: dropped {part.name} with {part.rows:,} rows from before {part.older_than:%Y-%m-%d}")
+    if not dropped:
+        click.echo("nothing is older than its retention")
+
+
+@main.command()
 def refresh() -> None:
     """Bring the rollups up to the last closed hour."""
     from orchestration.lib.refresh import refresh as refresh_rollups

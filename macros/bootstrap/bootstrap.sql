@@ -46,6 +46,7 @@
         'create_function_input_is_valid',
         'create_timescaledb_functions',
         'create_partition_functions',
+        'create_retention_functions',
         'create_rollup_functions',
     ]) }}
 {% endmacro %}
