@@ -1,7 +1,7 @@
 {#
     A rollup: closed buckets stored in <rollup>_stored, newer ones computed from the source when asked, one view over both.
     Config: bucket (hour, day), source (the time-series table), time_column (of what it reads), parent (the rollup it
-    reads, if any), stored_indexes (lists of columns). The model's SQL holds `where {{ in_rollup_window(column) }}`.
+    reads, if any), stored_indexes (lists of columns), compress_orderby. The model's SQL holds `where {{ in_rollup_window(column) }}`.
     A build refreshes it; nothing is ever dropped, also not on --full-refresh.
 #}
 {% materialization rollup, adapter='postgres' %}
@@ -89,6 +89,9 @@
         interval '{{ var("refresh_" ~ every ~ "_from") }}',
         interval '{{ var("refresh_" ~ every ~ "_lag") }}',
         interval '{{ var("refresh_" ~ every ~ "_every") }}'
+    );
+    select internal.set_compression_policy(
+        '{{ relation.schema }}.{{ relation.identifier }}', interval '{{ var("compress_rollups_after") }}', '{{ config.get("compress_orderby", "bucket") }}', ''
     );
     {{ record_rollup(relation, sql, 'continuous_aggregate') }}
 {% endmacro %}

@@ -72,10 +72,12 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$
 declare
     job integer := internal.job_of(series, 'policy_compression');
+    kind text := case when (select relkind from pg_class where oid = series) = 'v' then 'materialized view' else 'table' end;
 begin
     -- without an empty segmentby TimescaleDB chooses one of its own
     execute format(
-        'alter table %s set (timescaledb.enable_columnstore, timescaledb.segmentby = '''', timescaledb.orderby = %L)', series, orderby
+        'alter %s %s set (timescaledb.enable_columnstore, timescaledb.segmentby = '''', timescaledb.orderby = %L)',
+        kind, series, orderby
     );
     if sparse_index <> '' then
         begin

@@ -2,6 +2,7 @@
 {{ config(
     bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day'], ['team_id', 'day']],
+    compress_orderby='team_id, user_id, model, bucket',
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
