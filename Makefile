@@ -32,8 +32,8 @@ test: $(VENV)/.development ## the whole test suite (one file or test: make test 
 	@# dagster-dbt looks for dbt on the PATH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
 
-ui: $(VENV)/.runtime ## Dagster on the same database, in the browser
-	@$(BIN)/governance ui
+ui: $(VENV)/.runtime ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
+	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
 
 build: $(VENV)/.runtime ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
 	@$(BIN)/governance build

@@ -9,7 +9,9 @@ select
     count(latency_ms) as latency_count,
     {{ cumulative_counters('latency_ms', 'latency', [100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]) }},
     count(time_to_first_token_ms) as time_to_first_token_count,
-    {{ cumulative_counters('time_to_first_token_ms', 'time_to_first_token', [50, 100, 250, 500, 1000, 2500, 5000, 10000]) }}
+    {{ cumulative_counters(
+        'time_to_first_token_ms', 'time_to_first_token', [50, 100, 250, 500, 1000, 2500, 5000, 10000],
+    ) }}
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }}
 group by 1, 2, 3, 4
