@@ -160,7 +160,9 @@ end $$;
 insert into internal.settings (name, value)
 values
     {% for name in ['reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width', 'partitions_ahead', 'refresh_patience'] -%}
-    ('{{ name }}', '{{ var(name) }}'){{ ',' if not loop.last }}
+    ('{{ name }}', '{{ var(name) }}'),
     {% endfor -%}
+    ('time_series_engine', '{{ time_series_engine() }}'),
+    ('not_supported', '{{ engine_limits(time_series_engine()) }}')
 on conflict (name) do update set value = excluded.value;
 {% endmacro %}

@@ -40,3 +40,13 @@
 {% macro has_continuous_aggregates() %}
     {{ return(time_series_engine() == 'timescaledb' and var('reporting_timezone') == 'UTC') }}
 {% endmacro %}
+
+{# What an engine cannot do, in words for `governance status`; empty where nothing is missing. #}
+{% macro engine_limits(engine) %}
+    {% set limits = {
+        'postgres': 'compression, continuous aggregates, background policies (rollups are incremental, `governance retain` drops partitions)',
+        'timescaledb_apache': 'compression, continuous aggregates, background policies (rollups are incremental, `governance retain` drops chunks)',
+        'timescaledb': '' if var('reporting_timezone') == 'UTC' else 'continuous aggregates in a zone other than UTC (rollups are incremental)',
+    } %}
+    {{ return(limits[engine]) }}
+{% endmacro %}

@@ -131,7 +131,7 @@ def describe() -> tuple[bool, dict[str, str]]:
     facts = {"state": "stopped, `governance up` starts it"}
     if url is not None:
         try:
-            facts = {"state": "running", "engine": _engine(url)}
+            facts = {"state": "running", "engine": _engine(url), **_time_series(url)}
         except GovernanceError as error:
             facts = {"state": "not available", "problem": str(error)}
         facts["url"] = without_password(url)
@@ -151,6 +151,22 @@ def _engine(url: str) -> str:
             " select 'TimescaleDB ' || extversion from pg_extension where extname = 'timescaledb'"
         ).fetchall()
     return ", ".join(row[0] for row in rows)
+
+
+def _time_series(url: str) -> dict[str, str]:
+    """How the warehouse keeps its time series; empty before the first build."""
+    with connect(url) as connection:
+        (is_built,) = connection.execute("select to_regclass('internal.settings') is not null").fetchone() or (False,)
+        if not is_built:
+            return {}
+        rows = connection.execute(
+            "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"
+        ).fetchall()
+    found = dict(rows)
+    facts = {"time series": found.get("time_series_engine", "")}
+    if found.get("not_supported"):
+        facts["not supported by it"] = found["not_supported"]
+    return facts
 
 
 def _bytes_below(folder: Path) -> int:
