@@ -68,8 +68,10 @@ def ensure_admin(
     The password is the one given, else $GOVERNANCE_ADMIN_PASSWORD, else a random one, which is returned so that the
     caller can show it this once. It must be changed at the first login. None where there is nothing to show. Runs in
     the caller's transaction, or in one of its own. Raises GovernanceError if the password is refused (`Admin123!` is,
-    unless `allow_default`) or the system roles aren't there yet.
+    unless `allow_default`) or the tables or system roles aren't there yet.
     """
+    if not _has_accounts(connection):
+        raise GovernanceError("there is no table core.users yet; run `governance build` first")
     if _has_admin(connection):
         return None
     given = password or os.environ.get("GOVERNANCE_ADMIN_PASSWORD")
@@ -111,10 +113,11 @@ def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
     """
     if os.environ.get("GOVERNANCE_ADMIN_PASSWORD"):
         return None
-    (has_users,) = connection.execute("select to_regclass('core.users') is not null").fetchall()[0]
-    if has_users and _has_admin(connection):
-        return None
-    return _random_password()
+    return None if _has_accounts(connection) and _has_admin(connection) else _random_password()
+
+
+def _has_accounts(connection: "psycopg.Connection[TupleRow]") -> bool:
+    return connection.execute("select where to_regclass('core.users') is not null").fetchone() is not None
 
 
 def _has_admin(connection: "psycopg.Connection[TupleRow]") -> bool:

@@ -11,6 +11,8 @@ from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import dbt_target, project_dir
 
+# of this environment: another one, or dbt Fusion, may be on the PATH
+DBT = Path(sys.executable).parent / "dbt"
 # what the manifest is made of
 _SOURCES = ("dbt_project.yml", "profiles.yml", "models", "macros", "seeds", "tests/generic", "tests/singular")
 # reading the project takes the variables of a database, but no database
@@ -47,9 +49,12 @@ def _parse() -> None:
     with contextlib.suppress(GovernanceError):
         url = database_url()
     # in a process of its own: dbt in this one would leave locks and loggers behind
-    dbt = [str(Path(sys.executable).parent / "dbt"), "--quiet", "--no-use-colors", "parse"]
     parsed = subprocess.run(
-        dbt, env=os.environ | dbt_environment(url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [DBT, "--quiet", "--no-use-colors", "parse"],
+        env=os.environ | dbt_environment(url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if parsed.returncode:
         raise GovernanceError(f"dbt can't read the project:\n{parsed.stdout.strip()}")

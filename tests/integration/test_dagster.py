@@ -60,6 +60,22 @@ def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch
     assert list(Path(os.environ["DBT_TARGET_PATH"]).glob("dbt_build-*")) == []
 
 
+def admin_failure() -> str:
+    """Materializes the account alone; returns what it fails with."""
+    from orchestration.defs.identity.assets import admin_account
+
+    result = dg.materialize([admin_account], raise_on_error=False)
+    assert not result.success
+    failure = result.get_step_failure_events()[0].step_failure_data
+    assert failure.user_failure_data is not None
+    return str(failure.user_failure_data.description)
+
+
+def test_account_alone_on_an_empty_database_says_what_is_missing(empty: str) -> None:
+    assert empty
+    assert admin_failure() == "there is no table core.users yet; run `governance build` first"
+
+
 @pytest.mark.parametrize(
     ("password", "reason"),
     [
@@ -70,16 +86,10 @@ def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch
 def test_dagster_makes_no_account_without_a_good_password(
     database: str, monkeypatch: pytest.MonkeyPatch, password: str | None, reason: str
 ) -> None:
-    from orchestration.defs.identity.assets import admin_account
-
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
     if password:
         monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", password)
-    result = dg.materialize([admin_account], raise_on_error=False)
-    assert not result.success
-    failure = result.get_step_failure_events()[0].step_failure_data
-    assert failure.user_failure_data is not None
-    assert reason in str(failure.user_failure_data.description)
+    assert reason in admin_failure()
     assert passwords(database) == []
 
 

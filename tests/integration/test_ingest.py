@@ -594,20 +594,31 @@ def test_two_processes_that_load_the_same_file(database: str, tmp_path: Path) ->
     assert query(database, "select count(*) from internal.quarantine") == [(1,)]
 
 
-def test_loads_in_opposite_order_end_each_other_s_deadlocks(database: str, tmp_path: Path) -> None:
-    header, *lines = numbered(6_000)
-    (tmp_path / "forward.csv").write_text("\n".join([header, *lines]))
-    (tmp_path / "backward.csv").write_text("\n".join([header, *reversed(lines)]))
-    with ThreadPoolExecutor(2) as executor:
-        reports = list(
-            executor.map(
-                lambda name: ingest_files(database, [str(tmp_path / name)], batch_rows=3_000),
-                ("forward.csv", "backward.csv"),
-            )
+def test_a_batch_that_loses_a_deadlock_is_merged_again(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "usage.csv"
+    path.write_text("\n".join([*numbered(100), "now,p,m,bad,1"]))
+
+    def insert(writer: "psycopg.Connection[Any]", number: int) -> None:
+        at = RECENT + timedelta(seconds=number)
+        writer.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model) values (%s, %s, 'p', 'm')",
+            [at, f"r{number}"],
         )
-    assert sum(report.loaded for report in reports) == 6_000
-    assert sum(report.duplicate for report in reports) == 6_000
-    assert query(database, "select count(*) from core.llm_metrics") == [(6_000,)]
+
+    with connect(database) as watcher, connect(database, autocommit=False) as writer, ThreadPoolExecutor(1) as executor:
+        # the loser is who looks first, and that is done once, this long after the wait began
+        writer.execute("set deadlock_timeout = '60s'")
+        insert(writer, 99)
+        loading = executor.submit(ingest_files, f"{database}?options=-c%20deadlock_timeout%3D3s", [str(path)])
+        waiting = "select count(*) from pg_locks where not granted"
+        while watcher.execute(waiting).fetchone() == (0,):
+            assert not loading.done()
+            time.sleep(0.01)
+        insert(writer, 0)
+        writer.commit()
+        report = loading.result()
+    assert counts(report) == (98, 2, 1)
+    assert query(database, "select count(*) from internal.quarantine") == [(1,)]
 
 
 @pytest.fixture(scope="module")

@@ -73,8 +73,9 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 
 def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOVERNANCE_DATABASE_URL", raising=False)
-    monkeypatch.delenv("GOVERNANCE_TARGET", raising=False)
+    # the last two are set for the session by the tests that build
+    for name in ("GOVERNANCE_DATABASE_URL", "GOVERNANCE_TARGET", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        monkeypatch.delenv(name, raising=False)
     url = make_conninfo("", **PARAMETERS[0])
     assert dbt_environment(url) == {
         "GOVERNANCE_DB_HOST": "db.example",

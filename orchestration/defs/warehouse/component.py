@@ -11,7 +11,7 @@ from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
 from orchestration.defs.failures import explained
 from orchestration.lib.database import database_url, dbt_environment
-from orchestration.lib.manifest import ensure_manifest
+from orchestration.lib.manifest import DBT, ensure_manifest
 from orchestration.lib.settings import dbt_target
 
 
@@ -45,6 +45,6 @@ class WarehouseProject(DbtProjectComponent):
         """Run `dbt build` for the selected assets; its target folder stays only after a failure, to be looked into."""
         with explained():
             os.environ.update(dbt_environment(database_url()))
-        build = dbt.cli(self.get_cli_args(context), context=context)
+        build = DbtCliResource(self.dbt_project, dbt_executable=DBT).cli(self.get_cli_args(context), context=context)
         yield from build.stream()
         shutil.rmtree(build.target_path)

@@ -10,7 +10,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.files import OpenUsageFile, Position, Record, UsageFile, encode
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger
-from orchestration.lib.ingest.targets import check_targets
+from orchestration.lib.ingest.targets import REQUIRED, check_targets
 
 __all__ = ["IngestError", "IngestReport", "Position", "Progress", "ingest_files", "ingest_rows"]
 
@@ -89,14 +89,17 @@ def ingest_rows(
     """Loads rows of a program; `source` names them in quarantine, where the line is the row's number from 1.
 
     Each value is None or something whose `str` is what a file would say: text, int, Decimal, UUID, a datetime with
-    its zone, JSON as text. `rows` is read by another thread. Raises IngestError.
+    its zone, JSON as text. `rows` is read by another thread. Raises ValueError if a required target is missing, else as
+    `ingest_files` does.
     """
-    check_targets({}, constants or {})
-    check_targets(dict.fromkeys(targets, ""), {})
+    constants = constants or {}
+    check_targets(dict.fromkeys(targets, ""), constants)
+    if missing := [name for name in REQUIRED if name not in targets and name not in constants]:
+        raise ValueError(f"usage needs {', '.join(missing)}")
     report = IngestReport()
     records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
     with _reported(report), connect(url) as connection:
-        merger = UsageMerger(connection, source, targets, constants or {})
+        merger = UsageMerger(connection, source, targets, constants)
         _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
     return report
 

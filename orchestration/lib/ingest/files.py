@@ -26,8 +26,8 @@ _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LINE_LIMIT = 4 << 20
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
-# records of a JSON Lines file that are looked at before it is loaded
-_SAMPLE = 100
+# lines and characters of a JSON Lines file that are looked at before it is loaded
+_SAMPLE = (100, 1 << 20)
 _NOT_TEXT = re.compile("[\ud800-\udfff\0]")
 
 # line on which it begins, what is wrong with it (a sentence a line), its text if it has no readable columns, values
@@ -81,15 +81,14 @@ class OpenUsageFile:
         self.never_found: list[str] = []
         self._source = file.source
         self._size: int | None = None
-        self._resources = contextlib.ExitStack()
-        with _explained(self._source):
-            text = self._open(file)
-            self._lines = _Lines(text)
-            self._read: Callable[[], Iterator[Record]]
+        self._read: Callable[[], Iterator[Record]]
+        with _explained(self._source), contextlib.ExitStack() as resources:
+            self._lines = _Lines(self._open(file, resources))
             if file.format == "csv":
                 self._open_csv(mapping, constants)
             else:
                 self._open_jsonl(mapping, constants)
+            self.close = resources.pop_all().close
 
     def __enter__(self) -> "OpenUsageFile":
         return self
@@ -97,27 +96,23 @@ class OpenUsageFile:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._resources.close()
-
-    def _open(self, file: UsageFile) -> TextIO:
+    def _open(self, file: UsageFile, resources: contextlib.ExitStack) -> TextIO:
         if file.path == "-":
             self._raw: BinaryIO = sys.stdin.buffer
         else:
             path = Path(file.path)
-            self._raw = self._resources.enter_context(path.open("rb"))
+            self._raw = resources.enter_context(path.open("rb"))
             self._size = path.stat().st_size
         plain: BinaryIO | gzip.GzipFile = self._raw
         if file.path.endswith(".gz"):
-            plain = self._resources.enter_context(gzip.GzipFile(fileobj=self._raw))
+            plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
         # undecodable bytes become lone surrogates, which show when the text is encoded again
         text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
         if file.path == "-":
             # the caller's standard input stays open
-            self._resources.callback(text.detach)
+            resources.callback(text.detach)
         else:
-            self._resources.enter_context(text)
+            resources.enter_context(text)
         return text
 
     def position(self) -> Position:
@@ -181,7 +176,7 @@ class OpenUsageFile:
 
     def _open_jsonl(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
         sources = {name: mapping.get(name, name) for name in TARGETS if name not in constants}
-        samples = [line.strip() for line in self._lines.peek(_SAMPLE)]
+        samples = [line.strip() for line in self._lines.peek(*_SAMPLE)]
         first = next((line for line in samples if line), "")
         if first.startswith("["):
             raise GovernanceError(
@@ -239,6 +234,8 @@ class OpenUsageFile:
                 record = decode(line.strip())
                 problem = None if isinstance(record, dict) else f"it is {_kind(record)}"
                 values, wrong = (nothing, None) if problem else _values(record, fields)
+            except json.JSONDecodeError as error:
+                problem = error.msg
             except ValueError as error:
                 problem = str(error)
             except RecursionError:
@@ -267,11 +264,12 @@ def _path(source: str) -> tuple[str, list[str]]:
 def _find(record: Mapping[str, object], key: str, path: Sequence[str]) -> object:
     """The value of a key, else of a dotted path into nested objects, None if there is none."""
     value = record.get(key)
-    if value is None and path:
-        step: object = record
-        for part in path:
-            step = step.get(part) if isinstance(step, dict) else None
-        return step
+    return _follow(record, path) if value is None and path else value
+
+
+def _follow(value: object, path: Sequence[str]) -> object:
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
     return value
 
 
@@ -279,15 +277,22 @@ def _values(
     record: Mapping[str, object], fields: Sequence[tuple[str, str, list[str]]]
 ) -> tuple[list[object], str | None]:
     """The values of a record as text, and what is wrong with those whose text wouldn't tell."""
-    values: list[object] = []
+    values = list(map(record.get, (key for _, key, _ in fields)))
     wrong = []
-    for name, key, path in fields:
-        value = _find(record, key, path)
-        if value is not None and type(value) is not str and type(value) is not _Number:
-            if TARGETS[name].holds_text:
-                wrong.append(f"{name} is {_kind(value)}")
-            value = _as_json(value)
-        values.append(value)
+    for place, value in enumerate(values):
+        kind = type(value)
+        if kind is str or kind is _Number:
+            continue
+        name, _, path = fields[place]
+        if value is None:
+            if not path:
+                continue
+            value = values[place] = _follow(record, path)
+            if value is None or isinstance(value, str):
+                continue
+        if TARGETS[name].holds_text:
+            wrong.append(f"{name} is {_kind(value)}")
+        values[place] = _as_json(value)
     return values, "\n".join(wrong) or None
 
 
@@ -351,9 +356,9 @@ class _Lines:
             line += "\n"
         return line
 
-    def peek(self, count: int) -> list[str]:
+    def peek(self, count: int, characters: int) -> list[str]:
         """The first lines, to be read again."""
-        while len(self._waiting) < count and (line := self._next_from_file()):
+        while len(self._waiting) < count and self.volume < characters and (line := self._next_from_file()):
             self._waiting.append(line)
         return list(self._waiting)
 
