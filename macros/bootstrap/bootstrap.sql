@@ -47,6 +47,7 @@
         'create_timescaledb_functions',
         'create_partition_functions',
         'create_retention_functions',
+        'create_late_row_functions',
         'create_rollup_functions',
     ]) }}
 {% endmacro %}

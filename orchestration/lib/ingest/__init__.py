@@ -157,6 +157,7 @@ def _load(
         merger.stage(batch.chunks)
         merger.merge(report)
         progress(Progress(source, batch.position, report))
+    merger.close()
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -91,6 +91,7 @@ class UsageMerger:
             self._floor, self._ceiling, self._currency = floor, ceiling, currency
             self._has_quarantine = was_refused
             self._staged = 0
+            self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
             self._check_constants(constants)
             self._create_tables(constants)
@@ -147,6 +148,7 @@ class UsageMerger:
             )
             if oldest is not None:
                 self._make_partitions(oldest, newest)
+                self._open_chunks()
             if first is not None:
                 self._merge_lines(first, last, report)
 
@@ -172,6 +174,26 @@ class UsageMerger:
         )
         low, high = self._covered or (oldest, newest)
         self._covered = min(low, oldest), max(high, newest)
+
+    def _open_chunks(self) -> None:
+        """Sees to chunks that are compressed and get many late rows; `close` undoes it."""
+
+        def act() -> None:
+            (opened,) = self._row(
+                "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
+                "select date_trunc('day', time) as day, count(*) as rows from ingest_rows where reasons is null group by 1"
+                ") as days"
+            )
+            self._opened.update(opened)
+
+        self._patiently(act)
+
+    def close(self) -> None:
+        """To be called when the source is read to its end."""
+        if self._opened:
+            with explained():
+                self._patiently(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
+            self._opened.clear()
 
     def _merge_lines(self, first: int, last: int, report: IngestReport) -> None:
         """Merges the lines in one transaction; where the database refuses a row, all but that one."""
