@@ -181,7 +181,8 @@ class UsageMerger:
         def act() -> None:
             (opened,) = self._row(
                 "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
-                "select date_trunc('day', time) as day, count(*) as rows from ingest_rows where reasons is null group by 1"
+                "select date_trunc('day', time) as day, count(*) as rows from ingest_rows"
+                " where reasons is null group by 1"
                 ") as days"
             )
             self._opened.update(opened)
