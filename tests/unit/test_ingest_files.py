@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import _batches
-from orchestration.lib.ingest.files import OpenUsageFile, Record, UsageFile, encode
+from orchestration.lib.ingest.files import OpenUsageFile, Record, UsageFile, _escaped, _joined, encode
 
 CSV = "time,provider,model,input_tokens"
 SET = {"provider": "p", "model": "m"}
@@ -124,9 +124,9 @@ class TestCsv:
         """Only where they are used: an unused column may hold anything."""
         records = read(b"time,provider,model,note\nt,p,m\xff\x00,x\nt,p,m,\xfe\x00\n")
         lines = encode(records).decode().split("\r\n")
-        assert lines[0].split("\t")[:3] == ["2", "it has bytes that are not UTF-8 text, or a NUL character", ""]
-        assert lines[0].split("\t")[3:] == ["t", "p", r"m\\xff\\x00"]
-        assert lines[1] == "3\t\t\tt\tp\tm"
+        assert lines[0].split("\x1f")[:3] == ["2", "it has bytes that are not UTF-8 text, or a NUL character", ""]
+        assert lines[0].split("\x1f")[3:] == ["t", "p", r"m\\xff\\x00"]
+        assert lines[1] == "3\x1f\x1f\x1ft\x1fp\x1fm"
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -208,7 +208,8 @@ class TestJsonLines:
         assert values == {"time": "t", "provider": "p", "model": "m", "input_tokens": "5", "output_tokens": "7"}
 
     @pytest.mark.parametrize(
-        "number", ["0.1", "0.10000000000000000000000001", "1e-7", "12345678901234567890123", "-0", "1E400", "100.00"]
+        "number",
+        ["0.1", "0.10000000000000000000000001", "1e-7", "12345678901234567890123", "-1", "-0.0", "1E400", "100.00"],
     )
     def test_numbers_stay_as_they_are_written(self, write: Callable[..., UsageFile], number: str) -> None:
         tags = f'{{"a": [{number}, true, null, "é"]}}'
@@ -235,6 +236,7 @@ class TestJsonLines:
             ('{"time": NaN}', "the line is not a JSON object: NaN is not JSON"),
             ('{"cost_amount": -Infinity}', "the line is not a JSON object: -Infinity is not JSON"),
             ("5", "the line is not a JSON object: it is a number"),
+            ("1" * 5000, "the line is not a JSON object: Exceeds the limit"),
             ("null", "the line is not a JSON object: it is null"),
             ('"text"', "the line is not a JSON object: it is a text"),
             ("true", "the line is not a JSON object: it is true or false"),
@@ -255,7 +257,7 @@ class TestJsonLines:
 
     def test_half_a_surrogate_pair_and_nul(self, read: Reader) -> None:
         records = read('{"time": "t", "provider": "\\ud800", "model": "a\\u0000b"}\n', "usage.jsonl")
-        fields = encode(records).decode().split("\t")
+        fields = encode(records).decode().split("\x1f")
         assert fields[1] == "it has bytes that are not UTF-8 text, or a NUL character"
         assert r"\\ud800" in fields
         assert r"a\\x00b" in fields
@@ -368,9 +370,18 @@ class TestBatches:
         assert sum(sizes) > 40_000_000
         assert max(sizes) < 12_000_000
 
+    @given(st.lists(st.tuples(st.integers(1, 9), *[st.none() | st.text("ab\\\r\n\t\x1f", max_size=3)] * 3), max_size=5))
+    def test_text_without_anything_to_escape_takes_a_shorter_way(self, records: list[Record]) -> None:
+        joined = _joined(records)
+        special = any(set("\\\r\n\x1f") & set(str(value)) for record in records for value in record if value)
+        assert joined == (None if special else _escaped(records))
+
     def test_values_of_a_program_are_written_as_text(self) -> None:
         from datetime import UTC, datetime
         from decimal import Decimal
 
-        record = good(1, datetime(2026, 1, 2, tzinfo=UTC), Decimal("0.10"), 5, None, "a\tb\\c\nd\re")  # type: ignore[arg-type]
-        assert encode([record]) == b"1\t\t\t2026-01-02 00:00:00+00:00\t0.10\t5\t\ta\\\tb\\\\c\\\nd\\\re\r\n"
+        record = good(1, datetime(2026, 1, 2, tzinfo=UTC), Decimal("0.10"), 5, None, "a\x1fb\\c\nd\re")  # type: ignore[arg-type]
+        assert (
+            encode([record])
+            == b"1\x1f\x1f\x1f2026-01-02 00:00:00+00:00\x1f0.10\x1f5\x1f\x1fa\\\x1fb\\\\c\\\nd\\\re\r\n"
+        )

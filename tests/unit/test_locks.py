@@ -1,5 +1,6 @@
 """Both locks hold what pyproject.toml asks for, pinned and hashed, and name no place to download from."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -63,3 +64,15 @@ def test_lock_names_no_place_to_download_from(lock: str) -> None:
     text = (project_dir() / lock).read_text()
     places = r"\w+://|^-.*|.*--(?:index|extra-index|find-links|trusted-host).*"
     assert re.findall(places, text, flags=re.MULTILINE) == []
+
+
+def test_lock_of_the_engines_pins_hashes_and_names_no_place_to_download_from() -> None:
+    folder = project_dir() / "tests" / "engines"
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert {f"node_modules/{name}": version for name, version in wanted.items()}.items() <= {
+        path: package["version"] for path, package in packages.items()
+    }.items()
+    assert [path for path, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
+    assert [path for path, package in packages.items() if "resolved" in package] == []

@@ -24,6 +24,9 @@ from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 FORMATS = ("csv", "jsonl")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LINE_LIMIT = 4 << 20
+# a character that hardly occurs in data
+_DELIMITER = "\x1f"
+COPY_OPTIONS = "delimiter e'\\x1f', null ''"
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
 # lines and characters of a JSON Lines file that are looked at before it is loaded
@@ -215,7 +218,7 @@ class OpenUsageFile:
     def _json_records(self) -> Iterator[Record]:
         lines = self._lines
         held = lines.held
-        decode = json.JSONDecoder(parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant).decode
+        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_refuse_constant).decode
         nothing: list[object] = [None] * len(self.targets)
         mapped = {name: self._sources[name] for name in self.never_found}
         fields = [(name, *_path(source)) for name, source in self._sources.items()]
@@ -250,7 +253,7 @@ class OpenUsageFile:
 
 
 class _Number(str):
-    """A JSON number as it is written: never a float, so money stays exact."""
+    """A JSON number with a fraction or an exponent as it is written: never a float, so money stays exact."""
 
 
 def _refuse_constant(name: str) -> object:
@@ -277,22 +280,20 @@ def _values(
     record: Mapping[str, object], fields: Sequence[tuple[str, str, list[str]]]
 ) -> tuple[list[object], str | None]:
     """The values of a record as text, and what is wrong with those whose text wouldn't tell."""
-    values = list(map(record.get, (key for _, key, _ in fields)))
+    values: list[object] = []
     wrong = []
-    for place, value in enumerate(values):
-        kind = type(value)
-        if kind is str or kind is _Number:
-            continue
-        name, _, path = fields[place]
-        if value is None:
-            if not path:
-                continue
-            value = values[place] = _follow(record, path)
-            if value is None or isinstance(value, str):
-                continue
-        if TARGETS[name].holds_text:
-            wrong.append(f"{name} is {_kind(value)}")
-        values[place] = _as_json(value)
+    find = record.get
+    for name, key, path in fields:
+        value = find(key)
+        if value is None and path:
+            value = _follow(record, path)
+        if type(value) is int:
+            value = str(value)
+        elif value is not None and not isinstance(value, str):
+            if TARGETS[name].holds_text:
+                wrong.append(f"{name} is {_kind(value)}")
+            value = _as_json(value)
+        values.append(value)
     return values, "\n".join(wrong) or None
 
 
@@ -305,7 +306,7 @@ def _kind(value: object) -> str:
         return "true or false"
     if value is None:
         return "null"
-    return "a number" if isinstance(value, _Number) else "a text"
+    return "a number" if isinstance(value, _Number | int) else "a text"
 
 
 def _as_json(value: object) -> str:
@@ -387,19 +388,41 @@ def _is_damaged(text: str) -> bool:
 
 
 def encode(records: Sequence[Record]) -> bytes:
-    """Records in PostgreSQL's text format for COPY, with an empty text for null.
+    """Records in PostgreSQL's text format for COPY with the delimiter of `COPY_OPTIONS`, an empty text for null.
 
     A record with text that no database can hold is marked as such.
     """
-    buffer = io.StringIO()
-    # the line terminator makes the writer escape both carriage return and newline
-    csv.writer(
-        buffer, delimiter="\t", quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
-    ).writerows(records)
-    text = buffer.getvalue()
+    text = _joined(records)
+    if text is None:
+        text = _escaped(records)
     if _is_damaged(text):
         return encode([_repaired(record) for record in records])
     return text.encode()
+
+
+def _joined(records: Sequence[Record]) -> str | None:
+    """The records where nothing has to be escaped, which takes less than half the time; None where something has to."""
+    try:
+        lines = [
+            _DELIMITER.join(["" if value is None else value for value in (str(line), *values)])  # type: ignore[misc]
+            for line, *values in records
+        ]
+    except TypeError:
+        # values of a program that aren't text
+        return None
+    text = "".join([line + "\r\n" for line in lines])
+    delimiters = sum(map(len, records)) - len(records)
+    ends = text.count("\n"), text.count("\r"), text.count(_DELIMITER)
+    return None if "\\" in text or ends != (len(records), len(records), delimiters) else text
+
+
+def _escaped(records: Sequence[Record]) -> str:
+    buffer = io.StringIO()
+    # the line terminator makes the writer escape both carriage return and newline
+    csv.writer(
+        buffer, delimiter=_DELIMITER, quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
+    ).writerows(records)
+    return buffer.getvalue()
 
 
 def _repaired(record: Record) -> Record:

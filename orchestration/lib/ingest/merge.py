@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.files import COPY_OPTIONS
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class UsageMerger:
         columns = ", ".join(("line", "wrong", "raw", *self._given))
         with explained(), self._connection.cursor() as cursor:
             cursor.execute("truncate ingest_lines")
-            with cursor.copy(f"copy ingest_lines ({columns}) from stdin (null '')") as copy:
+            with cursor.copy(f"copy ingest_lines ({columns}) from stdin ({COPY_OPTIONS})") as copy:
                 for chunk in chunks:
                     copy.write(chunk)
             self._staged = cursor.rowcount

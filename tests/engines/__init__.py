@@ -1,0 +1,15 @@
+"""What the project is tested on."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+ENGINES = ("postgres", "timescaledb", "timescaledb_apache")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of ENGINES. `with engine.database(name) as url:` is a database with a complete build of the project."""
+
+    name: str
+    database: Callable[[str], AbstractContextManager[str]]
