@@ -1,0 +1,123 @@
+"""What differs between engines, and that nothing else does."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from psycopg.rows import TupleRow
+
+from engines import Engine
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.refresh import refresh
+from orchestration.lib.retention import retain
+
+Connection = psycopg.Connection[TupleRow]
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+
+
+@pytest.fixture(scope="module")
+def warehouse(engine: Engine) -> Iterator[str]:
+    with engine.database("engines") as url:
+        yield url
+
+
+def rows(url: str, query: str) -> list[TupleRow]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def insert(url: str, name: str, time: datetime, cost: str = "0.000001") -> None:
+    with connect(url) as connection:
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
+            " values (%s, %s, 'p', 'm', %s, 'provider')",
+            [time, name, cost],
+        )
+
+
+def this_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def test_the_engine_is_found_out_by_trying(engine: Engine, warehouse: str) -> None:
+    assert rows(warehouse, "select value from internal.settings where name = 'time_series_engine'") == [(engine.name,)]
+    kind = "continuous_aggregate" if engine.name == "timescaledb" else "incremental"
+    assert rows(warehouse, "select distinct kind from internal.rollup_state") == [(kind,)]
+
+
+@pytest.mark.engines("timescaledb", "timescaledb_apache")
+def test_time_series_are_hypertables(warehouse: str) -> None:
+    names = rows(
+        warehouse,
+        "select hypertable_name from timescaledb_information.hypertables where hypertable_schema = 'core' order by 1",
+    )
+    assert names == [("llm_metrics",), ("system_metrics",)]
+
+
+@pytest.mark.engines("timescaledb")
+def test_policies_keep_their_jobs_over_builds_and_follow_the_vars(warehouse: str) -> None:
+    jobs = """
+        select job_id, proc_name, hypertable_name, schedule_interval, config
+        from timescaledb_information.jobs where proc_name like 'policy\\_%' and job_id >= 1000 order by job_id
+    """
+    before = rows(warehouse, jobs)
+    kinds = [row[1] for row in before]
+    assert kinds.count("policy_retention") == 2
+    assert kinds.count("policy_refresh_continuous_aggregate") == 7
+    assert kinds.count("policy_compression") == 9
+    everything = ["run", "--select", "core.metrics", "rollups"]
+    run_dbt(everything, warehouse, quiet=True)
+    assert rows(warehouse, jobs) == before
+    run_dbt([*everything, "--vars", "{compress_after: 9 days, llm_metrics_retention: 3 years}"], warehouse, quiet=True)
+    after = rows(warehouse, jobs)
+    assert [row[0] for row in after] == [row[0] for row in before]
+    configs = {(row[1], row[2]): row[4] for row in after}
+    assert configs["policy_compression", "llm_metrics"]["compress_after"] == "9 days"
+    assert configs["policy_retention", "llm_metrics"]["drop_after"] == "3 years"
+    run_dbt(everything, warehouse, quiet=True)
+    assert rows(warehouse, jobs) == before
+
+
+def test_late_changed_and_deleted_rows_reach_every_rollup(warehouse: str) -> None:
+    old = this_hour() - timedelta(days=3, hours=2)
+    insert(warehouse, "a", old)
+    insert(warehouse, "b", old + timedelta(hours=30), "2")
+    insert(warehouse, "now", datetime.now(UTC), "4")
+    refresh(warehouse)
+    insert(warehouse, "late", old + timedelta(minutes=1), "8")
+    with connect(warehouse) as connection:
+        connection.execute("update core.llm_metrics set cost_amount = 16 where request_id = 'b'")
+        connection.execute("delete from core.llm_metrics where request_id = 'a'")
+    refresh(warehouse)
+    for rollup in ROLLUPS:
+        total = rows(warehouse, f"select sum(request_count), sum(cost_amount) from rollups.{rollup}")
+        assert total == [(3, Decimal(28))], rollup
+    with connect(warehouse) as connection:
+        connection.execute("delete from core.llm_metrics")
+    refresh(warehouse)
+    assert rows(warehouse, "select * from rollups.llm_metrics_hourly") == []
+
+
+def test_what_retention_drops_stays_in_the_rollups(warehouse: str) -> None:
+    old, older = this_hour() - timedelta(days=725), this_hour() - timedelta(days=728)
+    with connect(warehouse) as connection:
+        connection.execute(
+            "select internal.ensure_partitions('core.llm_metrics', %s, %s)", [older, old]
+        )
+    insert(warehouse, "old", older, "3")
+    insert(warehouse, "kept", this_hour() - timedelta(days=20), "5")
+    refresh(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute("update internal.settings set value = '1 year' where name = 'llm_metrics_retention'")
+        dropped = retain(warehouse)
+        connection.execute("update internal.settings set value = '2 years' where name = 'llm_metrics_retention'")
+    assert [(part.series, part.rows) for part in dropped if part.rows] == [("llm_metrics", 1)]
+    assert rows(warehouse, "select request_id from core.llm_metrics") == [("kept",)]
+    insert(warehouse, "below the floor", older, "100")
+    refresh(warehouse)
+    for rollup in ROLLUPS:
+        assert rows(warehouse, f"select sum(cost_amount) from rollups.{rollup}") == [(Decimal(8),)], rollup
+    assert [part for part in retain(warehouse) if part.rows and part.rows > 1] == []
