@@ -26,6 +26,7 @@ _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 _LINE_LIMIT = 4 << 20
 # a character that hardly occurs in data
 _DELIMITER = "\x1f"
+_SPACED_EDGES = (f" {_DELIMITER}", f"{_DELIMITER} ", " \r\n")
 COPY_OPTIONS = "delimiter e'\\x1f', null ''"
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
@@ -388,13 +389,13 @@ def _is_damaged(text: str) -> bool:
 
 
 def encode(records: Sequence[Record]) -> bytes:
-    """Records in PostgreSQL's text format for COPY with the delimiter of `COPY_OPTIONS`, an empty text for null.
+    """Records for COPY with `COPY_OPTIONS`: values without the spaces around them, an empty text for null.
 
     A record with text that no database can hold is marked as such.
     """
     text = _joined(records)
-    if text is None:
-        text = _escaped(records)
+    if text is None or any(edge in text for edge in _SPACED_EDGES):
+        text = _escaped([(*record[:3], *map(_trimmed, record[3:])) for record in records])
     if _is_damaged(text):
         return encode([_repaired(record) for record in records])
     return text.encode()
@@ -423,6 +424,10 @@ def _escaped(records: Sequence[Record]) -> str:
         buffer, delimiter=_DELIMITER, quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
     ).writerows(records)
     return buffer.getvalue()
+
+
+def _trimmed(value: object) -> object:
+    return value.strip(" ") if isinstance(value, str) else value
 
 
 def _repaired(record: Record) -> Record:

@@ -94,15 +94,16 @@ class UsageMerger:
             self._staged = 0
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
-            self._check_constants(constants)
-            self._create_tables(constants)
+            trimmed = {name: value.strip(" ") for name, value in constants.items()}
+            self._check_constants(trimmed)
+            self._create_tables(trimmed)
 
     def _check_constants(self, constants: Mapping[str, str]) -> None:
         for name, value in constants.items():
-            if not value.strip():
+            if not value:
                 raise GovernanceError(f"--set {name}= has no value: leave it out, or give it one")
             (problem,) = self._row(
-                f"select {TARGETS[name].problem} from (select btrim({_quoted(value)}) as {name}) as constant"
+                f"select {TARGETS[name].problem} from (select {_quoted(value)} as {name}) as constant"
             )
             if problem:
                 raise GovernanceError(f"--set {name}={value} can't be used: {problem}")
@@ -319,14 +320,8 @@ class UsageMerger:
                     select
                         line, wrong, raw, {_list(self._targets)},
                         {_list(f"{t.problem} as {t.name}_problem" for t in targets)}
-                    from (
-                        select
-                            line, wrong, raw,
-                            {_list(f"nullif(btrim({name}), '') as {name}" for name in self._targets)}
-                        from ingest_lines as l
-                        where not exists (select from ingest_rows as r where r.line = l.line)
-                        offset 0
-                    ) as given
+                    from ingest_lines as l
+                    where not exists (select from ingest_rows as r where r.line = l.line)
                     offset 0
                 ) as judged
                 offset 0

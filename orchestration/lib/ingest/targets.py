@@ -22,10 +22,10 @@ _NOT_FOR_FILES = {
 class Target:
     """A column that a file may fill, by SQL expressions over columns that are named as the target.
 
-    `plain` is over the text as given: false or null = look closely, true = `cast` reads it, or fails. `problem` and
-    `value` are over the trimmed text, null where there is none: what is wrong with it (null = nothing), and what it
-    says. `json` is over the typed value: its JSON in the hash of a row without a request_id. `default` is for
-    rows that say nothing, None where that is null or decided elsewhere.
+    The first four are over a text without spaces around it, null where there is none. `plain`: false = look closely,
+    true = `cast` reads it, or fails; `problem`: what is wrong with it, null = nothing; `value`: what it says where
+    there is no problem. `json` is over the typed value: its JSON in the hash of a row without a request_id. `default`
+    is for rows that say nothing, None where that is null or decided elsewhere.
     """
 
     name: str
@@ -45,7 +45,7 @@ def _time(name: str) -> Target:
     # Unix time by its digits: seconds, milli-, micro- or nanoseconds, the same years 2001 to 2286 in each
     return Target(
         name,
-        plain=iso,
+        plain=f"({name} like '____-__-__T__:__%' or {name} like '____-__-__ __:__%') and {name} !~ '[^-+0-9:.TZ ]'",
         cast=f"{name}::timestamptz",
         problem=f"""case
             when {name} is null then '{name} is missing'
@@ -67,7 +67,7 @@ def _text(name: str, limit: int = 200) -> Target:
     missing = f"when {name} is null then '{name} is missing'" if name in REQUIRED else ""
     return Target(
         name,
-        plain=f"{name} = btrim({name}) and length({name}) <= {limit}",
+        plain=f"length({name}) <= {limit}",
         cast=name,
         problem=f"case {missing} when length({name}) > {limit} then '{name} is longer than {limit} characters' end",
         value=name,
@@ -159,7 +159,7 @@ def _currency(name: str) -> Target:
 def _object(name: str) -> Target:
     return Target(
         name,
-        plain=f"left({name}, 1) = '{{' and right({name}, 1) = '}}'",
+        plain=f"{name} like '{{%}}'",
         cast=f"{name}::jsonb",
         problem=f"""case
             when left({name}, 1) <> '{{' or not internal.input_is_valid({name}, 'jsonb')
