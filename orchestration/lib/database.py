@@ -162,7 +162,7 @@ def _time_series(url: str) -> dict[str, str]:
         rows = connection.execute(
             "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"
         ).fetchall()
-    found = dict(rows)
+    found: dict[str, str] = dict(rows)
     facts = {"time series": found.get("time_series_engine", "")}
     if found.get("not_supported"):
         facts["not supported by it"] = found["not_supported"]

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import psycopg
 import pytest
+from engines import Engine
 from psycopg.rows import TupleRow
 
-from engines import Engine
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.refresh import refresh
@@ -104,9 +104,7 @@ def test_late_changed_and_deleted_rows_reach_every_rollup(warehouse: str) -> Non
 def test_what_retention_drops_stays_in_the_rollups(warehouse: str) -> None:
     old, older = this_hour() - timedelta(days=725), this_hour() - timedelta(days=728)
     with connect(warehouse) as connection:
-        connection.execute(
-            "select internal.ensure_partitions('core.llm_metrics', %s, %s)", [older, old]
-        )
+        connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [older, old])
     insert(warehouse, "old", older, "3")
     insert(warehouse, "kept", this_hour() - timedelta(days=20), "5")
     refresh(warehouse)
