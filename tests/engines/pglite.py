@@ -43,7 +43,8 @@ def serving(data: Path, *, apache: bool = False, patience: float = 8) -> Iterato
 
     With `apache` it is TimescaleDB's Apache edition, else the Community edition. It has one backend: an open
     transaction keeps every other client waiting, and after `patience` seconds these are refused. It has no timeouts,
-    no cancelling and no background workers, its clock has milliseconds, and its pg_stat_activity is empty.
+    no cancelling, no background workers, no pgcrypto and no `create index concurrently`; its clock has milliseconds,
+    its pg_stat_activity is empty. Any client_encoding but UTF8 breaks it, and so does JSON nested a thousand deep.
 
     Raises RuntimeError with its last words if it broke.
     """

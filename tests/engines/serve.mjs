@@ -142,6 +142,7 @@ const ownSettings = new Set() // names seen in SQL, for pg_settings leaves out w
 class Client {
     received = Buffer.alloc(0)
     startup = null // what it asked for when it connected
+    known = {} // the reported settings as it knows them
     session = null // what it had set, while another client has the backend
     statements = new Map() // prepared ones: name → Parse message
     begun = [] // messages up to the next Sync or Flush, or those of a COPY
@@ -242,15 +243,22 @@ class Client {
             ...Object.entries(named).filter(([name]) => REPORTED.includes(name)),
         ])
         become(user)
-        const [values] = query(`select ${REPORTED.map((name) => `current_setting('${name}')`)}`)
         this.socket.write(
             Buffer.concat([
                 message('R', int32(0)),
-                ...REPORTED.map((name, i) => message('S', name, values[i])),
+                ...this.news(),
                 message('K', int32(process.pid), int32(0)),
                 message('Z', Buffer.from('I')),
             ]),
         )
+    }
+
+    /** The reported settings that it doesn't know yet, for the backend itself tells of no change. */
+    news() {
+        const [values] = query(`select ${REPORTED.map((name) => `current_setting('${name}')`)}`)
+        const changed = REPORTED.map((name, i) => [name, values[i]]).filter(([name, value]) => this.known[name] !== value)
+        Object.assign(this.known, Object.fromEntries(changed))
+        return changed.map(([name, value]) => message('S', name, value))
     }
 
     /** Gives the backend up where it can; returns whether it did. */
@@ -276,6 +284,8 @@ class Client {
         const answer = 'cf'.includes(letter(messages.at(-1)))
             ? execute(Buffer.concat(messages)).filter((each) => letter(each) !== 'G')
             : messages.flatMap(execute)
+        const mayChange = (each) => letter(each) === 'C' && /^(RE)?SET|^ROLLBACK/.test(each.toString('utf8', 5))
+        if (transaction !== 'E' && answer.some(mayChange)) answer.splice(-1, 0, ...this.news())
         this.socket.write(Buffer.concat(answer))
     }
 }

@@ -109,6 +109,7 @@ def test_copy_in_out_and_given_up(client: psycopg.Connection[TupleRow]) -> None:
 def test_clients_keep_their_settings_and_statements_apart(url: str, client: psycopg.Connection[TupleRow]) -> None:
     client.execute("set timezone = 'Europe/Berlin'")
     client.execute("select set_config('governance.name', 'first', false)")
+    assert client.info.parameter_status("TimeZone") == "Europe/Berlin"
     state = "select current_setting('timezone'), current_setting('governance.name', true), %s"
     with connect(url) as other:
         # psycopg prepares a statement that it sends often, under the same name on each connection
