@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from engines import Engine
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import TupleRow
@@ -155,7 +155,14 @@ def test_rollups_equal_the_oracle(engine: Engine) -> None:
     for zone in ZONES[engine.name]:
         with built_in(engine, zone) as url:
 
-            @settings(max_examples=EXAMPLES, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck))
+            @settings(
+                max_examples=EXAMPLES,
+                deadline=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+                # shrinking replays a history hundreds of times on a real engine
+                phases=[Phase.reuse, Phase.generate],
+            )
             @given(data=st.data(), zone_name=st.just(zone), url=st.just(url))
             def histories(data: st.DataObject, zone_name: str, url: str) -> None:
                 check_history(data, zone_name, url)
