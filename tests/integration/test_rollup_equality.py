@@ -128,10 +128,25 @@ def actual(
     return {row[:width]: row[width:] for row in rows}
 
 
+def insert(connection: psycopg.Connection[TupleRow], batch: dict[str, Request]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into core.llm_metrics (time, request_id, provider, model, team_id, user_id, currency,"
+            " cost_amount, cost_source, input_tokens, status) values (%s, %s, 'p', 'm', %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    *(r.time, key, r.team, r.user, r.currency, r.cost),
+                    *("unpriced" if r.cost is None else "computed", r.tokens, r.status),
+                )
+                for key, r in batch.items()
+            ],
+        )
+
+
 def start_over(connection: psycopg.Connection[TupleRow]) -> None:
     """An empty warehouse; where rollups are incremental, one that was last refreshed a few hours ago."""
     connection.execute("delete from core.llm_metrics")
-    if connection.execute("select from internal.rollup_state where kind = 'continuous_aggregate' limit 1").fetchone():
+    if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
         connection.execute("call internal.refresh_rollups()")
         return
     for name, unit, stored_zone in connection.execute(
@@ -156,7 +171,7 @@ def test_rollups_equal_the_oracle(engine: Engine) -> None:
         with built_in(engine, zone) as url:
 
             @settings(
-                max_examples=EXAMPLES,
+                max_examples=EXAMPLES if engine.name == "postgres" else max(EXAMPLES // 4, 1),
                 deadline=None,
                 print_blob=True,
                 suppress_health_check=list(HealthCheck),
@@ -183,26 +198,7 @@ def check_history(data: st.DataObject, zone_name: str, url: str) -> None:
                     f"{step}-{i}": r
                     for i, r in enumerate(data.draw(st.lists(requests(zone_name), min_size=1, max_size=8)))
                 }
-                with connection.cursor() as cursor:
-                    cursor.executemany(
-                        "insert into core.llm_metrics (time, request_id, provider, model, team_id, user_id, currency,"
-                        " cost_amount, cost_source, input_tokens, status)"
-                        " values (%s, %s, 'p', 'm', %s, %s, %s, %s, %s, %s, %s)",
-                        [
-                            (
-                                r.time,
-                                key,
-                                r.team,
-                                r.user,
-                                r.currency,
-                                r.cost,
-                                "unpriced" if r.cost is None else "computed",
-                                r.tokens,
-                                r.status,
-                            )
-                            for key, r in batch.items()
-                        ],
-                    )
+                insert(connection, batch)
                 rows |= batch
             elif action == "refresh":
                 refresh(url)
@@ -217,9 +213,9 @@ def check_history(data: st.DataObject, zone_name: str, url: str) -> None:
                     )
                 elif action == "move":
                     rows[key] = replace(rows[key], time=data.draw(times(zone_name)))
-                    connection.execute(
-                        "update core.llm_metrics set time = %s where request_id = %s", [rows[key].time, key]
-                    )
+                    # a hypertable doesn't let an update move a row to another chunk
+                    connection.execute("delete from core.llm_metrics where request_id = %s", [key])
+                    insert(connection, {key: rows[key]})
                 else:
                     del rows[key]
                     connection.execute("delete from core.llm_metrics where request_id = %s", [key])
