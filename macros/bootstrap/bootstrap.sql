@@ -117,7 +117,6 @@ create table if not exists internal.rollup_state (
     parent text,
     kind text not null constraint rollup_state_kind_check check (kind in ('incremental', 'continuous_aggregate')),
     bucket text not null constraint rollup_state_bucket_check check (bucket in ('hour', 'day')),
-    built_order integer generated always as identity,
     timezone text not null,
     definition text not null,
     watermark timestamptz,
