@@ -7,7 +7,7 @@
         {%- set text = bootstrap_text() -%}
         {%- set applied = false -%}
         {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
-            {%- set applied = is_applied('internal.settings', text) -%}
+            {%- set applied = is_applied('internal.settings', text) and has_database_settings() -%}
         {%- endif -%}
         {%- if not applied -%}
             select pg_advisory_xact_lock({{ build_lock_key() }});
@@ -73,6 +73,19 @@
             {% endfor %}
         {%- endif -%}
     {%- endif -%}
+{% endmacro %}
+
+{# They belong to the database, not to what a dump holds: a restored database has lost them. #}
+{% macro has_database_settings() %}
+    {%- set query -%}
+        select exists (
+            select from pg_db_role_setting as s
+            inner join pg_database as d on d.oid = s.setdatabase
+            where d.datname = current_database() and s.setrole = 0
+                and s.setconfig @> array['search_path=core, rollups, reporting, public', 'jit=off']
+        )
+    {%- endset -%}
+    {{ return(run_query(query).columns[0].values()[0]) }}
 {% endmacro %}
 
 {% macro create_schemas_and_settings() %}

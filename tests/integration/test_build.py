@@ -67,6 +67,17 @@ def test_an_unchanged_build_does_not_wait_behind_an_application(session: Connect
         application.rollback()
 
 
+def test_a_restored_database_gets_its_settings_back(session: Connection, database: str) -> None:
+    """A dump doesn't hold them."""
+    (name,) = session.execute("select quote_ident(current_database())").fetchall()[0]
+    session.execute(f"alter database {name} reset all")
+    run_dbt(["run", "--select", "teams"], database, quiet=True)
+    with connect(database) as later:
+        assert later.execute("select current_setting('search_path'), current_setting('jit')").fetchall() == [
+            ("core, rollups, reporting, public", "off")
+        ]
+
+
 def test_drift_of_a_table_fails_its_node_and_names_both_sides(session: Connection, database: str) -> None:
     session.execute("alter table core.mfa_secrets add column surprise integer")
     session.execute("alter table core.mfa_secrets alter column encryption_key_id type varchar(99)")
