@@ -157,6 +157,43 @@ def refresh() -> None:
         click.echo(f"{rollup.name}: stored before {rollup.watermark:%Y-%m-%d %H:%M %Z}, live from there")
 
 
+@main.command()
+@click.option(
+    "--select",
+    "-s",
+    multiple=True,
+    metavar="RULE",
+    help="Only this rule or family; may hold * and be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a table.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a rule may take.",
+)
+def verify(select: tuple[str, ...], as_json: bool, timeout: float) -> None:
+    """Ask every rule what is not as it should be, and what to do about it.
+
+    Needs no more than the right to read schema `verification`. docs/rules explains each rule. Exit code 0 without a
+    violation at level error, 1 with one, 2 if something could not be asked.
+    """
+    from orchestration.lib import verify as rules
+
+    try:
+        verification = rules.verify(None, select, timeout_seconds=timeout)
+    except GovernanceError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(rules.as_json(verification))
+    else:
+        rules.print_verification(verification, sys.stdout)
+    sys.exit(verification.exit_code)
+
+
 def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """NAME=VALUE pairs; each name once."""
     pairs: dict[str, str] = {}

@@ -33,13 +33,16 @@ class WarehouseProject(DbtProjectComponent):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
-        """The check of a data test, described by its YAML, else by the comment it begins with."""
+        """The check of a data test, described by its YAML, else by the comment it begins with, else by its model."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         if spec is None:
             return None
         node = self.get_resource_props(manifest, unique_id)
         comment = takewhile(lambda line: line.startswith("--"), node["raw_code"].splitlines())
-        return spec._replace(description=node["description"] or " ".join(line[2:].strip() for line in comment))
+        words = node["description"] or " ".join(line[2:].strip() for line in comment)
+        if not words and node["attached_node"]:
+            words = self.get_resource_props(manifest, node["attached_node"])["description"]
+        return spec._replace(description=words)
 
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         """Run `dbt build` for the selected assets; its target folder stays only after a failure, to be looked into."""

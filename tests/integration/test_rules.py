@@ -1,0 +1,90 @@
+"""Every rule finds what it is for in a database broken for it, and nothing in one that isn't.
+
+tests/fixtures/verification/<rule>.yml is a list of breakages: `break`, SQL that is rolled back, and `expect`, the rows
+it makes the rule show, * in them standing for anything. `engines` names those on which it can be broken so.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from engines import Engine
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.settings import project_dir
+from orchestration.lib.verify import verify
+
+Connection = psycopg.Connection[TupleRow]
+FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))
+BREAKAGES = [
+    pytest.param(path.stem, breakage, id=f"{path.stem}-{number}")
+    for path in FIXTURES
+    for number, breakage in enumerate(yaml.safe_load(path.read_text()), 1)
+]
+PARTS = ("subject", "message", "fix")
+
+
+@pytest.fixture(scope="module")
+def warehouse(engine: Engine) -> Iterator[str]:
+    with engine.database("rules") as url:
+        yield url
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """Rolled back at its end."""
+    with connect(url, autocommit=False) as connection:
+        yield connection
+        connection.rollback()
+
+
+def found(connection: Connection, rule: str) -> list[tuple[str, ...]]:
+    query = sql.SQL("select subject, message, fix from verification.{} order by 1, 2").format(sql.Identifier(rule))
+    return connection.execute(query).fetchall()
+
+
+def is_as_expected(row: tuple[str, ...], expected: dict[str, str]) -> bool:
+    shown = dict(zip(PARTS, row, strict=True))
+    # fnmatch knows sets of characters, which no expectation means
+    return all(fnmatchcase(shown[part], text.replace("[", "[[]")) for part, text in expected.items())
+
+
+def test_a_fresh_database_has_no_violation(warehouse: str) -> None:
+    verification = verify(warehouse)
+    assert verification.not_run == {}
+    assert [each for each in verification.violations if each.severity != "info"] == []
+    assert {rule.rule for rule in verification.rules} == {path.stem for path in FIXTURES}
+
+
+@pytest.mark.parametrize(("rule", "breakage"), BREAKAGES)
+def test_a_broken_database_is_found_out(engine: Engine, warehouse: str, rule: str, breakage: dict[str, Any]) -> None:
+    if engine.name not in breakage.get("engines", [engine.name]):
+        pytest.skip("cannot be broken so on this engine")
+    with transaction(warehouse) as connection:
+        before = found(connection, rule)
+        connection.execute(breakage["break"].encode())
+        after = [row for row in found(connection, rule) if row not in before]
+    expected = breakage["expect"]
+    assert len(after) == len(expected), after
+    for row, expectation in zip(after, expected, strict=True):
+        assert is_as_expected(row, expectation), row
+        for text in row[1:]:
+            assert text[:1].isupper()
+            assert text.endswith(".")
+            assert text == " ".join(text.split())
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_breakages_are_written_as_meant(path: Path) -> None:
+    for breakage in yaml.safe_load(path.read_text()):
+        assert breakage.keys() <= {"break", "expect", "engines", "why"}
+        assert breakage["expect"]
+        for row in breakage["expect"]:
+            assert {"subject", "message"} <= row.keys() <= set(PARTS)
