@@ -1,0 +1,64 @@
+"""Reading the catalog of a database: it says the same of databases that were built alike."""
+
+import psycopg
+from engines import Engine
+from psycopg.rows import TupleRow
+
+from orchestration.lib.catalog import compare_catalogs, read_catalog
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+
+BUILD = ["build", "--resource-type", "model", "seed"]
+
+
+def test_a_second_build_leaves_the_catalog_as_it_is(engine: Engine) -> None:
+    with engine.database("catalog_twice") as url:
+        with connect(url) as connection:
+            first = read_catalog(connection)
+        run_dbt(BUILD, url, quiet=True)
+        with connect(url) as connection:
+            assert compare_catalogs(first, read_catalog(connection)) == []
+    assert ("table", "core.users") in first.objects
+    assert first.objects["column", "core.users.email"].properties["nullable"] == "no"
+
+
+def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycopg.Connection[TupleRow]) -> None:
+    before = read_catalog(connection)
+    connection.execute(
+        """
+        do $$
+        declare
+            rollup text;
+            body text;
+            simpler text;
+        begin
+            foreach rollup in array array['llm_metrics_hourly', 'llm_policy_daily'] loop
+                body := pg_get_viewdef(('rollups.' || rollup)::regclass);
+                simpler := regexp_replace(body, ' AND \\([a-z_.]*"time" >= ''[^'']*''::\\w+ [a-z ]+\\)', '');
+                assert simpler <> body, body;
+                execute format('create or replace view rollups.%I as %s', rollup, simpler);
+            end loop;
+        end $$
+        """
+    )
+    assert compare_catalogs(before, read_catalog(connection)) == []
+
+
+def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_something_is(
+    connection: psycopg.Connection[TupleRow],
+) -> None:
+    before = read_catalog(connection)
+    connection.execute(
+        "select internal.ensure_partitions('core.llm_metrics', timestamptz '2020-01-06', timestamptz '2020-01-06')"
+    )
+    assert compare_catalogs(before, read_catalog(connection)) == []
+    connection.execute("alter table core.llm_metrics_20200106 alter column model set default 'x'")
+    assert [str(difference) for difference in compare_catalogs(before, read_catalog(connection))] == [
+        "column core.llm_metrics_20200106.model: default should be nothing, but is 'x'::text"
+    ]
+
+
+def test_reading_leaves_the_session_as_it_was(connection: psycopg.Connection[TupleRow]) -> None:
+    connection.execute("set local search_path = core")
+    read_catalog(connection)
+    assert connection.execute("show search_path").fetchone() == ("core",)
