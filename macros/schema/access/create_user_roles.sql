@@ -12,9 +12,10 @@ create table if not exists {{ relation }} (
     updated_at timestamptz not null default now(),
     constraint user_roles_expires_at_check check (expires_at > granted_at),
     constraint user_roles_revoked_at_check check (revoked_at >= granted_at),
+    -- expressions: the planner takes a lookup by a later column of a GiST index for cheap, which reads all of it
     constraint user_roles_user_id_role_id_team_id_excl exclude using gist (
-        user_id with =,
-        role_id with =,
+        (coalesce(user_id, '00000000-0000-0000-0000-000000000000')) with =,
+        (coalesce(role_id, '00000000-0000-0000-0000-000000000000')) with =,
         (coalesce(team_id, '00000000-0000-0000-0000-000000000000')) with =,
         (tstzrange(granted_at, least(expires_at, revoked_at))) with &&
     )

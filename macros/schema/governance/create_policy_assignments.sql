@@ -11,8 +11,9 @@ create table if not exists {{ relation }} (
     updated_at timestamptz not null default now(),
     constraint policy_assignments_target_check check (num_nonnulls(team_id, user_id) = 1),
     constraint policy_assignments_expires_at_check check (expires_at >= effective_from),
+    -- expressions: the planner takes a lookup by a later column of a GiST index for cheap, which reads all of it
     constraint policy_assignments_policy_id_team_id_user_id_excl exclude using gist (
-        policy_id with =,
+        (coalesce(policy_id, '00000000-0000-0000-0000-000000000000')) with =,
         (coalesce(team_id, '00000000-0000-0000-0000-000000000000')) with =,
         (coalesce(user_id, '00000000-0000-0000-0000-000000000000')) with =,
         (tstzrange(effective_from, expires_at)) with &&

@@ -1,0 +1,69 @@
+"""Each index is there for a question or a constraint, and PostgreSQL answers the question by it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from core_rows import Connection
+from engines import Engine
+from index_queries import QUERIES
+
+from benchmarks.organisation import Size, load_organisation
+from orchestration.lib.database import connect
+from orchestration.lib.refresh import refresh
+
+pytestmark = pytest.mark.engines("postgres")
+SIZE = Size(
+    users=3_000, teams=500, sessions=6_000, alerts=8_000, policies=500, roles=1_000, requests=30_000, audit_rows=40_000
+)
+# of the tables people and applications write, and of those the rollups store
+INDEXES = """
+    select c.relname, i.indexrelid in (select conindid from pg_constraint) as is_constraint
+    from pg_index as i
+    join pg_class as c on c.oid = i.indexrelid
+    join pg_class as t on t.oid = i.indrelid
+    where t.relnamespace in ('core'::regnamespace, 'rollups'::regnamespace) and not t.relispartition
+"""
+
+
+@pytest.fixture(scope="module")
+def organisation(engine: Engine) -> Iterator[Connection]:
+    with engine.database("indexes") as url, connect(url) as connection:
+        load_organisation(connection, SIZE)
+        refresh(url)
+        connection.execute("vacuum analyze")
+        yield connection
+
+
+def indexes_in(plan: dict[str, Any]) -> set[str]:
+    own = {plan["Index Name"]} if "Index Name" in plan else set()
+    return own.union(*(indexes_in(part) for part in plan.get("Plans", [])))
+
+
+def test_each_index_has_a_question_or_a_constraint(organisation: Connection) -> None:
+    indexes: dict[str, bool] = dict(organisation.execute(INDEXES).fetchall())
+    listed = {index for _, index, _ in QUERIES}
+    assert listed - indexes.keys() == set(), "no such index"
+    assert {name for name, is_constraint in indexes.items() if not is_constraint} - listed == set(), "what is it for?"
+
+
+@pytest.mark.parametrize(("question", "index", "query"), QUERIES, ids=[question for question, *_ in QUERIES])
+def test_the_question_is_answered_by_its_index(organisation: Connection, question: str, index: str, query: str) -> None:
+    row = organisation.execute(f"explain (format json) {query}".encode()).fetchone()
+    assert row is not None
+    used = indexes_in(row[0][0]["Plan"])
+    # of a partitioned table its partitions have the index, under names of their own
+    parts = organisation.execute(
+        "select relid::regclass::text from pg_partition_tree(%s::regclass) union select %s",
+        [
+            next(schema for schema in ("core", "rollups") if exists(organisation, f"{schema}.{index}")) + "." + index,
+            index,
+        ],
+    ).fetchall()
+    assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(row[0], indent=1)
+
+
+def exists(connection: Connection, name: str) -> bool:
+    row = connection.execute("select to_regclass(%s) is not null", [name]).fetchone()
+    return row is not None and bool(row[0])
