@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 # settings of the database itself, so that they hold for every program that connects
 DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
+_KEPT_IN = {
+    "timescaledb": "hypertables, TimescaleDB's Community edition (timescaledb)",
+    "timescaledb_apache": "hypertables, TimescaleDB's Apache edition (timescaledb_apache)",
+    "postgres": "native partitions (postgres)",
+}
 _PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
 
@@ -163,10 +168,8 @@ def _time_series(url: str) -> dict[str, str]:
             "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"
         ).fetchall()
     found: dict[str, str] = dict(rows)
-    facts = {"time series": found.get("time_series_engine", "")}
-    if found.get("not_supported"):
-        facts["not supported by it"] = found["not_supported"]
-    return facts
+    engine = found.get("time_series_engine", "")
+    return {"time series": _KEPT_IN.get(engine, engine), "not supported": found.get("not_supported") or "nothing"}
 
 
 def _bytes_below(folder: Path) -> int:

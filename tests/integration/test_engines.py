@@ -9,7 +9,7 @@ import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect
+from orchestration.lib.database import connect, describe
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.refresh import refresh
 from orchestration.lib.retention import retain
@@ -119,3 +119,19 @@ def test_what_retention_drops_stays_in_the_rollups(warehouse: str) -> None:
     for rollup in ROLLUPS:
         assert rows(warehouse, f"select sum(cost_amount) from rollups.{rollup}") == [(Decimal(8),)], rollup
     assert [part for part in retain(warehouse) if part.rows and part.rows > 1] == []
+
+
+def test_status_says_how_time_series_are_kept_and_what_is_missing(
+    engine: Engine, warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", warehouse)
+    running, facts = describe()
+    assert running
+    assert f"({engine.name})" in facts["time series"]
+    edition = {"timescaledb": "Community", "timescaledb_apache": "Apache", "postgres": "native partitions"}[engine.name]
+    assert edition in facts["time series"]
+    assert ("TimescaleDB" in facts["engine"]) == (engine.name != "postgres")
+    if engine.name == "timescaledb":
+        assert facts["not supported"] == "nothing"
+    else:
+        assert facts["not supported"].startswith("compression, continuous aggregates, background policies")
