@@ -122,6 +122,18 @@ def build(dbt_args: tuple[str, ...]) -> None:
         click.echo(f"First password of admin@llmgovernance.local, shown only now: {password}", err=True)
 
 
+@main.command()
+@click.option("--plan", is_flag=True, help="Only show the changes that would run, with their SQL.")
+def migrate(plan: bool) -> None:
+    """Apply the schema changes of this release to a database built by an older one.
+
+    A build applies them first, where its role may. This is for the role that owns the schema, where another one builds.
+    """
+    from orchestration.lib.dbt import run_operation
+
+    run_operation("migrate", {"plan": plan}, tell=click.echo)
+
+
 @main.command("rebuild-rollups", context_settings={"ignore_unknown_options": True})
 @click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
 def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
@@ -129,10 +141,10 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
 
     The buckets stored so far are set aside as internal.<rollup>_until_<time>, for raw rows don't reach back for ever.
     """
-    from orchestration.lib.dbt import run_dbt
+    from orchestration.lib.dbt import run_operation
     from orchestration.lib.warehouse import build_warehouse
 
-    run_dbt(["run-operation", "detach_rollups"])
+    run_operation("detach_rollups")
     build_warehouse(list(dbt_args))
 
 

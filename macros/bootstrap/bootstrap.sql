@@ -3,7 +3,7 @@
     single-threaded, as one transaction; nothing is sent while its text is the one applied last.
 #}
 {% macro bootstrap() %}
-    {%- if execute -%}
+    {%- if execute and writes_schema() -%}
         {%- set text = bootstrap_text() -%}
         {%- set applied = false -%}
         {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
@@ -57,7 +57,7 @@
     the extension. TimescaleDB is created only where the server has loaded it, else creating it ends the session.
 #}
 {% macro create_extensions() %}
-    {%- if execute -%}
+    {%- if execute and writes_schema() -%}
         {%- set query -%}
             select name
             from pg_available_extensions

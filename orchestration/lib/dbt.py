@@ -1,9 +1,15 @@
 """Runs dbt in this process, against the database in use."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
+
+if TYPE_CHECKING:
+    from dbt_common.events.base_types import EventMsg
 
 
 def run_dbt(args: list[str], url: str | None = None, *, quiet: bool = False) -> None:
@@ -18,10 +24,50 @@ def run_dbt(args: list[str], url: str | None = None, *, quiet: bool = False) -> 
     if result.success:
         return
     if result.exception is not None:
-        raise GovernanceError(f"dbt {args[0]} could not run: {result.exception}")
+        raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
     failures = [
         f"{node.node.name}: {(node.message or node.status).strip()}"
         for node in getattr(result.result, "results", [])
         if node.status in ("error", "fail", "runtime error")
     ]
     raise GovernanceError(f"dbt {args[0]} failed in {len(failures)} nodes:\n  " + "\n  ".join(failures[:10]))
+
+
+def run_operation(
+    macro: str,
+    arguments: Mapping[str, object] | None = None,
+    url: str | None = None,
+    *,
+    options: Sequence[str] = (),
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Call a macro of macros/operations on the database at `url`, with options of dbt; `tell` gets what it prints.
+
+    Raises GovernanceError with the sentence it fails with.
+    """
+    import json
+
+    from dbt.cli.main import dbtRunner
+
+    errors: list[str] = []
+
+    def hear(event: "EventMsg") -> None:
+        if event.info.name == "PrintEvent":
+            tell(event.data.msg)
+        elif event.info.name.startswith("RunningOperation"):
+            errors.append(event.data.exc)
+
+    os.environ.update(dbt_environment(url or database_url()))
+    # what dbt would print of it is heard here
+    result = dbtRunner(callbacks=[hear]).invoke(
+        ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
+    )
+    if not result.success:
+        raise GovernanceError(_sentence(errors[0] if errors else str(result.exception)))
+
+
+def _sentence(error: str) -> str:
+    """What one of dbt's errors says, without where in the project it was raised."""
+    lines = [line.strip() for line in error.strip().splitlines()]
+    said = list(takewhile(lambda line: line and not line.startswith(("> ", "CONTEXT:", "compiled code")), lines[1:]))
+    return "\n  ".join(said) if said else lines[0]
