@@ -7,7 +7,7 @@ import pytest
 
 from orchestration.lib.settings import project_dir
 
-FORM = re.compile(r"\{% macro (?P<name>\w+)\(\) %\}\n(?P<text>.*\S)\n\{% endmacro %\}\n", re.DOTALL)
+FORM = re.compile(r"(\{#[^#]*#\}\n)?\{% macro (?P<name>\w+)\(\) %\}\n(?P<text>.*\S)\n\{% endmacro %\}\n", re.DOTALL)
 
 
 def faults(files: list[Path]) -> list[str]:
