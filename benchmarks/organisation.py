@@ -67,13 +67,15 @@ TEAMS = f"""
 MEMBERSHIPS = """
     insert into core.team_members (team_id, user_id, member_role, joined_at, left_at)
     select
-        md5('team-' || (n * 7919 + m * 131) % {teams})::uuid,
+        -- his own team, and any others
+        md5('team-' || case m when 0 then (n * 7919) % {teams} else (hashint8(n * 3 + m) & 65535) % {teams} end)::uuid,
         md5('user-' || n)::uuid,
         case when n % 40 = 0 then 'manager' else 'member' end,
         now() - interval '300 days' - (n % 90) * interval '1 day',
         case when m = 0 and n % 20 = 3 then now() - interval '10 days' end
     from generate_series(1, {users}) as n
     cross join lateral generate_series(0, case when n % 20 = 0 then 2 when n % 20 < 4 then 1 else 0 end) as m
+    on conflict do nothing
 """
 CUSTOM_ROLES = """
     insert into core.roles (slug, name, parent_role_id, permissions)

@@ -15,12 +15,17 @@ reached_teams as (
 ),
 
 reached_users as (
-    select assignments.policy_id, users.user_id, bool_or(assignments.user_id is not null) as is_assigned
-    from assignments
-    left join {{ ref('stg_team_people') }} as people on people.team_id = assignments.team_id
-    inner join {{ ref('stg_users') }} as users on users.user_id = coalesce(assignments.user_id, people.user_id)
+    select reached.policy_id, reached.user_id, bool_or(reached.is_assigned) as is_assigned
+    from (
+        select policy_id, user_id, true as is_assigned from assignments
+        union all
+        select reached_teams.policy_id, members.user_id, false
+        from reached_teams
+        inner join {{ ref('stg_live_memberships') }} as members on members.team_id = reached_teams.team_id
+    ) as reached
+    inner join {{ ref('stg_users') }} as users on users.user_id = reached.user_id
     where users.status <> 'deactivated'
-    group by assignments.policy_id, users.user_id
+    group by reached.policy_id, reached.user_id
 ),
 
 team_reach as (

@@ -6,12 +6,6 @@ with children as (
     group by parent_team_id
 ),
 
-headcounts as (
-    select team_id, count(*) filter (where is_direct) as direct_member_count, count(*) as total_member_count
-    from {{ ref('stg_team_people') }}
-    group by team_id
-),
-
 periods as (
     select budget_period, starts_at, ends_at
     from (
@@ -23,16 +17,22 @@ periods as (
     where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
 ),
 
+team_days as (
+    select team_id, currency, bucket, sum(cost_amount) as cost, sum(unpriced_request_count) as unpriced_requests
+    from {{ ref('llm_team_daily') }}
+    where bucket >= (select min(p.starts_at) from periods as p)
+    group by team_id, currency, bucket
+),
+
 usage as (
     select
         team_days.team_id,
         team_days.currency,
         periods.budget_period,
-        sum(team_days.cost_amount) as cost,
-        sum(team_days.unpriced_request_count) as unpriced_requests
-    from {{ ref('llm_team_daily') }} as team_days
+        sum(team_days.cost) as cost,
+        sum(team_days.unpriced_requests) as unpriced_requests
+    from team_days
     inner join periods on team_days.bucket >= periods.starts_at and team_days.bucket < periods.ends_at
-    where team_days.bucket >= (select min(p.starts_at) from periods as p)
     group by team_days.team_id, team_days.currency, periods.budget_period
 ),
 
@@ -73,5 +73,5 @@ select
 from {{ ref('teams') }} as teams
 inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id and tree.is_live
 left join children on children.team_id = teams.id
-left join headcounts on headcounts.team_id = teams.id
+left join {{ ref('stg_team_headcounts') }} as headcounts on headcounts.team_id = teams.id
 inner join spending on spending.team_id = teams.id
