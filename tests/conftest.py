@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=ENGINES,
         help="only this one (may be repeated); says what $GOVERNANCE_TEST_DATABASE_URL is where that isn't clear",
     )
+    parser.addoption(
+        "--not-on-pglite", action="store_true", help="show which tests WebAssembly isn't up to, and why; run nothing"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,19 +38,42 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses `engine`, itself or through another fixture, runs once on each."""
-    if "engine" not in metafunc.fixturenames:
-        return
-    chosen: list[str] = metafunc.config.getoption("--engine") or []
-    if configured := os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
-        names = chosen or [_kind(configured)]
-    else:
-        names = chosen or list(ENGINES)
-        if metafunc.definition.get_closest_marker("not_on_pglite"):
-            names = [name for name in names if name == "postgres"]
-    for marker in metafunc.definition.iter_markers("engines"):
-        names = [name for name in names if name in marker.args]
-    metafunc.parametrize("engine", names, indirect=True, scope="session")
+    """A test that uses `engine`, itself or through `database` or `connection`, runs once on each."""
+    if "engine" in metafunc.fixturenames:
+        names: list[str] = metafunc.config.getoption("--engine") or []
+        if configured := os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
+            names = names or [_kind(configured)]
+        metafunc.parametrize("engine", names or ENGINES, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what isn't meant for an engine. An absent engine's tests stay: they say so, and fail on CI."""
+    left_out = [item for item in items if not _is_meant_for_its_engine(item)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    if config.getoption("--not-on-pglite"):
+        items.clear()
+        reasons: dict[str, set[str]] = defaultdict(set)
+        for item in left_out:
+            for marker in item.iter_markers("not_on_pglite"):
+                reasons[marker.args[0]].add(item.nodeid.split("[")[0])
+        for reason, tests in sorted(reasons.items()):
+            print(reason, *sorted(tests), sep="\n  ")
+
+
+def _engine_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("engine") if callspec else None
+
+
+def _is_meant_for_its_engine(item: pytest.Item) -> bool:
+    engine = _engine_of(item)
+    if engine is None:
+        return True
+    is_pglite = engine != "postgres" and not os.environ.get("GOVERNANCE_TEST_DATABASE_URL")
+    return all(engine in marker.args for marker in item.iter_markers("engines")) and not (
+        is_pglite and item.get_closest_marker("not_on_pglite")
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -127,9 +154,9 @@ def pglite_empty() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def database(server_url: str, template: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of a database of this module's own, a copy of the template."""
-    with _server_database(server_url, request.module.__name__.rsplit(".", 1)[-1], template) as url:
+def database(engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database of this module's own, on each engine in turn, with a complete build of the project."""
+    with engine.database(request.module.__name__.rsplit(".", 1)[-1]) as url:
         yield url
 
 

@@ -22,7 +22,7 @@ the request, and outlive the rows they name.
 
 
 def schema_page(connection: Connection) -> str:
-    """The page as Markdown, the same for every database of this release."""
+    """The page as Markdown, the same for every database of this release on one engine."""
     parts = [PREAMBLE, "## Core tables at a glance\n", entity_diagram(connection)]
     for domain in sorted(folder for folder in (project_dir() / "models" / "core").iterdir() if folder.is_dir()):
         parts.append(f"## {domain.name.capitalize()}\n")

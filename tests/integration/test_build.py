@@ -49,6 +49,7 @@ def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session
     assert session.execute(FINGERPRINT).fetchall() == before
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 def test_an_unchanged_build_does_not_wait_behind_an_application(session: Connection, database: str) -> None:
     """The application keeps locks on every table and view while the build runs."""
     with connect(database, autocommit=False) as application:
@@ -164,6 +165,7 @@ def test_a_view_is_replaced_in_place(session: Connection, build_view: Callable[[
         session.execute("drop role probe_reader")
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 def test_a_locked_view_is_waited_for_in_short_steps(
     session: Connection, database: str, build_view: Callable[[str], None]
 ) -> None:

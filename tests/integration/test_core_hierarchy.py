@@ -117,6 +117,7 @@ def wait_until_blocked(database: str, pid: int) -> None:
     pytest.fail("the second writer never had to wait for the first")
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 @pytest.mark.parametrize("isolation", [level for level in IsolationLevel if level > IsolationLevel.READ_UNCOMMITTED])
 @pytest.mark.parametrize("half", ["cycle", "depth"])
 @trees

@@ -188,6 +188,7 @@ def test_the_password_of_the_specification_is_for_the_demo(no_admin: Connection)
     assert value(no_admin, "select must_change_password from core.users where email = %s", ADMIN_EMAIL)
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 def test_two_at_once_make_one_admin(no_admin: Connection, database: str) -> None:
     start = threading.Barrier(2)
     shown: list[str | None] = []

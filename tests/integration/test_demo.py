@@ -126,8 +126,10 @@ def test_the_future_and_too_long_a_past_are_refused(url: str) -> None:
 
 
 def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks_off(url: str, targets: Sequence[str], rows: Iterator[Sequence[object]], **more: Any) -> IngestReport:
-        ingest_rows(url, targets, [next(rows) for _ in range(300)], **more)
+    def breaks_off(
+        connection: psycopg.Connection[TupleRow], targets: Sequence[str], rows: Iterator[Sequence[object]], **more: Any
+    ) -> IngestReport:
+        ingest_rows(connection, targets, [next(rows) for _ in range(300)], **more)
         raise GovernanceError("the power went out")
 
     with monkeypatch.context() as patch:

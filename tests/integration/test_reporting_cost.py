@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user
+from core_rows import Connection, add, add_team, add_user, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 from reporting_rows import add_request, noon, report
 
 from orchestration.lib.database import connect
@@ -148,6 +149,21 @@ def test_every_grouping_adds_up_to_the_last_digit(
     assert sum(row[-1] for row in rows) == len(requests) + (not refreshed)
 
 
+def stored_buckets(connection: Connection, rollup: str) -> sql.Identifier:
+    """The table that holds a rollup's closed buckets."""
+    if value(connection, "select kind from internal.rollup_state where name = %s", rollup) == "incremental":
+        return sql.Identifier("rollups", rollup + "_stored")
+    [*name] = (
+        connection.execute(
+            "select materialization_hypertable_schema, materialization_hypertable_name"
+            " from timescaledb_information.continuous_aggregates where view_name = %s",
+            [rollup],
+        ).fetchone()
+        or ()
+    )
+    return sql.Identifier(*name)
+
+
 def test_the_data_tests_of_the_reports_find_a_wrong_rollup(warehouse: Connection, database: str) -> None:
     """Quiet over a right warehouse; a cent that appears in one rollup is found by each test it concerns."""
     user, team = add_user(warehouse, status="active"), add_team(warehouse, name="Search", budget_period="year")
@@ -157,11 +173,14 @@ def test_the_data_tests_of_the_reports_find_a_wrong_rollup(warehouse: Connection
     selected = ["test", "--select", "path:tests/singular/reporting"]
     run_dbt(selected, database, quiet=True)
 
+    stored = stored_buckets(warehouse, "llm_metrics_daily")
+
     def add_to_stored(cent: str) -> None:
         warehouse.execute(
-            "update rollups.llm_metrics_daily_stored"
-            " set cost_amount = cost_amount + %s, request_count = request_count + sign(%s::numeric)::bigint"
-            " where bucket > now() - interval '3 days'",
+            sql.SQL(
+                "update {} set cost_amount = cost_amount + %s,"
+                " request_count = request_count + sign(%s::numeric)::bigint where bucket > now() - interval '3 days'"
+            ).format(stored),
             [cent, cent],
         )
 

@@ -1,12 +1,14 @@
 """docs/schema.md is what the catalog says."""
 
 import psycopg
+import pytest
 from psycopg.rows import TupleRow
 
 from orchestration.lib.schema_docs import schema_page
 from orchestration.lib.settings import project_dir
 
 
+@pytest.mark.engines("postgres")
 def test_the_schema_page_is_current(connection: psycopg.Connection[TupleRow]) -> None:
     page = (project_dir() / "docs" / "schema.md").read_text(encoding="utf-8")
     assert page == schema_page(connection), "`make build docs` writes it anew"

@@ -20,7 +20,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from orchestration.lib.accounts import ADMIN_EMAIL
-from orchestration.lib.database import connect, database_url
+from orchestration.lib.database import connect
 from orchestration.lib.demo.activity import (
     Alert,
     BudgetWatch,
@@ -90,7 +90,6 @@ def load_demo(
     ends at `now`, by default the server's clock; on the local day of the last load nothing at all is written. Raises
     GovernanceError if the database holds a demo with other parameters or people and usage that are not the demo's.
     """
-    url = url or database_url()
     with explained(), connect(url) as connection, _alone(connection):
         now = _moment(connection, now)
         recorded = _recorded(connection)
@@ -110,7 +109,7 @@ def load_demo(
         requests = 0
         if is_new_day:
             organisation = build_organisation(recorded.seed, recorded.people, recorded.days, recorded.start, zone)
-            requests = _load_period(connection, url, organisation, recorded, since, now, notify)
+            requests = _load_period(connection, organisation, recorded, since, now, notify)
         return DemoLoad(
             seed=recorded.seed,
             people=recorded.people,
@@ -235,7 +234,6 @@ def _raw_floor(connection: Connection) -> datetime:
 
 def _load_period(
     connection: Connection,
-    url: str,
     organisation: Organisation,
     recorded: _Recorded,
     since: datetime,
@@ -248,7 +246,7 @@ def _load_period(
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     period = _Period(organisation, since, now, _watch(connection, organisation, first))
     report = ingest_rows(
-        url,
+        connection,
         Request._fields,
         period.rows(days),
         source=SOURCE,

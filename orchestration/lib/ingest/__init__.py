@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.files import OpenUsageFile, Position, Record, UsageFile, encode
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger
 from orchestration.lib.ingest.targets import REQUIRED, check_targets
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
 
 __all__ = ["IngestError", "IngestReport", "Position", "Progress", "ingest_files", "ingest_rows"]
 
@@ -78,7 +82,7 @@ def ingest_files(
 
 
 def ingest_rows(
-    url: str | None,
+    connection: "psycopg.Connection[TupleRow]",
     targets: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,
@@ -86,8 +90,9 @@ def ingest_rows(
     constants: Mapping[str, str] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> IngestReport:
-    """Loads rows of a program; `source` names them in quarantine, where the line is the row's number from 1.
+    """Loads rows of a program over its connection, which must be in autocommit mode and whose settings are changed.
 
+    `source` names the rows in quarantine, where the line is the row's number from 1.
     Each value is None or something whose `str` is what a file would say: text, int, Decimal, UUID, a datetime with
     its zone, JSON as text. `rows` is read by another thread. Raises ValueError if a required target is missing, else as
     `ingest_files` does.
@@ -98,7 +103,7 @@ def ingest_rows(
         raise ValueError(f"usage needs {', '.join(missing)}")
     report = IngestReport()
     records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
-    with _reported(report), connect(url) as connection:
+    with _reported(report):
         merger = UsageMerger(connection, source, targets, constants)
         _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
     return report
