@@ -109,15 +109,16 @@ def _embedded_server() -> "EmbeddedServer":
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--reapply", is_flag=True, help="Send the DDL of every object again: heals what `verify --deep` finds.")
 @click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
-def build(dbt_args: tuple[str, ...]) -> None:
+def build(reapply: bool, dbt_args: tuple[str, ...]) -> None:
     """Build tables, seeds, rollups and views, refresh the rollups and run every test.
 
     DBT_ARGS go to `dbt build`, for instance --select rollups.
     """
     from orchestration.lib.warehouse import build_warehouse
 
-    password = build_warehouse(list(dbt_args))
+    password = build_warehouse(list(dbt_args), reapply=reapply)
     if password:
         click.echo(f"First password of admin@llmgovernance.local, shown only now: {password}", err=True)
 
@@ -186,16 +187,26 @@ def refresh() -> None:
     metavar="SECONDS",
     help="How long a rule may take.",
 )
-def verify(select: tuple[str, ...], as_json: bool, timeout: float) -> None:
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also compare the whole catalog with what this project builds, in a database made for it and dropped again.",
+)
+def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool) -> None:
     """Ask every rule what is not as it should be, and what to do about it.
 
-    Needs no more than the right to read schema `verification`. docs/rules explains each rule. Exit code 0 without a
-    violation at level error, 1 with one, 2 if something could not be asked.
+    Needs no more than the right to read schema `verification`; --deep needs the owner, who must be able to create a
+    database. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if something
+    could not be asked.
     """
     from orchestration.lib import verify as rules
+    from orchestration.lib.drift import find_drift
 
     try:
         verification = rules.verify(None, select, timeout_seconds=timeout)
+        if deep:
+            drift = find_drift(notify=lambda message: click.echo(message, err=True))
+            verification = rules.united([verification, drift])
     except GovernanceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

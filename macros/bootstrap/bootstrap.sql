@@ -172,10 +172,20 @@ begin
 end $$;
 insert into internal.settings (name, value)
 values
-    {% for name in ['reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width', 'partitions_ahead', 'refresh_patience'] -%}
+    {% for name in recorded_vars() -%}
     ('{{ name }}', '{{ var(name) }}'),
     {% endfor -%}
     ('time_series_engine', '{{ time_series_engine() }}'),
     ('not_supported', '{{ engine_limits(time_series_engine()) }}')
 on conflict (name) do update set value = excluded.value;
+{% endmacro %}
+
+{# What SQL and Python read at run time, and what else the shape of the database depends on: deep drift builds with them. #}
+{% macro recorded_vars() %}
+    {{ return([
+        'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
+        'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
+        'refresh_hourly_every', 'refresh_hourly_from', 'refresh_hourly_lag', 'refresh_daily_every', 'refresh_daily_from',
+        'refresh_daily_lag',
+    ]) }}
 {% endmacro %}

@@ -19,7 +19,7 @@ Connection = psycopg.Connection[TupleRow]
 Key = tuple[str, str]
 
 # the property that says best what an object is
-_TELLING = ("definition", "type", "value", "version", "schedule")
+_TELLING = ("definition", "type", "value", "version", "privileges", "schedule")
 _QUERIES = Path(__file__).parent
 # what the deparsing functions would otherwise take from the session
 _SETTINGS = {
@@ -36,6 +36,8 @@ _WATERMARK = (
 _CONSTANT = r""" AND \((?:\w+\.)?"?\w+"? >= '[^']*'::timestamp with time zone\)"""
 _MADE_UP = [
     (re.compile(r"_materialized_hypertable_\d+"), "_materialized_hypertable"),
+    # a later version of a rollup's stored buckets
+    (re.compile(r"_stored_\d+"), "_stored"),
     (re.compile(r"(cagg_watermark|continuous_agg_invalidation_trigger)\('?\d+'?\)"), r"\1()"),
     (re.compile(rf"WHERE \(({_WATERMARK}){_CONSTANT}\)", re.DOTALL), r"WHERE \1"),
     (re.compile(rf"({_WATERMARK}){_CONSTANT}", re.DOTALL), r"\1"),
@@ -63,10 +65,14 @@ class CatalogObject:
 
 @dataclass(frozen=True)
 class Catalog:
-    """The objects by kind and name; `partitions` names the table of each native partition with a span of time."""
+    """The objects by kind and name; `partitions` names the table of each native partition with a span of time.
+
+    `owner` is the role that is called "the owner" in them: the one that most tables belong to.
+    """
 
     objects: Mapping[Key, CatalogObject]
     partitions: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ class Difference:
 
     @property
     def subject(self) -> str:
-        """The object and the aspect of it, as in `column core.users.email, nullable`."""
+        """The object and the aspect of it, as in `column core.users.email, nullability`."""
         return f"{self.kind} {self.name}" + (f", {self.aspect}" if self.aspect else "")
 
     def __str__(self) -> str:
@@ -93,7 +99,7 @@ class Difference:
         if self.expected is None:
             return f"{self.kind} {self.name} is not expected" + (f": {_one_line(self.found)}" if self.found else "")
         expected, found = _first_difference(self.expected, self.found)
-        return f"{self.kind} {self.name}: {self.aspect} should be {expected}, but is {found}"
+        return f"{self.kind} {self.name}: found {self.aspect} {found}, expected {expected}"
 
 
 def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Catalog:
@@ -118,12 +124,17 @@ def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Ca
             properties = {**view.properties, **found.properties}
             found = replace(found, properties=properties, part_of=view.part_of)
         objects[found.kind, found.name] = found
+    owner = objects.pop(("role", "the owner"), None)
     partitions = {
         found.name: found.properties["partition of"]
         for found in objects.values()
         if "partition of" in found.properties and found.properties["bounds"] != "DEFAULT"
     }
-    return Catalog({key: _without(found, "bounds") for key, found in objects.items()}, partitions)
+    return Catalog(
+        {key: _without(found, "bounds") for key, found in objects.items()},
+        partitions,
+        owner.properties["name"] if owner else "",
+    )
 
 
 def compare_catalogs(expected: Catalog, found: Catalog) -> list[Difference]:
@@ -132,7 +143,7 @@ def compare_catalogs(expected: Catalog, found: Catalog) -> list[Difference]:
     Of an object that only one side has, its parts aren't named too. Each native partition that is found is compared
     with one of the same table that is expected: which partitions there are is a matter of dates.
     """
-    wanted = dict(_with_partitions_of(expected, found))
+    wanted = fitted(expected, found).objects
     present = {
         key: thing
         for key, thing in found.objects.items()
@@ -157,6 +168,13 @@ def compare_catalogs(expected: Catalog, found: Catalog) -> list[Difference]:
             if pair[0] != pair[1]:
                 differences.append(Difference(mine.kind, mine.name, aspect, *pair))
     return sorted(differences, key=lambda d: (d.kind, d.name, d.aspect or ""))
+
+
+def fitted(expected: Catalog, found: Catalog) -> Catalog:
+    """What is expected, with the native partitions that are found in place of those it has."""
+    tables = set(expected.partitions.values())
+    partitions = {partition: table for partition, table in found.partitions.items() if table in tables}
+    return replace(expected, objects=dict(_with_partitions_of(expected, found)), partitions=partitions)
 
 
 def describe(thing: CatalogObject) -> str:
@@ -238,8 +256,8 @@ def _first_difference(expected: str, found: str) -> tuple[str, str]:
     """Both values, each on one line; of long texts the first line that differs."""
     if "\n" not in expected.strip() and "\n" not in found.strip():
         return _one_line(expected) or "empty", _one_line(found) or "empty"
-    mine, theirs = expected.splitlines(), found.splitlines()
+    mine, theirs = expected.strip().splitlines(), found.strip().splitlines()
     for number, (left, right) in enumerate(zip(mine, theirs, strict=False), start=1):
         if left != right:
-            return f"(line {number}) {_one_line(left) or 'empty'}", _one_line(right) or "empty"
-    return f"{len(mine)} lines long", f"{len(theirs)}"
+            return _one_line(left) or "empty", f"(line {number}) {_one_line(right) or 'empty'}"
+    return f"of {len(mine)} lines", f"of {len(theirs)} lines, or with other space around them"

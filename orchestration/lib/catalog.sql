@@ -100,9 +100,9 @@ found (kind, name, part_of, properties) as (
     union all
     select 'column', format('%%s.%%I', c.name, a.attname), c.name, jsonb_build_object(
         'type', format_type(a.atttypid, a.atttypmod),
-        'nullable', case when c.relkind in ('r', 'p', 'f') then case when a.attnotnull then 'no' else 'yes' end end,
+        'nullability', case when c.relkind in ('r', 'p', 'f') then case when a.attnotnull then 'not null' else 'null allowed' end end,
         'default', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
-        'generated', case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
+        'generation', case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end,
         'identity', case a.attidentity when 'a' then 'always' when 'd' then 'by default' end,
         'collation', case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end,
         'comment', col_description(c.oid, a.attnum)
@@ -116,11 +116,11 @@ found (kind, name, part_of, properties) as (
     union all
     -- the index of a constraint is a part of it
     select 'constraint', format('%%I on %%s', coalesce(p.conname, k.conname), c.name), c.name, jsonb_build_object(
-        'definition', pg_get_constraintdef(k.oid),
-        'validated', case when k.convalidated then 'yes' else 'no' end,
+        'definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
+        'validation', case when k.convalidated then 'done' else 'missing' end,
         'enforced by', (
             select string_agg(distinct case t.tgenabled
-                when 'O' then 'triggers' when 'D' then 'nothing, its triggers are disabled' when 'R' then 'triggers on replicas'
+                when 'O' then 'triggers' when 'D' then 'nothing (its triggers are disabled)' when 'R' then 'triggers on replicas'
                 else 'triggers always'
             end, ', ')
             from pg_trigger as t
@@ -140,7 +140,7 @@ found (kind, name, part_of, properties) as (
     select 'index', format('%%I on %%s', coalesce(p.relname, x.relname), c.name), c.name, jsonb_build_object(
         'definition', case when i.indisunique then 'unique ' else '' end
             || substr(pg_get_indexdef(x.oid), position('USING ' in pg_get_indexdef(x.oid))),
-        'valid', case when i.indisvalid and i.indisready and i.indislive then 'yes' else 'no' end,
+        'state', case when i.indisvalid and i.indisready and i.indislive then 'valid' else 'not valid' end,
         'comment', obj_description(x.oid, 'pg_class')
     )
     from relations as c
@@ -191,7 +191,7 @@ found (kind, name, part_of, properties) as (
 
     union all
     select
-        case f.prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
+        case f.prokind when 'p' then 'procedure' else 'function' end,
         f.name,
         quote_ident(f.nspname),
         jsonb_build_object(
@@ -266,29 +266,33 @@ found (kind, name, part_of, properties) as (
     union all
     select
         'grant',
-        format(
-            '%%s on %%s to %%s',
-            lower(g.privilege_type), g.object, case g.grantee when 0 then 'public' when g.owner then 'its owner' else r.name end
-        ),
+        format('%%s to %%s', g.object, case g.grantee when 0 then 'public' when g.owner then 'its owner' else r.name end),
         g.part_of,
-        jsonb_build_object('grant option', case when bool_or(g.is_grantable and g.grantee <> g.owner) then 'yes' else 'no' end)
+        jsonb_build_object('privileges', string_agg(
+            distinct lower(g.privilege_type) || g.columns
+                || case when g.is_grantable and g.grantee <> g.owner then ' with grant option' else '' end,
+            ', '
+        ))
     from (
-        select c.name as object, c.name as part_of, c.relowner as owner, a.*
+        select
+            case c.relkind when 'S' then 'sequence ' else '' end || c.name as object, c.name as part_of, c.relowner as owner,
+            '' as columns, a.*
         from relations as c
         cross join lateral aclexplode(
             coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r' end::"char", c.relowner))
         ) as a
         union all
-        select format('%%s.%%I', c.name, t.attname), c.name, c.relowner, a.*
+        select c.name, c.name, c.relowner, format(' (%%I)', t.attname), a.*
         from relations as c
         inner join pg_attribute as t on t.attrelid = c.oid
         cross join lateral aclexplode(t.attacl) as a
         union all
-        select f.name, f.name, f.proowner, a.*
+        select
+            case f.prokind when 'p' then 'procedure ' else 'function ' end || f.name, f.name, f.proowner, '', a.*
         from functions as f
         cross join lateral aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) as a
         union all
-        select 'schema ' || quote_ident(s.nspname), quote_ident(s.nspname), s.nspowner, a.*
+        select 'schema ' || quote_ident(s.nspname), quote_ident(s.nspname), s.nspowner, '', a.*
         from ours as s
         cross join lateral aclexplode(coalesce(s.nspacl, acldefault('n', s.nspowner))) as a
         union all
@@ -300,7 +304,7 @@ found (kind, name, part_of, properties) as (
                 end,
                 w.name, s.nspname
             ),
-            quote_ident(s.nspname), d.defaclrole, a.*
+            quote_ident(s.nspname), d.defaclrole, '', a.*
         from pg_default_acl as d
         inner join ours as s on s.oid = d.defaclnamespace
         inner join role_names as w on w.oid = d.defaclrole
@@ -319,6 +323,9 @@ found (kind, name, part_of, properties) as (
     from pg_db_role_setting as s
     cross join lateral unnest(s.setconfig) as c
     where s.setrole = 0 and s.setdatabase = (select oid from pg_database where datname = current_database())
+
+    union all
+    select 'role', 'the owner', null, jsonb_build_object('name', most.owner::regrole) from most where most.owner is not null
 )
 
 select kind, name, part_of, jsonb_strip_nulls(properties) as properties

@@ -25,7 +25,7 @@ named as materialized (
 found (kind, name, part_of, properties) as (
     select 'continuous aggregate', a.name, null, jsonb_build_object(
         'definition', a.view_definition,
-        'materialized only', case when a.materialized_only then 'yes' else 'no' end
+        'materialized_only', a.materialized_only
     )
     from aggregates as a
 
@@ -52,7 +52,7 @@ found (kind, name, part_of, properties) as (
         select 'index', format('%%I on %%s', x.relname, a.name), a.name, jsonb_build_object(
         'definition', case when i.indisunique then 'unique ' else '' end
             || substr(pg_get_indexdef(x.oid), position('USING ' in pg_get_indexdef(x.oid))),
-        'valid', case when i.indisvalid and i.indisready and i.indislive then 'yes' else 'no' end
+        'state', case when i.indisvalid and i.indisready and i.indislive then 'valid' else 'not valid' end
     )
     from aggregates as a
     inner join pg_index as i on i.indrelid = a.storage
@@ -65,7 +65,7 @@ found (kind, name, part_of, properties) as (
         coalesce(s.name, j.proc_schema),
         jsonb_build_object(
             'schedule', j.schedule_interval,
-            'scheduled', case when j.scheduled then 'yes' else 'no' end,
+            'state', case when j.scheduled then 'scheduled' else 'not scheduled' end,
             'fixed schedule', j.fixed_schedule,
             'longest run', j.max_runtime,
             'retries', j.max_retries,

@@ -97,6 +97,16 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
     return Verification(verification.rules, verification.violations, accepted, verification.not_run)
 
 
+def united(parts: Sequence[Verification]) -> Verification:
+    """What several verifications said, as one."""
+    return Verification(
+        [rule for part in parts for rule in part.rules],
+        [violation for part in parts for violation in part.violations],
+        sum(part.accepted for part in parts),
+        {rule: reason for part in parts for rule, reason in part.not_run.items()},
+    )
+
+
 def as_json(verification: Verification) -> str:
     """The violations, the counts, and the rules that gave no answer, as a JSON object."""
     return json.dumps(

@@ -19,7 +19,7 @@ def test_a_second_build_leaves_the_catalog_as_it_is(engine: Engine) -> None:
         with connect(url) as connection:
             assert compare_catalogs(first, read_catalog(connection)) == []
     assert ("table", "core.users") in first.objects
-    assert first.objects["column", "core.users.email"].properties["nullable"] == "no"
+    assert first.objects["column", "core.users.email"].properties["nullability"] == "not null"
 
 
 def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycopg.Connection[TupleRow]) -> None:
@@ -54,7 +54,7 @@ def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_somethin
     assert compare_catalogs(before, read_catalog(connection)) == []
     connection.execute("alter table core.llm_metrics_20200106 alter column model set default 'x'")
     assert [str(difference) for difference in compare_catalogs(before, read_catalog(connection))] == [
-        "column core.llm_metrics_20200106.model: default should be nothing, but is 'x'::text"
+        "column core.llm_metrics_20200106.model: found default 'x'::text, expected nothing"
     ]
 
 

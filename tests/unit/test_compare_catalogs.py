@@ -12,7 +12,7 @@ def lines(expected: Catalog, found: Catalog) -> list[str]:
 
 
 USERS = CatalogObject("table", "core.users", "core", {"owner": "the owner"})
-EMAIL = CatalogObject("column", "core.users.email", "core.users", {"type": "text", "nullable": "no"})
+EMAIL = CatalogObject("column", "core.users.email", "core.users", {"type": "text", "nullability": "not null"})
 
 
 def test_equal_catalogs_have_no_difference() -> None:
@@ -21,11 +21,11 @@ def test_equal_catalogs_have_no_difference() -> None:
 
 def test_each_property_that_differs_is_a_line_with_both_values() -> None:
     changed = CatalogObject(
-        "column", "core.users.email", "core.users", {"type": "text", "nullable": "yes", "default": "''"}
+        "column", "core.users.email", "core.users", {"type": "text", "nullability": "null allowed", "default": "''"}
     )
     assert lines(catalog(USERS, EMAIL), catalog(USERS, changed)) == [
-        "column core.users.email: default should be nothing, but is ''",
-        "column core.users.email: nullable should be no, but is yes",
+        "column core.users.email: found default '', expected nothing",
+        "column core.users.email: found nullability null allowed, expected not null",
     ]
 
 
@@ -42,7 +42,7 @@ def test_of_long_texts_the_first_line_that_differs_is_shown() -> None:
     expected = CatalogObject("function", "core.f()", "core", {"body": "begin\n    return 1;\nend"})
     found = CatalogObject("function", "core.f()", "core", {"body": "begin\n    return 2;\nend"})
     assert lines(catalog(expected), catalog(found)) == [
-        "function core.f(): body should be (line 2) return 1;, but is return 2;"
+        "function core.f(): found body (line 2) return 2;, expected return 1;"
     ]
 
 
@@ -63,7 +63,7 @@ def test_each_partition_is_compared_with_one_that_is_expected_whatever_its_dates
         *good, *bad[:2], partitions={"core.metrics_20270104": "core.metrics", "core.metrics_20270111": "core.metrics"}
     )
     assert lines(expected, found) == [
-        "index time_idx on core.metrics_20270111: definition should be btree (time), but is btree (id)",
+        "index time_idx on core.metrics_20270111: found definition btree (id), expected btree (time)",
         "trigger log on core.metrics_20270111 is missing: on core.metrics_20270111",
     ]
 

@@ -10,7 +10,7 @@ import yaml
 from orchestration.lib.settings import project_dir
 
 FOLDERS = ("models", "seeds", "tests", "macros")
-IGNORED = project_dir() / "tests" / "fixtures" / "verification"  # as .dbtignore says
+IGNORED = project_dir() / "tests" / "fixtures"
 FILES = sorted(
     path for folder in FOLDERS for path in (project_dir() / folder).rglob("*.yml") if not path.is_relative_to(IGNORED)
 )

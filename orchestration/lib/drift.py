@@ -1,0 +1,193 @@
+"""Deep drift: what the project's own code builds against what is there.
+
+The reference is the build itself, into an empty database beside the one in question, dropped right after.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from orchestration.lib.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
+from orchestration.lib.database import connect, database_url, with_database, without_password
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.drift_fixes import fix_of
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import dbt_target
+from orchestration.lib.verify import Rule, Verification, Violation
+
+RULE = Rule(
+    "deep_drift",
+    "drift",
+    "error",
+    "Everything in our schemas is as the project would build it, and nothing else is in them.",
+    "docs/rules/drift.md",
+)
+# the session that holds it builds the reference
+_LOCK = 727003
+_NAME = "governance_drift_of_{}"
+# set aside by a change of a rollup, for an operator to drop
+_SET_ASIDE = re.compile(r"internal\.\w+_until_\d{14}|rollups\.\w+_history_\d+")
+_READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage))*")
+_FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
+
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def find_drift(
+    url: str | None = None, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
+) -> Verification:
+    """What differs in the database at `url` from what the project builds, as violations of one rule.
+
+    The reference is built beside it, or is the database at `reference_url`. Raises GovernanceError where it can't be.
+    """
+    url = url or database_url()
+    with connect(url) as connection:
+        accepted_subjects = _accepted_subjects(connection)
+        found = read_catalog(connection)
+    if reference_url is not None:
+        expected = _catalog_of(reference_url)
+    else:
+        with reference_database(url, notify) as built:
+            expected = _catalog_of(built)
+    expected = fitted(expected, found)
+    violations, accepted = [], 0
+    for difference in compare_catalogs(expected, found):
+        if _is_an_operators_own(difference):
+            continue
+        if any(fnmatchcase(difference.subject, pattern) for pattern in accepted_subjects):
+            accepted += 1
+            continue
+        violations.append(as_violation(difference, expected, found))
+    return Verification([RULE], violations, accepted)
+
+
+def as_violation(difference: Difference, expected: Catalog, found: Catalog) -> Violation:
+    """A difference as a row of the table of `governance verify`."""
+    if difference.aspect == "owner":
+        difference = replace(
+            difference,
+            expected=(difference.expected or "").replace("the owner", found.owner),
+            found=(difference.found or "").replace("the owner", found.owner),
+        )
+    words = str(difference).removeprefix(f"{difference.kind} {difference.name}").lstrip(": ")
+    message = f"It {words}" if difference.aspect is None else words[:1].upper() + words[1:]
+    return Violation(RULE.rule, RULE.severity, difference.subject, f"{message}.", fix_of(difference, expected, found))
+
+
+@contextmanager
+def reference_database(url: str, notify: Callable[[str], None] = lambda message: None) -> Iterator[str]:
+    """URL of a database beside the one at `url`, built by the project with the vars of that one; dropped at the end.
+
+    What a killed run left is dropped first.
+    """
+    with connect(url) as connection:
+        variables = _variables(connection)
+        name = _NAME.format(connection.info.dbname)[:63]
+        _assert_may_create(connection)
+        if not _one(connection, "select pg_try_advisory_lock(%s)", [_LOCK]):
+            raise GovernanceError(
+                f"another deep verification of {connection.info.dbname} is running; wait until it has ended"
+            )
+        notify(f"building the database {name} to compare with …")
+        _drop(connection, name)
+        try:
+            _create(connection, name)
+            with _own_dbt_folder():
+                run_dbt(
+                    ["build", "--resource-type", "model", "seed", "--vars", json.dumps(variables)],
+                    with_database(url, name),
+                    quiet=True,
+                )
+            yield with_database(url, name)
+        finally:
+            _drop(connection, name)
+
+
+def _catalog_of(url: str) -> Catalog:
+    with connect(url) as connection:
+        return read_catalog(connection)
+
+
+def _accepted_subjects(connection: Connection) -> list[str]:
+    try:
+        rows = connection.execute(
+            "select subject from verification.exceptions_in_force where rule = %s", [RULE.rule]
+        ).fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        # itself drift
+        return []
+    return [str(row[0]).replace("[", "[[]") for row in rows]
+
+
+def _is_an_operators_own(difference: Difference) -> bool:
+    """What an operator may add without asking: docs/rules/drift.md lists it."""
+    if difference.expected is not None:
+        return False
+    if difference.kind in ("extension", "database setting") or _SET_ASIDE.fullmatch(difference.name):
+        return True
+    return (
+        difference.kind == "grant"
+        and _FOR_READERS.match(difference.name) is not None
+        and _READERS_MAY.fullmatch(difference.found or "") is not None
+    )
+
+
+def _variables(connection: Connection) -> dict[str, str]:
+    """The vars with which the database was built."""
+    try:
+        rows = connection.execute("select name, value from internal.settings").fetchall()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise GovernanceError(
+            f"{without_password(connection.info.dsn)} holds no warehouse yet; run `governance build` first"
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise GovernanceError(
+            f"a deep verification needs the owner of the warehouse, and {connection.info.user} may not even read "
+            "internal.settings; connect as the owner"
+        ) from error
+    # the refresh of an empty database has nobody to wait for
+    return dict(rows) | {"refresh_patience": "0 seconds"}
+
+
+def _assert_may_create(connection: Connection) -> None:
+    if not _one(connection, "select rolsuper or rolcreatedb from pg_roles where rolname = current_user"):
+        raise GovernanceError(
+            f"{connection.info.user} may not create the database that a deep verification builds for comparison and "
+            f"drops again; let an administrator run `alter role {connection.info.user} createdb`"
+        )
+
+
+def _create(connection: Connection, name: str) -> None:
+    # template1 may hold what isn't ours
+    connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+
+
+def _drop(connection: Connection, name: str) -> None:
+    # by force: a background worker of TimescaleDB may be at work in it
+    connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _one(connection: Connection, query: str, parameters: list[object] | None = None) -> object:
+    row = connection.execute(query.encode(), parameters).fetchone()
+    return row[0] if row else None
+
+
+@contextmanager
+def _own_dbt_folder() -> Iterator[None]:
+    """dbt's manifest and settings of the database in use stay as they are."""
+    before = dict(os.environ)
+    os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(dbt_target() / "drift")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,126 @@
+"""The reference of deep drift: built beside the database in question, with its vars, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from psycopg.rows import TupleRow
+
+from orchestration.cli import main
+from orchestration.lib.database import connect, database_url, with_database
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.drift import find_drift, reference_database
+from orchestration.lib.errors import GovernanceError
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def databases(url: str) -> set[str]:
+    with connect(url) as connection:
+        return {name for (name,) in connection.execute("select datname from pg_database")}
+
+
+def name_of(url: str) -> str:
+    return url.rpartition("/")[2].partition("?")[0]
+
+
+def test_a_database_that_was_just_built_has_no_drift_and_the_command_says_so(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    before, environment = databases(database), dict(os.environ)
+    clean = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema"])
+    assert clean.exit_code == 0, clean.output
+    with connect(database) as connection:
+        connection.execute("drop index core.users_status_idx")
+    drifted = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema"])
+    with connect(database) as connection:
+        connection.execute("create index users_status_idx on core.users (status)")
+    assert drifted.exit_code == 1
+    assert "index users_status_idx on core.users" in " ".join(drifted.output.split())
+    assert databases(database) == before
+    assert dict(os.environ) == environment, "dbt goes on with the database in use"
+
+
+def test_the_reference_has_the_vars_with_which_the_database_was_built(server_url: str, database: str) -> None:
+    name = "test_drift_vars"
+    url = with_database(server_url, name)
+    with connect(server_url) as admin:
+        admin.execute(f"drop database if exists {name} with (force)".encode())
+        admin.execute(f"create database {name}".encode())
+    variables = "{reporting_timezone: Asia/Kolkata, default_currency: EUR, partition_width: 1 day}"
+    try:
+        run_dbt(["build", "--resource-type", "model", "seed", "--vars", variables], url, quiet=True)
+        drift = find_drift(url)
+        assert drift.violations == []
+        # the same can be seen to matter
+        assert find_drift(url, reference_url=database).violations != []
+    finally:
+        with connect(server_url) as admin:
+            admin.execute(f"drop database {name} with (force)".encode())
+
+
+def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(database: str) -> None:
+    name = f"governance_drift_of_{name_of(database)}"
+    with connect(database) as connection:
+        connection.execute(f"create database {name}".encode())
+        connection.execute("select pg_advisory_lock(727003)")
+        with pytest.raises(GovernanceError, match="another deep verification of .* is running"):
+            find_drift(database)
+        assert name in databases(database)
+    with reference_database(database) as reference, connect(reference) as inside:
+        assert name in databases(database)
+        assert inside.execute("select to_regclass('core.users') is not null").fetchone() == (True,)
+    assert name not in databases(database)
+
+
+def test_control_c_while_the_reference_is_being_built_leaves_nothing(database: str) -> None:
+    name = f"governance_drift_of_{name_of(database)}"
+    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "verify", "--deep"]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"GOVERNANCE_DATABASE_URL": database},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + 120
+    while name not in databases(database):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    with connect(with_database(database, name)) as connection:
+        while connection.execute("select to_regclass('core.users') is null").fetchone() == (True,):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0, output
+    assert name not in databases(database)
+
+
+def test_a_role_that_may_not_create_a_database_gets_one_sentence_and_exit_code_2(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(database) as connection:
+        connection.execute(
+            "create role drift_weak login password 'weak'; grant usage on schema internal, verification to drift_weak;"
+            "grant select on internal.settings to drift_weak;"
+            "grant select on all tables in schema verification to drift_weak"
+        )
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    user, _, rest = database.partition("://")[2].rpartition("@")
+    try:
+        monkeypatch.setenv("GOVERNANCE_DATABASE_URL", f"postgresql://drift_weak:weak@{rest}")
+        assert user not in database_url()
+        result = CliRunner().invoke(main, ["verify", "--deep", "--select", "invalid_indexes"])
+    finally:
+        with connect(database) as connection:
+            connection.execute("drop owned by drift_weak; drop role drift_weak")
+    assert result.exit_code == 2, result.output
+    assert result.output.count("\n") == 1
+    assert "let an administrator run `alter role drift_weak createdb`" in result.output
