@@ -135,7 +135,9 @@
         from unnest(work.lows, work.highs) as span (low, high)
         cross join lateral (
             {{ query | replace(window, column ~ ' >= span.low and ' ~ column ~ ' < span.high') }}
-        ) as q;
+        ) as q
+        -- a read of few buckets, such as the live tail of the rollup above, then reads few pages
+        order by q.bucket;
         get diagnostics stored_rows = row_count;
         return stored_rows;
     end $f$;

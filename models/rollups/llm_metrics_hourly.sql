@@ -1,6 +1,7 @@
 -- one row per hour, team, user, key, provider, model, application, environment and currency
 {{ config(
-    bucket='hour', source='llm_metrics', stored_indexes=[['bucket']], compress_orderby='team_id, user_id, model, bucket',
+    bucket='hour', source='llm_metrics', stored_indexes=[['bucket', 'user_id']],
+    compress_orderby='team_id, user_id, model, bucket',
 ) }}
 select
     {{ time_bucket('hour', 'time') }} as bucket,

@@ -270,10 +270,14 @@ QUERIES: list[tuple[str, str, str]] = [
         f" and time >= {TODAY} - interval '1 day'",
     ),
     # rollups, where they are tables of their own
+    (
+        "the running day of one user",
+        "llm_metrics_hourly_stored_bucket_user_id_idx",
+        f"select total_tokens from rollups.llm_user_daily where user_id = {USER} and bucket >= {TODAY}",
+    ),
     *(
         (f"{rollup} of a span", f"{rollup}_stored_bucket_idx", f"select * from rollups.{rollup} where {DAY_BY_BUCKET}")
         for rollup in (
-            "llm_metrics_hourly",
             "llm_latency_hourly",
             "llm_metrics_daily",
             "llm_team_daily",
