@@ -192,21 +192,25 @@ def refresh() -> None:
     is_flag=True,
     help="Also compare the whole catalog with what this project builds, in a database made for it and dropped again.",
 )
-def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool) -> None:
+@click.option("--probe", is_flag=True, help="Also try what must be refused, in transactions that are rolled back.")
+def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, probe: bool) -> None:
     """Ask every rule what is not as it should be, and what to do about it.
 
-    Needs no more than the right to read schema `verification`; --deep needs the owner, who must be able to create a
-    database. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if something
-    could not be asked.
+    Needs no more than the right to read schema `verification`; --probe needs the owner, --deep one who may create a
+    database too. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if
+    something could not be asked.
     """
     from orchestration.lib import verify as rules
     from orchestration.lib.drift import find_drift
+    from orchestration.lib.probes import probe_database
 
     try:
         verification = rules.verify(None, select, timeout_seconds=timeout)
         if deep:
             drift = find_drift(notify=lambda message: click.echo(message, err=True))
             verification = rules.united([verification, drift])
+        if probe:
+            verification = rules.united([verification, probe_database()])
     except GovernanceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -1,6 +1,7 @@
 """Reading the catalog of a database: it says the same of databases that were built alike."""
 
 import psycopg
+import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
 
@@ -22,6 +23,7 @@ def test_a_second_build_leaves_the_catalog_as_it_is(engine: Engine) -> None:
     assert first.objects["column", "core.users.email"].properties["nullability"] == "not null"
 
 
+@pytest.mark.engines("postgres")
 def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycopg.Connection[TupleRow]) -> None:
     before = read_catalog(connection)
     connection.execute(
@@ -44,6 +46,7 @@ def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycop
     assert compare_catalogs(before, read_catalog(connection)) == []
 
 
+@pytest.mark.engines("postgres")
 def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_something_is(
     connection: psycopg.Connection[TupleRow],
 ) -> None:

@@ -17,6 +17,7 @@ from orchestration.lib.dbt import run_dbt
 from orchestration.lib.drift import find_drift, reference_database
 from orchestration.lib.errors import GovernanceError
 
+pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
 Connection = psycopg.Connection[TupleRow]
 
 
