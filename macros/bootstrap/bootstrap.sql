@@ -29,6 +29,7 @@
     {{ return([
         'create_internal_audit_epoch',
         'create_internal_hierarchy_guards',
+        'create_internal_password_findings',
         'create_function_update_updated_at',
         'create_function_generate_audit_checksum',
         'create_function_audit_log_trigger',
@@ -42,6 +43,7 @@
         'create_function_validate_policy_rules',
         'create_function_publish_policy_version',
         'create_function_audit_row_change',
+        'create_function_function_answers',
         'create_internal_quarantine',
         'create_function_input_is_valid',
         'create_timescaledb_functions',

@@ -168,7 +168,8 @@ def test_security_definer_functions_are_not_for_everybody(connection: Connection
         where pronamespace in ('core'::regnamespace, 'internal'::regnamespace) and prosecdef
             and has_function_privilege('public', oid, 'execute')
     """
-    assert names(connection, open_to_all) == set()
+    # asked by a rule for whoever may read it; without arguments and tables there's nothing to get out of it
+    assert names(connection, open_to_all) == {"internal.function_answers()"}
 
 
 def test_triggers_of_core_tables_are_documented_and_those_of_the_trail_always_fire(connection: Connection) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -24,17 +23,16 @@ from orchestration.lib.verify import verify
 Connection = psycopg.Connection[TupleRow]
 FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))
 BREAKAGES = [
-    pytest.param(path.stem, breakage, id=f"{path.stem}-{number}")
+    pytest.param(
+        path.stem,
+        breakage,
+        id=f"{path.stem}-{number}",
+        marks=[pytest.mark.engines(*breakage["engines"])] if "engines" in breakage else [],
+    )
     for path in FIXTURES
     for number, breakage in enumerate(yaml.safe_load(path.read_text()), 1)
 ]
 PARTS = ("subject", "message", "fix")
-
-
-@pytest.fixture(scope="module")
-def warehouse(engine: Engine) -> Iterator[str]:
-    with engine.database("rules") as url:
-        yield url
 
 
 @contextmanager
@@ -46,8 +44,8 @@ def transaction(url: str) -> Iterator[Connection]:
 
 
 def found(connection: Connection, rule: str) -> list[tuple[str, ...]]:
-    query = sql.SQL("select subject, message, fix from verification.{} order by 1, 2").format(sql.Identifier(rule))
-    return connection.execute(query).fetchall()
+    query = sql.SQL("select subject, message, fix from verification.{}").format(sql.Identifier(rule))
+    return sorted(connection.execute(query).fetchall())
 
 
 def is_as_expected(row: tuple[str, ...], expected: dict[str, str]) -> bool:
@@ -56,27 +54,25 @@ def is_as_expected(row: tuple[str, ...], expected: dict[str, str]) -> bool:
     return all(fnmatchcase(shown[part], text.replace("[", "[[]")) for part, text in expected.items())
 
 
-def test_a_fresh_database_has_no_violation(warehouse: str) -> None:
-    verification = verify(warehouse)
+def test_a_fresh_database_has_no_violation(database: str) -> None:
+    verification = verify(database)
     assert verification.not_run == {}
     assert [each for each in verification.violations if each.severity != "info"] == []
     assert {rule.rule for rule in verification.rules} == {path.stem for path in FIXTURES}
 
 
 @pytest.mark.parametrize(("rule", "breakage"), BREAKAGES)
-def test_a_broken_database_is_found_out(engine: Engine, warehouse: str, rule: str, breakage: dict[str, Any]) -> None:
-    if engine.name not in breakage.get("engines", [engine.name]):
-        pytest.skip("cannot be broken so on this engine")
-    with transaction(warehouse) as connection:
+def test_a_broken_database_is_found_out(database: str, rule: str, breakage: dict[str, Any]) -> None:
+    with transaction(database) as connection:
         before = found(connection, rule)
         connection.execute(breakage["break"].encode())
         after = [row for row in found(connection, rule) if row not in before]
-    expected = breakage["expect"]
+    expected = sorted(breakage["expect"], key=lambda row: (row["subject"], row["message"]))
     assert len(after) == len(expected), after
     for row, expectation in zip(after, expected, strict=True):
         assert is_as_expected(row, expectation), row
         for text in row[1:]:
-            assert text[:1].isupper()
+            assert text[:1].isupper() or text[:1].isdigit()
             assert text.endswith(".")
             assert text == " ".join(text.split())
 

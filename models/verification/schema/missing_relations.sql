@@ -1,10 +1,5 @@
 -- one row per table or view that isn't there
-{#- asked after all of them in the first build of a database: these are the ends of the DAG, rules aside #}
-{%- for name in [
-    'mfa_secrets', 'alert_subscriptions', 'system_metrics_hourly', 'llm_latency_hourly', 'user_permissions_view',
-    'team_hierarchy_view', 'cost_summary_view', 'active_sessions_view', 'alert_summary_view', 'policy_compliance_view',
-    'user_activity_summary_view',
-] %}{% do ref(name) %}{% endfor %}
+{{ depend_on(core_tables() + other_relations()) -}}
 with found as (
     select format('%s.%s', namespaces.nspname, relations.relname) as name, relations.relkind::text as kind
     from pg_class as relations

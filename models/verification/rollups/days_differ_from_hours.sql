@@ -1,0 +1,43 @@
+-- one row per daily rollup and closed day that is not the sum of its hours
+{% set rollups = {
+    'llm_metrics_daily': 'team_id, user_id, api_key_id, provider, model, application, environment, currency',
+    'llm_team_daily': 'team_id, provider, model, currency',
+    'llm_user_daily': 'user_id, currency',
+} -%}
+{% set measures = (
+    ['request_count', 'success_count'] + token_columns()
+    + ['cost_amount', 'unpriced_request_count', 'latency_ms_sum', 'last_request_at']
+) | join(', ') -%}
+{% for rollup, dimensions in rollups.items() %}
+(
+    with span as materialized (
+        {{ verified_span(rollup) }}
+    ),
+
+    stored as (
+        select bucket, {{ dimensions }}, {{ measures }}
+        from {{ ref(rollup) }}
+        where bucket >= (select span.low from span) and bucket < (select span.high from span)
+    ),
+
+    recomputed as (
+        select bucket, {{ dimensions }}, {{ measures }}
+        from (
+            select
+                {{ time_bucket('day', 'bucket') }} as bucket,
+                {{ dimensions }},
+                {{ measures_of_rollup() }}
+            from {{ ref('llm_metrics_hourly') }}
+            where bucket >= (select span.low from span) and bucket < (select span.high from span)
+            group by 1, {{ dimensions }}
+        ) as hours
+    ),
+
+    differences as (
+        {{ differing_buckets() }}
+    )
+
+    {{ rollup_violations(rollup, 'day', 'its hours') }}
+)
+{{ 'union all' if not loop.last }}
+{% endfor %}

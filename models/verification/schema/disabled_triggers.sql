@@ -1,0 +1,30 @@
+-- one row per trigger or foreign key that does not fire as it should
+{{ depend_on(core_tables()) -}}
+with triggers as (
+    select
+        format('%s.%s', pg_class.relnamespace::regnamespace, pg_class.relname) as relation,
+        coalesce(pg_constraint.conname, pg_trigger.tgname)::text as trigger,
+        pg_trigger.tgenabled::text as fires
+    from pg_trigger
+    inner join pg_class on pg_class.oid = pg_trigger.tgrelid
+    left join pg_constraint on pg_constraint.oid = pg_trigger.tgconstraint
+    where pg_class.relnamespace::regnamespace::text in ('core', 'internal')
+)
+
+select distinct
+    format('%s on %s', triggers.trigger, triggers.relation) as subject,
+    case
+        when triggers.fires in ('D', 'R') then 'It is disabled.'
+        else 'It does not fire in a session that pretends to be a replica.'
+    end as message,
+    format(
+        'Run `alter table %s enable %strigger %s`, then look at what was written meanwhile.',
+        triggers.relation,
+        case expected.fires when 'A' then 'always ' else '' end,
+        coalesce(expected.trigger, 'all')
+    ) as fix
+from triggers
+left join (values {{ expected_triggers() }}) as expected (relation, trigger, fires)
+    on expected.relation = triggers.relation and expected.trigger = triggers.trigger
+where triggers.fires in ('D', 'R')
+    or (expected.fires = 'A' and triggers.fires <> 'A')

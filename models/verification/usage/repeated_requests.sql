@@ -1,0 +1,22 @@
+-- one row per source that delivered requests again under another time
+with repeated as (
+    select
+        max(source) as source,
+        request_id,
+        count(*) as copies
+    from {{ ref('llm_metrics') }}
+    where time >= now() - interval '{{ var("repeated_requests_window") }}'
+    group by request_id
+    having count(*) > 1
+)
+
+select
+    coalesce(source, 'no source') as subject,
+    format(
+        '%s requests of the last {{ var("repeated_requests_window") }} are there more than once, such as %s.',
+        count(*),
+        min(request_id)
+    ) as message,
+    'Have the source send the time of the request, not of the delivery, and delete the copies.' as fix
+from repeated
+group by source

@@ -1,0 +1,13 @@
+-- one row per model of which recent requests have no cost
+select
+    format('%s/%s', provider, model) as subject,
+    format(
+        'What %s of %s requests of the last {{ var("usage_window") }} cost is unknown.',
+        sum(unpriced_request_count),
+        sum(request_count)
+    ) as message,
+    'Have the source send the cost, or add the price of the model and price the requests anew.' as fix
+from {{ ref('llm_metrics_daily') }}
+where bucket >= now() - interval '{{ var("usage_window") }}'
+group by provider, model
+having sum(unpriced_request_count) > sum(request_count) * {{ var("unpriced_share_allowed") }}

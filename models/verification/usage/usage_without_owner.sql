@@ -1,0 +1,10 @@
+-- one row per provider and application of which recent usage belongs to nobody
+select
+    format('%s from %s', provider, coalesce(application, 'no application')) as subject,
+    format('%s requests of the last {{ var("usage_window") }} have no user, no team and no key.', sum(request_count))
+        as message,
+    'Have the source send who asked; such spend belongs to no budget.' as fix
+from {{ ref('llm_metrics_daily') }}
+where bucket >= now() - interval '{{ var("usage_window") }}'
+    and num_nonnulls(user_id, team_id, api_key_id) = 0
+group by provider, application

@@ -1,0 +1,47 @@
+"""What is asked each night, also when nothing was built: every check, and passwords that nobody has compared yet."""
+
+import dagster as dg
+
+from orchestration.defs.failures import explained
+from orchestration.lib.passwords import judge_passwords
+
+# of a night; what is left over waits for the next one
+JUDGING_SECONDS = 600
+
+
+@dg.op
+def compare_passwords(context: dg.OpExecutionContext) -> None:
+    """Compare passwords with well-known ones; the rule well_known_passwords shows what was found."""
+    with explained():
+        judgement = judge_passwords(seconds=JUDGING_SECONDS)
+    context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
+
+
+@dg.job
+def passwords_job() -> None:
+    """Compares passwords that were not yet compared with well-known ones."""
+    compare_passwords()
+
+
+verification_job = dg.define_asset_job(
+    "verification_job",
+    selection=dg.AssetSelection.all_asset_checks(),
+    description="Runs every check and materializes nothing.",
+)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Both run by the clock, the passwords first; they are on from the start."""
+    running = dg.DefaultScheduleStatus.RUNNING
+    return dg.Definitions(
+        jobs=[passwords_job, verification_job],
+        schedules=[
+            dg.ScheduleDefinition(
+                name="passwords_schedule", job=passwords_job, cron_schedule="30 3 * * *", default_status=running
+            ),
+            dg.ScheduleDefinition(
+                name="verification_schedule", job=verification_job, cron_schedule="0 4 * * *", default_status=running
+            ),
+        ],
+    )
