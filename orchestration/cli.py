@@ -138,9 +138,10 @@ def migrate(plan: bool) -> None:
 @main.command("rebuild-rollups", context_settings={"ignore_unknown_options": True})
 @click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
 def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
-    """Store the rollups anew from raw rows, after a change of the reporting zone or of a rollup's definition.
+    """Store the rollups anew from raw rows, after a change of the reporting zone.
 
-    The buckets stored so far are set aside as internal.<rollup>_until_<time>, for raw rows don't reach back for ever.
+    Buckets that raw rows no longer cover are kept as they are, days of the zone they were stored in. After a change of
+    a rollup's definition `governance build` does this by itself.
     """
     from orchestration.lib.dbt import run_operation
     from orchestration.lib.warehouse import build_warehouse

@@ -51,6 +51,7 @@
         'create_retention_functions',
         'create_late_row_functions',
         'create_rollup_functions',
+        'create_rollup_version_functions',
     ]) }}
 {% endmacro %}
 
@@ -135,9 +136,25 @@ create table if not exists internal.rollup_state (
     timezone text not null,
     definition text not null,
     watermark timestamptz,
-    refreshed_at timestamptz
+    refreshed_at timestamptz,
+    version integer not null default 1,
+    starts_at timestamptz not null default '-infinity',
+    grain text[] not null default '{}',
+    query text
 );
-comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, and the watermark up to which its buckets are stored.';
+comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, the instant its present version begins at, and the watermark up to which its buckets are stored.';
+
+create table if not exists internal.rollup_history (
+    rollup text not null,
+    version integer not null,
+    timezone text not null,
+    definition text not null,
+    grain text[] not null,
+    ends_before timestamptz not null,
+    replaced_at timestamptz not null default now(),
+    constraint rollup_history_pkey primary key (rollup, version)
+);
+comment on table internal.rollup_history is 'One row per older version of a rollup that holds buckets raw rows no longer cover, in rollups.<rollup>_history_<version>.';
 
 create table if not exists internal.invalidations (
     source text not null,
@@ -167,7 +184,8 @@ begin
     ) then
         raise exception 'reporting_timezone % shifts its clock by part of an hour, which hourly rollups cannot hold; choose another zone', zone;
     end if;
-    select timezone into built from internal.rollup_state where timezone <> zone limit 1;
+    -- `governance rebuild-rollups` empties the definitions
+    select timezone into built from internal.rollup_state where timezone <> zone and definition <> '' limit 1;
     if found then
         raise exception 'the rollups were built in time zone %, not %; run `governance rebuild-rollups` to build them anew as far back as raw rows reach, or set reporting_timezone back', built, zone;
     end if;

@@ -5,6 +5,12 @@
     {% call statement('build_lock') %} select pg_advisory_xact_lock({{ build_lock_key() }}) {% endcall %}
 {% endmacro %}
 
+{# After adapter.commit() dbt sends no BEGIN of its own: what follows would be committed statement by statement. #}
+{% macro begin_again() %}
+    {% call statement('begin_again') %} begin {% endcall %}
+    {% do take_build_lock() %}
+{% endmacro %}
+
 {# dbt's own `create schema if not exists` fails when two builds race for it #}
 {% macro postgres__create_schema(relation) %}
     {% call statement('create_schema') %}

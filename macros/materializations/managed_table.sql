@@ -41,7 +41,7 @@
 {% endmacro %}
 
 {# The catalog and the YAML must name the same columns and types; the error names both sides. #}
-{% macro assert_no_drift(relation, model) %}
+{% macro assert_no_drift(relation, model, ignored=[]) %}
     {% set query %}
         with declared (name, type) as (
             values {% for c in model.columns.values() %}
@@ -52,6 +52,7 @@
             select attname::text as name, format_type(atttypid, null) as type
             from pg_attribute
             where attrelid = '{{ relation.include(database=false) }}'::regclass and attnum > 0 and not attisdropped
+                and attname not in ('{{ ignored | join("', '") }}')
         )
         select
             coalesce(string_agg(built.name || ' ' || built.type, ', ' order by built.name) filter (where declared.name is null), 'nothing'),

@@ -1,8 +1,10 @@
 {#
     A rollup: closed buckets stored in <rollup>_stored, newer ones computed from the source when asked, one view over both.
-    Config: bucket (hour, day), source (the time-series table), time_column (of what it reads), parent (the rollup it
-    reads, if any), stored_indexes (lists of columns), compress_orderby. The model's SQL holds `where {{ in_rollup_window(column) }}`.
-    A build refreshes it; nothing is ever dropped, also not on --full-refresh.
+    Config: bucket (hour, day), grain (its key columns), source (the time-series table), time_column (of what it reads),
+    parent (the rollup it reads, if any), stored_indexes (lists of columns), compress_orderby. The model's SQL holds
+    `where {{ in_rollup_window(column) }}`. A build refreshes it; nothing is ever lost, also not on --full-refresh. A changed
+    definition is stored anew from raw rows, as <rollup>_stored_<version>; what they no longer cover is kept
+    (macros/timeseries/create_rollup_version_functions.sql).
 #}
 {% materialization rollup, adapter='postgres' %}
     {%- set relation = this.incorporate(type='view') -%}
@@ -10,105 +12,271 @@
     {% if window not in sql %}
         {{ exceptions.raise_compiler_error(this ~ ' needs `where {{ in_rollup_window("<time column>") }}` in its SQL') }}
     {% endif %}
+    {% if not config.get('grain') %}
+        {{ exceptions.raise_compiler_error(this ~ ' needs `grain` in its config: the columns it groups by') }}
+    {% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% do take_build_lock() %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% set kind = 'continuous_aggregate' if has_continuous_aggregates() else 'incremental' %}
-    {% do assert_same_definition(relation, sql, kind) %}
-    {% if kind == 'continuous_aggregate' %}
-        {% call statement('main') %}{{ ensure_object(relation, create_continuous_aggregate(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
-        {#- always current without it; a refresh by a build could meet the one of the policy, which TimescaleDB refuses #}
+    {% set present = present_version(relation, sql, kind) %}
+    {% if present.outdated %}
+        {% do store_next_version(relation, sql, window, kind, present) %}
     {% else %}
-        {% call statement('main') %}{{ ensure_object(relation, create_rollup(relation, sql, window)) | trim or 'select 1' }}{% endcall %}
-        {{ adapter.commit() }}
-        {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
-        {% do take_build_lock() %}
-        {% call statement('view') %}{{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window)) }}{% endcall %}
+        {% do store_version(relation, sql, window, kind, present.number) %}
+        {% if kind == 'incremental' %}
+            {{ adapter.commit() }}
+            {% do run_query("call internal.refresh_rollup('" ~ relation.identifier ~ "')") %}
+            {% do begin_again() %}
+        {% endif %}
     {% endif %}
-    {% do assert_no_drift(relation, model) %}
+    {% set retired = retired_columns(relation) %}
+    {% call statement('main') %}
+        {{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window, retired), recreate_dependents=true) }}
+    {% endcall %}
+    {% call statement('superseded') %}select internal.drop_superseded(){% endcall %}
+    {% do assert_no_drift(relation, model, retired.keys() | list) %}
     {% do persist_comments(relation, model) %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
+    {% if kind == 'continuous_aggregate' %}
+        {#- always current without a refresh; one by a build could meet that of the policy, which TimescaleDB refuses #}
+        {% do begin_again() %}
+        {% call statement('policies') %}{{ ensure_object(relation, set_rollup_policies(relation)) | trim or 'select 1' }}{% endcall %}
+        {{ adapter.commit() }}
+    {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [relation]}) }}
 {% endmaterialization %}
 
+{# Checksum of the SQL, and which version of its parent it reads: a day stays the sum of its hours. #}
 {% macro rollup_definition(relation, sql) %}
-    {{ return(local_md5(portable_ddl(relation, sql).split() | join(' '))) }}
+    {% set query %}
+        select version from internal.rollup_state where name = '{{ config.get("parent") }}' and version > 1
+    {% endset %}
+    {% set parent = run_query(query).rows %}
+    {{ return(local_md5(portable_ddl(relation, sql).split() | join(' ')) ~ ('/' ~ parent[0][0] if parent | length else '')) }}
 {% endmacro %}
 
-{% macro assert_same_definition(relation, sql, kind) %}
-    {% set query = "select definition, kind from internal.rollup_state where name = '" ~ relation.identifier ~ "'" %}
+{# The number of the stored version, and whether the model is no longer what it holds. #}
+{% macro present_version(relation, sql, kind) %}
+    {% set query %}
+        select version, definition, kind, bucket from internal.rollup_state where name = '{{ relation.identifier }}'
+    {% endset %}
     {% set state = run_query(query).rows %}
-    {% if state | length and state[0][1] != kind %}
+    {% if not state | length %}{{ return({'number': 1, 'outdated': false}) }}{% endif %}
+    {% if state[0][3] != config.get('bucket') %}
         {{ exceptions.raise_compiler_error(
-            relation.include(database=false) ~ ' was built as ' ~ state[0][1] ~ ', and this database would build it as ' ~ kind ~ '; run `governance rebuild-rollups` to build it anew as far back as raw rows reach'
+            relation.include(database=false) ~ ' holds buckets of one ' ~ state[0][3] ~ ', which older buckets keep; give a rollup by ' ~ config.get('bucket') ~ ' another name'
         ) }}
     {% endif %}
-    {% if state | length and state[0][0] != rollup_definition(relation, sql) %}
-        {{ exceptions.raise_compiler_error(
-            'the definition of ' ~ relation.include(database=false) ~ ' changed since its buckets were stored; run `governance rebuild-rollups` to build it anew as far back as raw rows reach'
-        ) }}
+    {{ return({
+        'number': state[0][0],
+        'outdated': state[0][1] != rollup_definition(relation, sql) or state[0][2] != kind,
+    }) }}
+{% endmacro %}
+
+{% macro stored_name(relation, version) %}
+    {{ return(relation.schema ~ '.' ~ relation.identifier ~ '_stored' ~ ('_' ~ version if version > 1 else '')) }}
+{% endmacro %}
+
+{# Sends what a version is stored in, where it isn't there as wanted. #}
+{% macro store_version(relation, sql, window, kind, version) %}
+    {%- set stored = relation.incorporate(path={'identifier': stored_name(relation, version).split('.')[1]}) -%}
+    {% if kind == 'continuous_aggregate' %}
+        {% set ddl = create_continuous_aggregate(relation, sql, window, version) ~ record_rollup(relation, sql, kind) %}
+    {% else %}
+        {% set ddl = create_rollup(relation, sql, window, version) ~ record_rollup(relation, sql, kind) %}
     {% endif %}
+    {% call statement('store_version') %}{{ ensure_object(stored, ddl) | trim or 'select 1' }}{% endcall %}
+{% endmacro %}
+
+{#
+    Everything up to the commit is one transaction, in which readers go on with the version they have. A continuous
+    aggregate, which can't be filled in a transaction, is filled beside it before.
+#}
+{% macro store_next_version(relation, sql, window, kind, present) %}
+    {%- set version = present.number + 1 -%}
+    {%- set one_at_a_time = build_lock_key() ~ ", hashtext('" ~ relation.identifier ~ "')" -%}
+    {{ adapter.commit() }}
+    {% do run_query('select pg_advisory_lock(' ~ one_at_a_time ~ ')') %}
+    {% do begin_again() %}
+    {% if present_version(relation, sql, kind).number == present.number %}
+        {% if kind == 'continuous_aggregate' %}
+            {%- set stored = relation.incorporate(path={'identifier': stored_name(relation, version).split('.')[1]}) -%}
+            {%- set anew = 'drop materialized view if exists ' ~ stored_name(relation, version) ~ ';' -%}
+            {% call statement('beside') %}
+                {{ ensure_object(stored, anew ~ create_continuous_aggregate(relation, sql, window, version)) | trim or 'select 1' }}
+            {% endcall %}
+            {{ adapter.commit() }}
+            {% do run_query("call internal.refresh_aggregate('" ~ relation.identifier ~ "', " ~ version ~ ', true)') %}
+        {% else %}
+            {{ adapter.commit() }}
+            {% do run_query("call internal.close_hours('" ~ config.get('source') ~ "')") %}
+        {% endif %}
+        {% do begin_again() %}
+        {% call statement('replace_version') %}{{ replace_version(relation, sql, window, kind) }}{% endcall %}
+        {% do store_version(relation, sql, window, kind, version) %}
+        {% if kind == 'incremental' %}
+            {% call statement('fill') %}{{ fill_version(relation) }}{% endcall %}
+        {% endif %}
+    {% endif %}
+    {% do run_query('select pg_advisory_unlock(' ~ one_at_a_time ~ ')') %}
+{% endmacro %}
+
+{% macro replace_version(relation, sql, window, kind) %}
+    {%- set part = "{column} >= {low} and {column} < {high}" -%}
+    {%- set query = portable_ddl(relation, sql) -%}
+    {%- set parent = config.get('parent') -%}
+    {%- set parent_query = none -%}
+    {% if parent %}
+        {#- raw rows by way of the parent's query: its own buckets need not begin where these do #}
+        {%- set parent_query = run_query("select coalesce(query, '') from internal.rollup_state where name = '" ~ parent ~ "'").rows[0][0]
+            | replace(in_rollup_window('time'), part | replace('{column}', 'time')) -%}
+        {%- set first_part = query
+            | replace('"' ~ relation.schema ~ '"."' ~ parent ~ '"', 'pg_temp.governance_parent') | replace(window, 'true') -%}
+    {% else %}
+        {%- set first_part = query | replace(window, part | replace('{column}', 'time')) -%}
+    {% endif %}
+    select internal.replace_version(
+        '{{ relation.identifier }}', '{{ kind }}', '{{ rollup_definition(relation, sql) }}', {{ text_array(config.get('grain')) }},
+        $q${{ query }}$q$, array[{% for index in config.get('stored_indexes', []) %}'{{ index | join(', ') }}'{{ ', ' if not loop.last }}{% endfor %}]::text[],
+        $q${{ first_part }}$q$, {{ '$q$' ~ parent_query ~ '$q$' if parent else 'null' }}
+    )
+{% endmacro %}
+
+{% macro text_array(names) %}{{ return("'{" ~ names | join(', ') ~ "}'::text[]") }}{% endmacro %}
+
+{% macro fill_version(relation) %}
+    do $$
+    begin
+        perform internal.refresh_{{ relation.identifier }}();
+        if exists (select from internal.rollup_state where name = '{{ relation.identifier }}' and watermark < starts_at) then
+            raise exception 'the new version of {{ relation.identifier }} cannot be stored while a transaction older than this build is open; see pg_stat_activity by xact_start, end it and build again';
+        end if;
+    end $$
+{% endmacro %}
+
+{# Columns the model no longer has and a view still reads, with their types: null from now on, gone once nothing reads them. #}
+{% macro retired_columns(relation) %}
+    {% set query %}
+        select a.attname, format_type(a.atttypid, a.atttypmod)
+        from pg_attribute as a
+        where a.attrelid = to_regclass('{{ relation.schema }}.{{ relation.identifier }}')
+            and a.attname not in ('{{ model.columns.keys() | join("', '") }}')
+            and exists (
+                select from pg_depend as d
+                inner join pg_rewrite as r on r.oid = d.objid and r.ev_class <> a.attrelid
+                where d.classid = 'pg_rewrite'::regclass and d.refobjid = a.attrelid and d.refobjsubid = a.attnum
+            )
+        order by a.attnum
+    {% endset %}
+    {% set found = {} %}
+    {% for row in run_query(query).rows %}{% do found.update({row[0]: row[1]}) %}{% endfor %}
+    {{ return(found) }}
+{% endmacro %}
+
+{# Names and types of the view's columns: those it has in their order, so that new ones can be added in place. #}
+{% macro rollup_columns(relation, retired) %}
+    {% set query %}
+        select attname from pg_attribute
+        where attrelid = to_regclass('{{ relation.schema }}.{{ relation.identifier }}') and attnum > 0
+        order by attnum
+    {% endset %}
+    {% set columns = {} %}
+    {% for name in run_query(query).columns[0].values() %}
+        {% if name in retired %}{% do columns.update({name: retired[name]}) %}
+        {% elif name in model.columns %}{% do columns.update({name: model.columns[name].data_type}) %}{% endif %}
+    {% endfor %}
+    {% for column in model.columns.values() if column.name not in columns %}
+        {% do columns.update({column.name: column.data_type}) %}
+    {% endfor %}
+    {{ return(columns) }}
 {% endmacro %}
 
 {#
     Closed buckets as stored, newer ones from the source. The watermark is looked up at run time; the constant beside it, an
     earlier watermark, lets the planner leave out the partitions below it, of which there are a hundred in two years.
 #}
-{% macro rollup_view_sql(relation, sql, window) %}
-    {%- set column = config.get('time_column', 'time') -%}
-    {%- set columns = model.columns.keys() | join(', ') -%}
+{% macro rollup_view_sql(relation, sql, window, retired) %}
+    {%- set columns = rollup_columns(relation, retired) -%}
     {%- set query -%}
-        select to_char(
-            date_bin('{{ var("partition_width") }}', watermark, timestamptz '2000-01-03 00:00+00') at time zone 'UTC',
-            'YYYY-MM-DD HH24:MI'
-        )
-        from internal.rollup_state
-        where name = '{{ relation.identifier }}' and parent is null and isfinite(watermark)
+        select
+            s.version,
+            s.kind,
+            to_char(
+                date_bin('{{ var("partition_width") }}', nullif(s.watermark, '-infinity'), timestamptz '2000-01-03 00:00+00') at time zone 'UTC',
+                'YYYY-MM-DD HH24:MI'
+            ),
+            to_char(nullif(s.starts_at, '-infinity') at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
+            internal.history_query(s.name, {{ text_array(columns.keys()) }}, {{ text_array(columns.values()) }}, {{ text_array(config.get('grain')) }})
+        from internal.rollup_state as s
+        where s.name = '{{ relation.identifier }}'
     {%- endset -%}
-    {%- set known = run_query(query).rows -%}
-    {%- set since = " and " ~ column ~ " >= timestamptz '" ~ known[0][0] ~ "+00'" if known | length else '' -%}
-    select {{ columns }} from {{ relation.schema }}.{{ relation.identifier }}_stored
+    {%- set version, kind, watermark, starts_at, history = run_query(query).rows[0].values() -%}
+    {%- set column = config.get('time_column', 'time') -%}
+    {%- set selected = [] -%}
+    {%- for name in columns %}
+        {%- do selected.append('null::' ~ retired[name] ~ ' as ' ~ name if name in retired else name) -%}
+    {%- endfor -%}
+    {%- if history %}{{ history }}
     union all
-    select {{ columns }} from (
+    {% endif -%}
+    select {{ selected | join(', ') }} from {{ stored_name(relation, version) }}
+    {%- if starts_at %} where bucket >= timestamptz '{{ starts_at }}+00'{% endif %}
+    {%- if kind == 'incremental' %}
+    {%- set since = '' if config.get('parent') or not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" %}
+    union all
+    select {{ selected | join(', ') }} from (
     {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')" ~ since) }}
     ) as live
+    {%- endif %}
 {% endmacro %}
 
-{% macro create_continuous_aggregate(relation, sql, window) %}
-    {%- set unit = config.get('bucket') -%}
-    {%- set every = 'hourly' if unit == 'hour' else 'daily' -%}
-    create materialized view if not exists {{ relation.schema }}.{{ relation.identifier }}
+{# A continuous aggregate can read a table or another continuous aggregate, not the view that has the rollup's name. #}
+{% macro create_continuous_aggregate(relation, sql, window, version) %}
+    {%- set query = portable_ddl(relation, sql) | replace(window, 'true') -%}
+    {%- set parent = config.get('parent') -%}
+    {%- if parent %}
+        {%- set stored = run_query("select internal.stored_relation(name, version) from internal.rollup_state where name = '" ~ parent ~ "'").rows[0][0] -%}
+        {%- set query = query | replace('"' ~ relation.schema ~ '"."' ~ parent ~ '"', stored) -%}
+    {%- endif %}
+    create materialized view if not exists {{ stored_name(relation, version) }}
     with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false) as
-    {{ portable_ddl(relation, sql) | replace(window, 'true') }}
+    {{ query }}
     with no data;
+{% endmacro %}
+
+{% macro set_rollup_policies(relation) %}
+    {%- set every = 'hourly' if config.get('bucket') == 'hour' else 'daily' -%}
+    {%- set query = "select internal.stored_relation(name, version) from internal.rollup_state where name = '" ~ relation.identifier ~ "'" -%}
+    {%- set stored = run_query(query).rows[0][0] -%}
     select internal.set_refresh_policy(
-        '{{ relation.schema }}.{{ relation.identifier }}',
+        '{{ stored }}',
         interval '{{ var("refresh_" ~ every ~ "_from") }}',
         interval '{{ var("refresh_" ~ every ~ "_lag") }}',
         interval '{{ var("refresh_" ~ every ~ "_every") }}'
     );
     select internal.set_compression_policy(
-        '{{ relation.schema }}.{{ relation.identifier }}', interval '{{ var("compress_rollups_after") }}', '{{ config.get("compress_orderby", "bucket") }}', ''
+        '{{ stored }}', interval '{{ var("compress_rollups_after") }}', '{{ config.get("compress_orderby", "bucket") }}', ''
     );
-    {{ record_rollup(relation, sql, 'continuous_aggregate') }}
 {% endmacro %}
 
 {% macro record_rollup(relation, sql, kind) %}
     {%- set parent = config.get('parent') -%}
-    insert into internal.rollup_state (name, source, parent, kind, bucket, timezone, definition)
+    insert into internal.rollup_state (name, source, parent, kind, bucket, timezone, definition, grain, query)
     values (
         '{{ relation.identifier }}', '{{ config.get("source") }}', {{ "'" ~ parent ~ "'" if parent else 'null' }}, '{{ kind }}',
-        '{{ config.get("bucket") }}', '{{ var("reporting_timezone") }}', '{{ rollup_definition(relation, sql) }}'
+        '{{ config.get("bucket") }}', '{{ var("reporting_timezone") }}', '{{ rollup_definition(relation, sql) }}',
+        {{ text_array(config.get('grain')) }}, $q${{ portable_ddl(relation, sql) }}$q$
     )
-    on conflict (name) do nothing;
+    on conflict (name) do update set grain = excluded.grain, query = excluded.query;
 {% endmacro %}
 
-{% macro create_rollup(relation, sql, window) %}
+{% macro create_rollup(relation, sql, window, version) %}
     {%- set name = relation.identifier -%}
-    {%- set stored = relation.schema ~ '.' ~ name ~ '_stored' -%}
+    {%- set stored = stored_name(relation, version) -%}
     {%- set column = config.get('time_column', 'time') -%}
     {%- set columns = model.columns.keys() | join(', ') -%}
     {%- set query = portable_ddl(relation, sql) -%}
@@ -117,7 +285,7 @@
     ) as q with no data;
     comment on table {{ stored }} is 'Closed buckets of {{ name }}; read the view of that name.';
     {% for index in config.get('stored_indexes', []) %}
-    create index if not exists {{ name }}_stored_{{ index | join('_') }}_idx on {{ stored }} ({{ index | join(', ') }});
+    create index if not exists {{ stored.split('.')[1] }}_{{ index | join('_') }}_idx on {{ stored }} ({{ index | join(', ') }});
     {% endfor %}
     create or replace function internal.refresh_{{ name }}() returns bigint
     language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
@@ -126,6 +294,13 @@
         work record;
         stored_rows bigint;
     begin
+        perform from internal.rollup_state
+        where name = '{{ name }}' and version = {{ version }}
+            and timezone = (select value from internal.settings where settings.name = 'reporting_timezone')
+        for update;
+        if not found then
+            return 0;  -- a build is replacing it
+        end if;
         select * into work from internal.begin_refresh('{{ name }}', '{{ config.get("bucket") }}');
         delete from {{ stored }} as s
         using unnest(work.lows, work.highs) as span (low, high)
@@ -142,5 +317,4 @@
         return stored_rows;
     end $f$;
     comment on function internal.refresh_{{ name }}() is 'Recomputes the touched and newly closed buckets of {{ name }}; returns the rows stored.';
-    {{ record_rollup(relation, sql, 'incremental') }}
 {% endmacro %}

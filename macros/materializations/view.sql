@@ -16,9 +16,9 @@
 
 {#
     Unchanged: nothing is sent. Compatible: create or replace. Incompatible: drop (restrict: fails with the names of
-    dependents that aren't ours), create, grant again. A lock is waited for 300 ms at a time, so readers never queue behind us for long.
+    dependents that aren't ours; a rollup has ours, which are dropped and made again with it), create, grant again. A lock is waited for 300 ms at a time, so readers never queue behind us for long.
 #}
-{% macro replace_view_in_place(relation, sql) %}
+{% macro replace_view_in_place(relation, sql, recreate_dependents=false) %}
 {%- set name = relation.schema ~ '.' ~ relation.identifier %}
 {#- each {{ sql }} ends its line, for it may end in a comment #}
 do $do$
@@ -26,6 +26,10 @@ declare
     existing regclass := to_regclass('{{ name }}');
     grants text[];
     unchanged boolean;
+    {%- if recreate_dependents %}
+    dependents regclass[];
+    statements text[];
+    {%- endif %}
 begin
     create temp view governance_probe as {{ sql }}
     ;
@@ -58,12 +62,30 @@ begin
                 into grants
                 from pg_class, aclexplode(relacl)
                 where oid = existing and grantee <> relowner;
+                {%- if recreate_dependents %}
+                dependents := internal.dependent_views(existing);
+                for i in 1 .. cardinality(dependents) loop
+                    statements := statements || internal.view_statements(dependents[i]);
+                end loop;
+                for i in reverse cardinality(dependents) .. 1 loop
+                    execute format('drop view %s', dependents[i]);
+                end loop;
+                {%- endif %}
                 drop view {{ name }};
                 create view {{ name }} as {{ sql }}
     ;
                 for i in 1 .. coalesce(array_length(grants, 1), 0) loop
                     execute grants[i];
                 end loop;
+                {%- if recreate_dependents %}
+                for i in 1 .. coalesce(cardinality(statements), 0) loop
+                    begin
+                        execute statements[i];
+                    exception when others then
+                        raise exception 'a view that reads {{ name }} cannot be kept with its new columns: %, in: %', sqlerrm, statements[i];
+                    end;
+                end loop;
+                {%- endif %}
             end;
             set local lock_timeout = 0;
             return;

@@ -82,14 +82,24 @@ as $f$
 $f$;
 comment on function internal.bucket_end(timestamptz, text) is 'End of an hour or day bucket; days of the reporting zone have 23 to 25 hours.';
 
+create or replace function internal.first_bucket_from(instant timestamptz, unit text, zone text) returns timestamptz
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select case
+        when b.low >= instant then b.low
+        when unit = 'hour' then b.low + interval '1 hour'
+        else (b.low at time zone zone + interval '1 day') at time zone zone
+    end
+    from (select date_trunc(unit, instant, zone) as low) as b
+$f$;
+comment on function internal.first_bucket_from(timestamptz, text, text) is 'The first hour or day of a zone that begins at or after an instant.';
+
 create or replace function internal.first_whole_bucket(source_name text, unit text) returns timestamptz
 language sql stable set search_path = pg_catalog, pg_temp
 as $f$
-    select case when b.low < f.instant then internal.bucket_end(b.low, unit) else b.low end
-    from (select internal.raw_floor(source_name) as instant) as f
-    cross join lateral (
-        select date_trunc(unit, f.instant, z.value) as low from internal.settings as z where z.name = 'reporting_timezone'
-    ) as b
+    select internal.first_bucket_from(internal.raw_floor(source_name), unit, z.value)
+    from internal.settings as z
+    where z.name = 'reporting_timezone'
 $f$;
 comment on function internal.first_whole_bucket(text, text) is 'Oldest bucket that raw rows cover as a whole; older ones keep what is stored.';
 
@@ -111,7 +121,7 @@ begin
         select date_trunc(unit, watermark, zone) into new_watermark from internal.rollup_state where name = state.parent;
     end if;
     new_watermark := greatest(new_watermark, state.watermark);
-    first_whole := internal.first_whole_bucket(state.source, unit);
+    first_whole := greatest(internal.first_whole_bucket(state.source, unit), state.starts_at);
 
     with pending as (
         delete from internal.rollup_invalidations where rollup = rollup_name returning slot
@@ -148,45 +158,90 @@ begin
 end $f$;
 comment on function internal.begin_refresh(text, text) is 'Locks a rollup, moves its watermark and returns the spans of buckets to recompute.';
 
-create or replace procedure internal.refresh_rollup(rollup_name text)
+create or replace procedure internal.close_hours(source_name text)
 language plpgsql
 as $f$
 -- no `set search_path`: a procedure that commits may not have one, so every name here is qualified
 declare
-    state internal.rollup_state;
     patience pg_catalog.interval := (select s.value from internal.settings as s where s.name operator(pg_catalog.=) 'refresh_patience');
+    deadline pg_catalog.timestamptz;
+begin
+    perform internal.begin_closing(source_name);
+    commit;
+    -- counted from the threshold's rise, so that the rollups of one source wait once, not each
+    deadline := (
+        select t.closing_began operator(pg_catalog.+) patience from internal.time_series as t where t.name operator(pg_catalog.=) source_name
+    );
+    while not internal.settle_closing(source_name) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
+        perform pg_catalog.pg_sleep(0.02);
+    end loop;
+    commit;
+end $f$;
+comment on procedure internal.close_hours(text) is 'Closes the hours up to the running one, or as far as open transactions allow; to be called outside a transaction.';
+{% if time_series_engine() == 'timescaledb' %}
+create or replace procedure internal.refresh_aggregate(rollup_name text, rollup_version integer, in_slices boolean)
+language plpgsql
+as $f$
+declare
+    state internal.rollup_state;
+    low pg_catalog.timestamptz;
+    high pg_catalog.timestamptz;
+    -- never into the running bucket, whose new rows it would hide
+    deadline pg_catalog.timestamptz;
+begin
+    select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
+    -- never below the floor, where it would erase
+    low := internal.first_whole_bucket(state.source, state.bucket);
+    deadline := pg_catalog.date_trunc(state.bucket, pg_catalog.now(), 'UTC');
+    while low operator(pg_catalog.<) deadline loop
+        high := deadline;
+        if in_slices then
+            -- the oldest first and each in a transaction of its own, for their raw rows are the next to be dropped
+            high := least(deadline, low operator(pg_catalog.+) interval '28 days');
+        end if;
+        commit;
+        call public.refresh_continuous_aggregate(
+            internal.stored_relation(rollup_name, rollup_version)::pg_catalog.regclass, low, high
+        );
+        low := high;
+    end loop;
+    commit;
+end $f$;
+comment on procedure internal.refresh_aggregate(text, integer, boolean) is 'Refreshes a version of a rollup that is a continuous aggregate; to be called outside a transaction.';
+{% endif %}
+create or replace procedure internal.refresh_rollup(rollup_name text)
+language plpgsql
+as $f$
+declare
+    state internal.rollup_state;
+    old_version integer;
     deadline pg_catalog.timestamptz;
 begin
     select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
     if state.name is null then
         raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
     end if;
-{%- if has_continuous_aggregates() %}
+{%- if time_series_engine() == 'timescaledb' %}
+    -- the continuous aggregates of other rollups may still be built on an older one
+    foreach old_version in array (
+        select coalesce(pg_catalog.array_agg(v.version), '{}')
+        from pg_catalog.generate_series(1, state.version operator(pg_catalog.-) 1) as v (version)
+        inner join pg_catalog.pg_class as c
+            on c.oid operator(pg_catalog.=) pg_catalog.to_regclass(internal.stored_relation(rollup_name, v.version)) and c.relkind operator(pg_catalog.=) 'v'
+    ) loop
+        call internal.refresh_aggregate(rollup_name, old_version, false);
+    end loop;
     if state.kind operator(pg_catalog.=) 'continuous_aggregate' then
-        -- never below the floor, where it would erase, and never into the running bucket, whose new rows it would hide
         deadline := pg_catalog.date_trunc(state.bucket, pg_catalog.now(), 'UTC');
-        commit;
-        call public.refresh_continuous_aggregate(
-            pg_catalog.format('rollups.%I', rollup_name)::pg_catalog.regclass,
-            internal.first_whole_bucket(state.source, state.bucket),
-            deadline
-        );
+        call internal.refresh_aggregate(rollup_name, state.version, state.refreshed_at is null);
         update internal.rollup_state as r
         set watermark = deadline, refreshed_at = pg_catalog.clock_timestamp()
-        where r.name operator(pg_catalog.=) rollup_name;
+        where r.name operator(pg_catalog.=) rollup_name and r.version operator(pg_catalog.=) state.version;
         commit;
         return;
     end if;
 {%- endif %}
-    perform internal.begin_closing(state.source);
-    commit;
-    -- counted from the threshold's rise, so that the rollups of one source wait once, not each
-    deadline := (
-        select t.closing_began operator(pg_catalog.+) patience from internal.time_series as t where t.name operator(pg_catalog.=) state.source
-    );
-    while not internal.settle_closing(state.source) and pg_catalog.clock_timestamp() operator(pg_catalog.<) deadline loop
-        perform pg_catalog.pg_sleep(0.02);
-    end loop;
+    call internal.close_hours(state.source);
     execute pg_catalog.format('select internal.%I()', 'refresh_' operator(pg_catalog.||) rollup_name);
     commit;
 end $f$;

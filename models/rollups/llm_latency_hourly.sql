@@ -1,5 +1,9 @@
 -- one row per hour, provider, model and environment
-{{ config(bucket='hour', source='llm_metrics', stored_indexes=[['bucket']]) }}
+{{ config(
+    bucket='hour', source='llm_metrics',
+    grain=['bucket', 'provider', 'model', 'environment'],
+    stored_indexes=[['bucket']],
+) }}
 select
     {{ time_bucket('hour', 'time') }} as bucket,
     provider,

@@ -1,6 +1,9 @@
 -- one row per day, team, user, key, provider, model, application, environment and currency
 {{ config(
     bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    grain=[
+        'bucket', 'day', 'team_id', 'user_id', 'api_key_id', 'provider', 'model', 'application', 'environment', 'currency',
+    ],
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day'], ['team_id', 'day']],
     compress_orderby='team_id, user_id, model, bucket',
 ) }}

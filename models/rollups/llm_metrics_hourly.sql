@@ -1,6 +1,8 @@
 -- one row per hour, team, user, key, provider, model, application, environment and currency
 {{ config(
-    bucket='hour', source='llm_metrics', stored_indexes=[['bucket', 'user_id']],
+    bucket='hour', source='llm_metrics',
+    grain=['bucket', 'team_id', 'user_id', 'api_key_id', 'provider', 'model', 'application', 'environment', 'currency'],
+    stored_indexes=[['bucket', 'user_id']],
     compress_orderby='team_id, user_id, model, bucket',
 ) }}
 select

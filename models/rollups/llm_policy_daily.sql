@@ -1,5 +1,9 @@
 -- one row per day, policy, decision and team
-{{ config(bucket='day', source='llm_metrics', stored_indexes=[['bucket'], ['policy_id', 'day']]) }}
+{{ config(
+    bucket='day', source='llm_metrics',
+    grain=['bucket', 'day', 'policy_id', 'policy_decision', 'team_id'],
+    stored_indexes=[['bucket'], ['policy_id', 'day']],
+) }}
 select
     {{ time_bucket('day', 'time') }} as bucket,
     {{ local_day('time') }} as day,

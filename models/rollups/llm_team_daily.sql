@@ -1,6 +1,7 @@
 -- one row per day, team, provider, model and currency
 {{ config(
     bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    grain=['bucket', 'day', 'team_id', 'provider', 'model', 'currency'],
     stored_indexes=[['bucket'], ['day'], ['team_id', 'day']],
 ) }}
 select

@@ -1,6 +1,7 @@
 -- one row per day, user and currency
 {{ config(
     bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    grain=['bucket', 'day', 'user_id', 'currency'],
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day']],
 ) }}
 select

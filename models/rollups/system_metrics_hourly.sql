@@ -1,5 +1,9 @@
 -- one row per hour, service and metric
-{{ config(bucket='hour', source='system_metrics', stored_indexes=[['service', 'metric_name', 'bucket']]) }}
+{{ config(
+    bucket='hour', source='system_metrics',
+    grain=['bucket', 'service', 'metric_name'],
+    stored_indexes=[['service', 'metric_name', 'bucket']],
+) }}
 select
     {{ time_bucket('hour', 'time') }} as bucket,
     service,

@@ -157,7 +157,7 @@ def stored_buckets(connection: Connection, rollup: str) -> sql.Identifier:
         connection.execute(
             "select materialization_hypertable_schema, materialization_hypertable_name"
             " from timescaledb_information.continuous_aggregates where view_name = %s",
-            [rollup],
+            [rollup + "_stored"],
         ).fetchone()
         or ()
     )

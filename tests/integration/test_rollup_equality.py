@@ -15,7 +15,6 @@ import psycopg
 from engines import Engine
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database import connect
@@ -149,11 +148,11 @@ def start_over(connection: psycopg.Connection[TupleRow]) -> None:
     if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
         connection.execute("call internal.refresh_rollups()")
         return
-    for name, unit, stored_zone in connection.execute(
-        "select name, case when name like '%daily' then 'day' else 'hour' end, timezone"
+    for name, unit, stored_zone, stored in connection.execute(
+        "select name, bucket, timezone, internal.stored_relation(name, version)"
         " from internal.rollup_state where source = 'llm_metrics'"
     ).fetchall():
-        connection.execute(sql.SQL("delete from rollups.{}").format(sql.Identifier(name + "_stored")))
+        connection.execute(f"delete from {stored}".encode())
         connection.execute(
             "update internal.rollup_state set watermark = date_trunc(%s, %s::timestamptz, %s) where name = %s",
             [unit, CLOSED, stored_zone, name],

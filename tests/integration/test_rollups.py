@@ -58,8 +58,16 @@ def requests(connection: Connection, rollup: str = "llm_metrics_hourly") -> int:
     return int(row[0])
 
 
+def stored_table(connection: Connection, rollup: str = "llm_metrics_hourly") -> str:
+    row = connection.execute(
+        "select internal.stored_relation(name, version) from internal.rollup_state where name = %s", [rollup]
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def stored(connection: Connection) -> int:
-    row = connection.execute("select coalesce(sum(request_count), 0) from rollups.llm_metrics_hourly_stored").fetchone()
+    row = connection.execute(f"select coalesce(sum(request_count), 0) from {stored_table(connection)}").fetchone()
     assert row is not None
     return int(row[0])
 
@@ -156,9 +164,10 @@ def test_late_updated_moved_and_deleted_rows_reach_their_buckets(warehouse: Conn
 def test_a_second_refresh_touches_nothing(warehouse: Connection, database: str) -> None:
     insert(warehouse, "a", this_hour() - timedelta(days=2))
     refresh(database)
-    before = warehouse.execute("select ctid, xmin from rollups.llm_metrics_hourly_stored").fetchall()
+    places = f"select ctid, xmin from {stored_table(warehouse)}"
+    before = warehouse.execute(places).fetchall()
     refresh(database)
-    assert warehouse.execute("select ctid, xmin from rollups.llm_metrics_hourly_stored").fetchall() == before
+    assert warehouse.execute(places).fetchall() == before
 
 
 def test_dropped_raw_rows_stay_in_the_rollups(warehouse: Connection, database: str) -> None:
@@ -176,9 +185,8 @@ def test_dropped_raw_rows_stay_in_the_rollups(warehouse: Connection, database: s
     for rollup in ROLLUPS:
         assert warehouse.execute(f"select sum(cost_amount) from rollups.{rollup}").fetchone() == (Decimal("12.5"),)
     warehouse.execute("update internal.time_series set dropped_before = '-infinity' where name = 'llm_metrics'")
-    for rollup in ROLLUPS:
-        warehouse.execute(f"delete from rollups.{rollup}_stored")
-    warehouse.execute("delete from rollups.llm_latency_hourly_stored")
+    for rollup in (*ROLLUPS, "llm_latency_hourly"):
+        warehouse.execute(f"delete from {stored_table(warehouse, rollup)}")
 
 
 @pytest.mark.engines("postgres")

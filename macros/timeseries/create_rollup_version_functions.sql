@@ -1,0 +1,225 @@
+{#
+    A rollup whose definition, kind or zone changes gets a new version, stored anew from raw rows. Buckets that raw rows no
+    longer cover are kept as readers saw them, in <rollup>_history_<version>; the view unites both (decision 14).
+#}
+{% macro create_rollup_version_functions() %}
+create or replace function internal.stored_relation(rollup_name text, version integer) returns text
+language sql immutable set search_path = pg_catalog, pg_temp
+as $f$
+    select format('rollups.%I', rollup_name || '_stored' || case when version > 1 then '_' || version else '' end)
+$f$;
+comment on function internal.stored_relation(text, integer) is 'Table or continuous aggregate that holds the buckets of a version of a rollup.';
+
+create or replace function internal.history_relation(rollup_name text, version integer) returns text
+language sql immutable set search_path = pg_catalog, pg_temp
+as $f$
+    select format('rollups.%I', rollup_name || '_history_' || version)
+$f$;
+comment on function internal.history_relation(text, integer) is 'Table that keeps the buckets of an older version of a rollup, which raw rows no longer cover.';
+
+create or replace function internal.replace_version(
+    rollup_name text, new_kind text, new_definition text, new_grain text[], new_query text, indexes text[], first_part text, parent_query text
+) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+declare
+    zone text := (select value from internal.settings where name = 'reporting_timezone');
+    state internal.rollup_state;
+    history text;
+    shared text;
+    -- old buckets end at `old_end`, new ones begin at `cut`: the same instant, unless days begin elsewhere now
+    old_end timestamptz;
+    cut timestamptz;
+    kept bigint;
+    wanted text;
+begin
+    select * into state from internal.rollup_state where name = rollup_name for update;
+    perform from internal.time_series where name = state.source for update;
+    old_end := greatest(
+        state.starts_at, internal.first_bucket_from(internal.raw_floor(state.source), state.bucket, state.timezone)
+    );
+    cut := internal.first_bucket_from(old_end, state.bucket, zone);
+    history := internal.history_relation(rollup_name, state.version);
+
+    execute format(
+        'create table %s as select * from rollups.%I where bucket >= %L and bucket < %L',
+        history, rollup_name, state.starts_at, old_end
+    );
+    if old_end < cut then
+        -- what lies between is counted once, in the new zone's bucket, which is never recomputed
+        if parent_query is not null then
+            execute 'create temp view governance_parent as ' || replace(replace(
+                parent_query, '{low}', format('timestamptz %L', old_end)), '{high}', format('timestamptz %L', cut)
+            );
+        end if;
+        execute 'create temp view governance_first as ' || replace(replace(
+            first_part, '{low}', format('timestamptz %L', old_end)), '{high}', format('timestamptz %L', cut)
+        );
+        select string_agg(quote_ident(h.attname), ', ')
+        into shared
+        from pg_attribute as h
+        inner join pg_attribute as f on f.attname = h.attname and f.attrelid = 'pg_temp.governance_first'::regclass
+        where h.attrelid = history::regclass and h.attnum > 0;
+        execute format('insert into %s (%s) select %s from pg_temp.governance_first', history, shared, shared);
+        drop view pg_temp.governance_first;
+        drop view if exists pg_temp.governance_parent;
+    end if;
+    execute format('select count(*) from %s', history) into kept;
+    if kept = 0 then
+        execute format('drop table %s', history);
+    else
+        execute format('alter table %s add constraint %I check (bucket < %L)', history, rollup_name || '_history_' || state.version || '_check', cut);
+        execute format('comment on table %s is %L', history, format('Buckets of %s that raw rows no longer covered when version %s was replaced; read the view of that name.', rollup_name, state.version));
+        foreach wanted in array indexes loop
+            if not exists (
+                select from unnest(string_to_array(wanted, ', ')) as c (name)
+                where not exists (select from pg_attribute where attrelid = history::regclass and attname = c.name)
+            ) then
+                execute format('create index on %s (%s)', history, wanted);
+            end if;
+        end loop;
+        execute format('analyze %s', history);
+        insert into internal.rollup_history (rollup, version, timezone, definition, grain, ends_before)
+        values (rollup_name, state.version, state.timezone, state.definition, state.grain, cut);
+    end if;
+    update internal.rollup_state
+    set version = state.version + 1, kind = new_kind, timezone = zone, definition = new_definition, grain = new_grain,
+        query = new_query, starts_at = cut, watermark = null, refreshed_at = null
+    where name = rollup_name;
+end $f$;
+comment on function internal.replace_version(text, text, text, text[], text, text[], text, text) is 'Keeps what raw rows no longer cover of a rollup and makes way for its next version.';
+
+create or replace function internal.drop_superseded() returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    part record;
+begin
+    for part in
+        select c.oid::regclass as relation, c.relkind, r.name as rollup, r.kind
+        from internal.rollup_state as r
+        cross join generate_series(1, r.version + 1) as v (version)
+        inner join pg_class as c on c.oid = to_regclass(internal.stored_relation(r.name, v.version))
+        where v.version <> r.version
+        order by r.parent is null  -- readers first
+    loop
+        begin
+            execute format('drop %s %s', case part.relkind when 'v' then 'materialized view' else 'table' end, part.relation);
+        exception when dependent_objects_still_exist then
+            raise notice '% stays until the continuous aggregates that read it have been replaced', part.relation;
+        end;
+    end loop;
+    for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
+        execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
+    end loop;
+end $f$;
+comment on function internal.drop_superseded() is 'Drops the stored relations of older versions that nothing reads any more, and of a next one that was given up.';
+
+create or replace function internal.history_column(relation regclass, name text, type text) returns text
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    present oid := (select atttypid from pg_attribute where attrelid = relation and attname = name and not attisdropped);
+begin
+    if present = type::regtype then
+        return quote_ident(name);
+    elsif present is null then
+        return format('null::%s', type);
+    end if;
+    -- tried on every row: a reader must not meet a value that can't be cast
+    execute format('select count(%I::%s) from %s', name, type, relation);
+    return format('%I::%s', name, type);
+exception when cannot_coerce or data_exception then
+    raise notice '% of % cannot be cast to % and is null there', name, relation, type;
+    return format('null::%s', type);
+end $f$;
+comment on function internal.history_column(regclass, text, text) is 'Expression for a column of an older version in the type it has now; null where it did not exist or cannot be cast.';
+
+create or replace function internal.history_query(rollup_name text, columns text[], types text[], grain text[]) returns text
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    part record;
+    parts text[] := '{}';
+    expressions text;
+    keys text;
+begin
+    for part in
+        select internal.history_relation(h.rollup, h.version) as relation, not h.grain <@ history_query.grain as is_finer
+        from internal.rollup_history as h
+        where h.rollup = rollup_name
+        order by h.version
+    loop
+        select
+            string_agg(
+                case
+                    when not part.is_finer or c.name = any (grain) then e.expression
+                    when c.name ~ '_max$|^last_' then format('max(%s)', e.expression)
+                    when c.name ~ '_min$|^first_' then format('min(%s)', e.expression)
+                    when t.typcategory = 'N' then format('sum(%s)::%s', e.expression, c.type)
+                    else format('max(%s)', e.expression)
+                end || ' as ' || quote_ident(c.name),
+                ', ' order by c.position
+            ),
+            string_agg(c.position::text, ', ' order by c.position) filter (where c.name = any (grain))
+        into expressions, keys
+        from unnest(columns, types) with ordinality as c (name, type, position)
+        inner join pg_type as t on t.oid = c.type::regtype
+        cross join lateral internal.history_column(part.relation::regclass, c.name, c.type) as e (expression);
+        parts := parts || format(
+            'select %s from %s%s', expressions, part.relation, case when part.is_finer then ' group by ' || keys else '' end
+        );
+    end loop;
+    return array_to_string(parts, E'\nunion all\n');
+end $f$;
+comment on function internal.history_query(text, text[], text[], text[]) is 'Query over the older versions of a rollup in the columns and the grain it has now; empty without any.';
+
+create or replace function internal.dependent_views(target regclass) returns regclass[]
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    with recursive dependents as (
+        select target::oid as view, 0 as depth
+        union
+        select r.ev_class, d.depth + 1
+        from dependents as d
+        inner join pg_depend as p
+            on p.refclassid = 'pg_class'::regclass and p.refobjid = d.view and p.classid = 'pg_rewrite'::regclass
+        inner join pg_rewrite as r on r.oid = p.objid and r.ev_class <> d.view
+        inner join pg_class as c on c.oid = r.ev_class and c.relkind = 'v'
+    )
+    select coalesce(array_agg(found.view::regclass order by found.depth, found.view), '{}')
+    from (select view, max(depth) as depth from dependents where depth > 0 group by view) as found
+$f$;
+comment on function internal.dependent_views(regclass) is 'Views that read a relation, also through other views; those read by others first.';
+
+create or replace function internal.view_statements(view regclass) returns text[]
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select array[
+        format(
+            'create view %s%s as %s', view, coalesce(' with (' || array_to_string(c.reloptions, ', ') || ')', ''), pg_get_viewdef(view)
+        ),
+        format('alter view %s owner to %I', view, pg_get_userbyid(c.relowner))
+    ] || array(
+        select format(
+            'grant %s on %s to %s%s', a.privilege_type, view,
+            case a.grantee when 0 then 'public' else a.grantee::regrole::text end,
+            case when a.is_grantable then ' with grant option' else '' end
+        )
+        from aclexplode(c.relacl) as a
+        where a.grantee <> c.relowner
+    ) || array(
+        select format('comment on view %s is %L', view, d.description)
+        from pg_description as d
+        where d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+    ) || array(
+        select format('comment on column %s.%I is %L', view, a.attname, d.description)
+        from pg_description as d
+        inner join pg_attribute as a on a.attrelid = d.objoid and a.attnum = d.objsubid
+        where d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid > 0
+    )
+    from pg_class as c
+    where c.oid = view
+$f$;
+comment on function internal.view_statements(regclass) is 'What makes a view again as it is: definition, options, owner, grants, comments.';
+{% endmacro %}

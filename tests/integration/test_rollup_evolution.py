@@ -1,0 +1,426 @@
+"""A rollup's definition, kind or zone can change: what raw rows no longer cover stays, the rest is stored anew."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from engines import Engine
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.refresh import refresh
+from orchestration.lib.settings import project_dir
+
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+NOON = HOUR.replace(hour=12)
+OLD = NOON - timedelta(days=600)
+# raw rows are dropped up to here, in the middle of an hour and of a day
+FLOOR = NOON - timedelta(days=300) + timedelta(minutes=30)
+KEPT = NOON - timedelta(days=20)
+# the whole of llm_metrics_hourly and all that is built on it
+DEAR = '      - {name: dear_count, data_type: bigint, description: "Dear requests."}\n'
+FAMILY = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project whose models can be edited."""
+
+    folder: Path
+
+    def edit(self, rollup: str, *changes: tuple[str, str]) -> None:
+        self._replace(self.folder / "models/rollups" / f"{rollup}.sql", changes)
+
+    def describe(self, rollup: str, *changes: tuple[str, str]) -> None:
+        """Edits the columns of one rollup in its YAML."""
+        path = self.folder / "models/rollups/_rollups__models.yml"
+        head, tail = path.read_text().split(f"  - name: {rollup}\n")
+        own, *others = tail.split("  - name: ")
+        for old, new in changes:
+            assert old in own, old
+            own = own.replace(old, new)
+        path.write_text(f"{head}  - name: {rollup}\n{'  - name: '.join([own, *others])}")
+
+    def build(self, url: str, *args: str) -> None:
+        selection = args or ("--select", "rollups", "reporting")
+        target = str(self.folder / "target")
+        run_dbt(
+            ["run", "--project-dir", str(self.folder), "--target-path", target, "--no-partial-parse", *selection],
+            url,
+            quiet=True,
+        )
+
+    @staticmethod
+    def _replace(path: Path, changes: tuple[tuple[str, str], ...]) -> None:
+        text = path.read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path.write_text(text)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    folder = tmp_path / "project"
+    for name in ("models", "macros", "seeds"):
+        shutil.copytree(project_dir() / name, folder / name)
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copy(project_dir() / name, folder)
+    for path in (folder / "models").rglob("*_unit_tests.yml"):
+        path.unlink()
+    return Project(folder)
+
+
+@pytest.fixture
+def warehouse(engine: Engine) -> Iterator[str]:
+    """A warehouse with usage on both sides of the raw floor."""
+    with engine.database("evolution") as url:
+        fill(url)
+        yield url
+
+
+def fill(url: str) -> None:
+    with connect(url) as connection:
+        for time in (OLD, FLOOR - timedelta(minutes=40), FLOOR, KEPT):
+            connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [time, time])
+        insert(connection, "old", OLD, "1", provider="p")
+        insert(connection, "old too", OLD, "2", provider="q")
+        insert(connection, "below the floor in its day", FLOOR - timedelta(minutes=40), "4")
+        insert(connection, "kept", KEPT, "8")
+        insert(connection, "failed", KEPT, "16", status="error")
+    refresh(url)
+    with connect(url) as connection:
+        connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [FLOOR])
+        insert(connection, "now", HOUR, "32")
+
+
+def insert(
+    connection: "psycopg.Connection[TupleRow]",
+    name: str,
+    time: datetime,
+    cost: str,
+    *,
+    provider: str = "p",
+    status: str = "success",
+) -> None:
+    connection.execute(
+        "insert into core.llm_metrics"
+        " (time, request_id, provider, model, environment, cost_amount, cost_source, status)"
+        " values (%s, %s, %s, 'm', 'prod', %s, 'provider', %s)",
+        [time, name, provider, cost, status],
+    )
+
+
+def rows(url: str, query: str) -> list[TupleRow]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def totals(url: str, *rollups: str) -> list[tuple[int, Decimal]]:
+    found: list[tuple[int, Decimal]] = []
+    for rollup in rollups or FAMILY:
+        found += rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
+    return found
+
+
+def kind(engine: Engine) -> str:
+    return "continuous_aggregate" if engine.name == "timescaledb" else "incremental"
+
+
+def add_measure(project: Project) -> None:
+    project.edit(
+        "llm_metrics_hourly",
+        ("currency,\n    {{ m", "currency,\n    count(*) filter (where cost_amount > 8) as dear_count,\n    {{ m"),
+    )
+    project.describe(
+        "llm_metrics_hourly",
+        ("      - {name: request_count,", f"{DEAR}      - {{name: request_count,"),
+    )
+
+
+def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse: str, project: Project) -> None:
+    everything = [(6, Decimal(63))] * 4
+    assert totals(warehouse) == everything
+    with connect(warehouse) as connection:
+        connection.execute("create role reporter")
+        connection.execute("grant select on rollups.llm_metrics_hourly to reporter")
+        connection.execute("create view public.someones as select bucket, cost_amount from rollups.llm_metrics_hourly")
+    try:
+        add_measure(project)
+        project.build(warehouse)
+        assert totals(warehouse) == everything
+        assert rows(warehouse, "select sum(cost_amount) from public.someones") == [(Decimal(63),)]
+        assert rows(warehouse, "select sum(cost) from reporting.cost_summary_view") == [(Decimal(63),)]
+        assert rows(warehouse, "select has_table_privilege('reporter', 'rollups.llm_metrics_hourly', 'select')") == [
+            (True,)
+        ]
+    finally:
+        with connect(warehouse) as connection:
+            connection.execute("drop owned by reporter")
+            connection.execute("drop role reporter")
+    assert rows(
+        warehouse, "select bucket, sum(dear_count)::int from rollups.llm_metrics_hourly group by 1 order by 1"
+    ) == [(OLD, None), (FLOOR.replace(minute=0) - timedelta(hours=1), None), (KEPT, 1), (HOUR, 1)]
+    assert rows(warehouse, "select name, version, kind from internal.rollup_state where version > 1 order by 1") == [
+        (rollup, 2, kind(engine)) for rollup in sorted(FAMILY)
+    ]
+    # the version that was replaced is gone, but for what it alone holds
+    assert rows(
+        warehouse,
+        "select relname from pg_class where relnamespace = 'rollups'::regnamespace and relkind in ('r', 'v')"
+        " and relname like 'llm\\_metrics\\_hourly%' order by 1",
+    ) == [("llm_metrics_hourly",), ("llm_metrics_hourly_history_1",), ("llm_metrics_hourly_stored_2",)]
+    assert rows(warehouse, "select count(*)::int from rollups.llm_metrics_hourly_history_1") == [(3,)]
+
+    with connect(warehouse) as connection:
+        insert(connection, "late", KEPT + timedelta(minutes=1), "64")
+        insert(connection, "below the cut", FLOOR + timedelta(minutes=1), "1000")
+        insert(connection, "far below the cut", OLD + timedelta(minutes=1), "1000")
+    refresh(warehouse)
+    assert totals(warehouse) == [(7, Decimal(127))] * 4
+    project.build(warehouse)
+    refresh(warehouse)
+    assert totals(warehouse) == [(7, Decimal(127))] * 4
+    assert rows(warehouse, "select max(version) from internal.rollup_state") == [(2,)]
+
+
+@pytest.mark.engines("postgres")
+def test_generations_follow_one_another(warehouse: str, project: Project) -> None:
+    """A measure comes, a source filter changes, a measure goes: each bucket has what its version knew of it."""
+    add_measure(project)
+    project.build(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [KEPT + timedelta(hours=20)])
+        insert(connection, "failed now", HOUR, "128", status="error")
+    window = "in_rollup_window('time') }}"
+    project.edit("llm_metrics_hourly", (window, f"{window} and status <> 'error'"))
+    project.build(warehouse)
+    assert totals(warehouse) == [(6, Decimal(63))] * 4
+    assert rows(
+        warehouse,
+        "select bucket, sum(request_count)::int, sum(dear_count)::int from rollups.llm_metrics_hourly"
+        f" where bucket >= '{KEPT.isoformat()}' group by 1 order by 1",
+    ) == [(KEPT, 2, 1), (HOUR, 1, 1)]
+    project.edit(
+        "llm_metrics_hourly",
+        ("count(*) filter (where cost_amount > 8) as dear_count,\n", ""),
+        (" and status <> 'error'", ""),
+    )
+    project.describe("llm_metrics_hourly", (DEAR, ""))
+    project.build(warehouse)
+    assert totals(warehouse) == [(7, Decimal(191))] * 4
+    assert rows(
+        warehouse, "select version from internal.rollup_history where rollup = 'llm_metrics_hourly' order by 1"
+    ) == [(1,), (2,)]
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        rows(warehouse, "select dear_count from rollups.llm_metrics_hourly")
+
+
+@pytest.mark.engines("postgres", "timescaledb")
+def test_dimensions_and_types_and_measures_that_go(warehouse: str, project: Project) -> None:
+    """What a dimension that goes kept apart is added up, a type is cast where it can be, views are kept."""
+    with connect(warehouse) as connection:
+        connection.execute("create view public.someones as select request_count, model from rollups.llm_latency_hourly")
+        connection.execute("comment on view public.someones is 'Of someone.'")
+        connection.execute("create view public.on_top as select sum(request_count) as n from public.someones")
+        connection.execute("create view public.counts as select latency_count from rollups.llm_latency_hourly")
+    project.edit(
+        "llm_team_daily",
+        ("'team_id', 'provider',", "'team_id', 'environment',"),
+        ("    provider,\n", "    environment,\n"),
+    )
+    project.describe(
+        "llm_team_daily",
+        (
+            '{name: provider, data_type: text, description: "Provider that served the request."}',
+            '{name: environment, data_type: text, description: "Environment."}',
+        ),
+    )
+    project.edit(
+        "llm_latency_hourly",
+        ("count(*) as request_count", "count(*)::numeric as request_count"),
+        ("    model,\n", "    length(model) as model,\n"),
+        ("    count(latency_ms) as latency_count,\n", ""),
+    )
+    project.describe(
+        "llm_latency_hourly",
+        ("{name: request_count, data_type: bigint", "{name: request_count, data_type: numeric"),
+        ("{name: model, data_type: text", "{name: model, data_type: integer"),
+        ('      - {name: latency_count, data_type: bigint, description: "Requests with a known latency."}\n', ""),
+    )
+    project.build(warehouse)
+    assert rows(
+        warehouse,
+        "select bucket::date, environment, request_count, cost_amount from rollups.llm_team_daily order by bucket",
+    ) == [
+        (OLD.date(), None, 2, Decimal(3)),
+        (FLOOR.date(), None, 1, Decimal(4)),
+        (KEPT.date(), "prod", 2, Decimal(24)),
+        (HOUR.date(), "prod", 1, Decimal(32)),
+    ]
+    assert rows(
+        warehouse,
+        "select sum(request_count), min(model), count(*) filter (where model is null),"
+        " pg_typeof(max(request_count))::text from rollups.llm_latency_hourly",
+    ) == [(Decimal(6), 1, 3, "numeric")]
+    assert rows(warehouse, "select n, obj_description('public.someones'::regclass) from public.on_top") == [
+        (Decimal(6), "Of someone.")
+    ]
+    # null from now on while a view reads it, then gone
+    assert rows(warehouse, "select count(*), count(latency_count) from public.counts") == [(5, 3)]
+    with connect(warehouse) as connection:
+        connection.execute("drop view public.counts")
+    project.build(warehouse, "--select", "llm_latency_hourly")
+    with pytest.raises(psycopg.errors.UndefinedColumn):
+        rows(warehouse, "select latency_count from rollups.llm_latency_hourly")
+
+
+@pytest.mark.engines("postgres", "timescaledb")
+@pytest.mark.parametrize("step", ["replace_version", "drop_superseded"])
+def test_an_interrupted_change_goes_on(warehouse: str, project: Project, step: str) -> None:
+    break_off(warehouse, project, step)
+
+
+@pytest.mark.engines("timescaledb")
+def test_an_interrupted_fill_goes_on(warehouse: str, project: Project) -> None:
+    break_off(warehouse, project, "refresh_aggregate")
+
+
+def break_off(warehouse: str, project: Project, step: str) -> None:
+    """Broken off at a step, readers have right answers; the next build ends what was begun."""
+    everything = [(6, Decimal(63))] * 4
+    add_measure(project)
+    with broken(warehouse, step), pytest.raises(GovernanceError, match="broken on purpose"):
+        project.build(warehouse)
+    assert totals(warehouse) == everything
+    if step != "refresh_aggregate":
+        refresh(warehouse)
+    assert totals(warehouse) == everything
+    project.build(warehouse)
+    refresh(warehouse)
+    assert totals(warehouse) == everything
+    assert rows(warehouse, "select sum(dear_count)::int from rollups.llm_metrics_hourly") == [(2,)]
+
+
+@contextmanager
+def broken(url: str, function: str) -> Iterator[None]:
+    """While in it the function of ours fails."""
+    with connect(url) as connection:
+        row = connection.execute(
+            "select pg_get_functiondef(oid) from pg_proc where proname = %s", [function]
+        ).fetchone()
+        assert row is not None
+        head = row[0].split("AS $", 1)[0].split(" SET ")[0]
+        connection.execute(f"{head} as $f$ begin raise exception 'broken on purpose'; end $f$")
+    yield
+    with connect(url) as connection:
+        connection.execute(row[0])
+
+
+@pytest.mark.engines("postgres", "timescaledb")
+def test_a_change_that_was_taken_back_leaves_nothing(engine: Engine, warehouse: str, project: Project) -> None:
+    add_measure(project)
+    with broken(warehouse, "replace_version"), pytest.raises(GovernanceError, match="broken on purpose"):
+        project.build(warehouse)
+    run_dbt(["run", "--select", "rollups"], warehouse, quiet=True)
+    assert totals(warehouse) == [(6, Decimal(63))] * 4
+    assert rows(warehouse, "select relname from pg_class where relname like '%\\_stored\\_2'") == []
+
+
+def test_another_zone_counts_each_request_once(engine: Engine, warehouse: str) -> None:
+    change_zone(engine, warehouse, "Europe/Berlin")
+
+
+@pytest.mark.engines("postgres")
+def test_a_zone_whose_hours_begin_elsewhere_counts_each_request_once(engine: Engine, warehouse: str) -> None:
+    change_zone(engine, warehouse, "Asia/Kolkata")
+
+
+def change_zone(engine: Engine, warehouse: str, zone: str) -> None:
+    """Requests every ten minutes around the cut: none is lost or counted twice, before it are days of the old zone."""
+    first = FLOOR.replace(hour=0, minute=0) - timedelta(days=1)
+    around = [first + timedelta(minutes=10 * i) for i in range(6 * 24 * 5)]
+    with connect(warehouse) as connection:
+        connection.execute("update internal.time_series set dropped_before = '-infinity'")
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
+            " select t, t::text, 'p', 'm', 1, 'provider' from unnest(%s::timestamptz[]) as t",
+            [around],
+        )
+    refresh(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute("update internal.time_series set dropped_before = %s", [FLOOR])
+    before = totals(warehouse)
+    with pytest.raises(GovernanceError, match=f"built in time zone UTC, not {zone}; run `governance rebuild-rollups`"):
+        run_dbt(["run", "--vars", f"{{reporting_timezone: {zone}}}"], warehouse, quiet=True)
+    run_dbt(["run-operation", "detach_rollups"], warehouse, quiet=True)
+    run_dbt(["run", "--vars", f"{{reporting_timezone: {zone}}}"], warehouse, quiet=True)
+    assert totals(warehouse) == before
+    refresh(warehouse)
+    assert totals(warehouse) == before
+    assert rows(warehouse, "select distinct kind from internal.rollup_state") == [("incremental",)]
+
+    cut = rows(warehouse, "select starts_at from internal.rollup_state where name = 'llm_metrics_daily'")[0][0]
+    assert cut.astimezone(ZoneInfo(zone)).time() == datetime.min.time()
+    expected = count_by(around, lambda time: time.astimezone(ZoneInfo(zone)).date(), from_time=cut)
+    assert (
+        dict(
+            rows(
+                warehouse,
+                "select day, sum(request_count)::int from rollups.llm_metrics_daily"
+                f" where bucket >= '{cut.isoformat()}' and day < '{KEPT.date()}' group by 1",
+            )
+        )
+        == expected
+    )
+    hour_cut = rows(warehouse, "select starts_at from internal.rollup_state where name = 'llm_metrics_hourly'")[0][0]
+    minute = hour_cut.minute
+    expected_hours = count_by(
+        around, lambda time: (time - timedelta(minutes=minute)).replace(minute=minute), from_time=hour_cut
+    )
+    assert (
+        dict(
+            rows(
+                warehouse,
+                "select bucket, sum(request_count)::int from rollups.llm_metrics_hourly"
+                f" where bucket >= '{hour_cut.isoformat()}' and bucket < '{KEPT.date()}' group by 1",
+            )
+        )
+        == expected_hours
+    )
+    with connect(warehouse) as connection:
+        insert(connection, "late", cut + timedelta(hours=30), "1")
+        connection.execute("delete from core.llm_metrics where time = %s", [around[-1]])
+    refresh(warehouse)
+    assert totals(warehouse) == before
+    # and back again, from what is there now
+    run_dbt(["run-operation", "detach_rollups"], warehouse, quiet=True)
+    run_dbt(["run"], warehouse, quiet=True)
+    assert totals(warehouse) == before
+    refresh(warehouse)
+    assert totals(warehouse) == before
+    assert rows(warehouse, "select distinct kind from internal.rollup_state") == [(kind(engine),)]
+
+
+def count_by(times: list[datetime], key: Callable[[datetime], object], from_time: datetime) -> dict[object, int]:
+    counts: dict[object, int] = {}
+    for time in times:
+        if time >= from_time:
+            counts[key(time)] = counts.get(key(time), 0) + 1
+    return counts
+
+
+@pytest.mark.engines("postgres")
+def test_the_width_of_buckets_can_not_change(warehouse: str, project: Project) -> None:
+    project.edit("llm_latency_hourly", ("bucket='hour'", "bucket='day'"))
+    with pytest.raises(GovernanceError, match="holds buckets of one hour, which older buckets keep"):
+        project.build(warehouse, "--select", "llm_latency_hourly")
