@@ -127,6 +127,19 @@ def test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted(en
         create schema drift_own;
         create table drift_own.notes (id bigint);
         create table internal.llm_team_daily_until_20260101000000 (bucket timestamptz);
+        -- as a second version of a rollup is stored
+        create table rollups.llm_team_daily_history_1 as select * from rollups.llm_team_daily;
+        do $$ begin execute format(
+            'alter %s rollups.llm_team_daily_stored rename to llm_team_daily_stored_2',
+            case (select relkind from pg_class where oid = 'rollups.llm_team_daily_stored'::regclass)
+                when 'v' then 'materialized view' else 'table'
+            end
+        ); end $$;
+        do $$ begin execute format(
+            'create or replace view rollups.llm_team_daily as %s union all table rollups.llm_team_daily_history_1',
+            rtrim(pg_get_viewdef('rollups.llm_team_daily'::regclass), ';')
+        ); end $$;
+        update internal.rollup_state set version = 2 where name = 'llm_team_daily';
         do $$ begin execute format('alter database %I set statement_timeout = 3600000', current_database()); end $$;
         create index of_mine on core.users (created_at);
         create table core.mine_too ();

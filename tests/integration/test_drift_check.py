@@ -1,0 +1,47 @@
+"""The daily job of Dagster: deep drift and probes as checks, with a table of what is wrong."""
+
+import os
+
+import dagster as dg
+import pytest
+
+from orchestration.lib.database import connect
+
+pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
+
+
+def run_job() -> dict[str, dg.AssetCheckEvaluation]:
+    """Evaluations of its checks by name."""
+    from orchestration.definitions import defs
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs().resolve_job_def("deep_verification_job").execute_in_process(instance=instance)
+    assert result.success
+    assert result.get_asset_materialization_events() == []
+    return {each.check_name: each for each in result.get_asset_check_evaluations()}
+
+
+def test_drift_and_a_broken_guard_fail_the_checks_with_what_to_do(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    environment = dict(os.environ)
+    clean = run_job()
+    assert {name: each.passed for name, each in clean.items()} == {"deep_drift": True, "probe": True}
+    assert dict(os.environ) == environment
+    with connect(database) as connection:
+        connection.execute("alter table core.users drop constraint users_email_check")
+    broken = run_job()
+    with connect(database) as connection:
+        connection.execute("drop schema verification cascade; alter table core.audit_logs rename to gone")
+    unknown = run_job()
+    for name, subject in (("deep_drift", "constraint users_email_check on core.users"), ("probe", "email")):
+        evaluation = broken[name]
+        assert not evaluation.passed
+        assert evaluation.severity == dg.AssetCheckSeverity.ERROR
+        table = evaluation.metadata["what is wrong"]
+        assert isinstance(table, dg.TableMetadataValue)
+        assert [record.data["subject"] for record in table.records] == [subject]
+    assert not unknown["probe"].passed
+    assert unknown["probe"].severity == dg.AssetCheckSeverity.WARN
+    assert "holds no warehouse yet" in str(unknown["probe"].metadata["could not run"].value)
