@@ -13,7 +13,7 @@ def _dice(sides: int) -> str:
     return f"((hashint8extended(n, {sides}) & 4294967295) / 4294967296.0::float8)"
 
 
-# 1,000 people, few of whom make most requests, in 60 teams; each has 3 keys, a key is for one of 30 applications in one
+# 1,000 people, whose shares follow Zipf's law, in 60 teams; each has 3 keys, a key is for one of 30 applications in one
 # of 3 environments, and uses 4 of 15 models of 5 providers; request ids as text
 _ROWS = f"""
     select
@@ -43,8 +43,8 @@ _ROWS = f"""
     from generate_series({{first}}::bigint, {{last}}::bigint) as n
     cross join lateral (
         select
-            floor(1000 * {_dice(1)} ^ 4)::integer as u,
-            (floor(1000 * {_dice(1)} ^ 4)::integer + floor(4 * {_dice(2)} ^ 2)::integer) % 15 as m,
+            floor(1000 ^ {_dice(1)})::integer as u,
+            (floor(1000 ^ {_dice(1)})::integer + floor(4 * {_dice(2)} ^ 2)::integer) % 15 as m,
             floor(3 * {_dice(3)} ^ 2)::integer as k,
             {_dice(4)} as s,
             50 + floor(6000 * {_dice(5)} ^ 3)::bigint as tokens_in,

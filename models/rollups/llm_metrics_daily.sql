@@ -5,7 +5,7 @@
         'bucket', 'day', 'team_id', 'user_id', 'api_key_id', 'provider', 'model', 'application', 'environment', 'currency',
     ],
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day'], ['team_id', 'day']],
-    compress_orderby='team_id, user_id, model, bucket',
+    compress_orderby='team_id, user_id, api_key_id, model, bucket',
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,

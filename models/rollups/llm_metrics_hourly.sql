@@ -3,7 +3,7 @@
     bucket='hour', source='llm_metrics',
     grain=['bucket', 'team_id', 'user_id', 'api_key_id', 'provider', 'model', 'application', 'environment', 'currency'],
     stored_indexes=[['bucket', 'user_id']],
-    compress_orderby='team_id, user_id, model, bucket',
+    compress_orderby='team_id, user_id, api_key_id, model, bucket',
 ) }}
 select
     {{ time_bucket('hour', 'time') }} as bucket,
