@@ -118,7 +118,10 @@ def build(reapply: bool, dbt_args: tuple[str, ...]) -> None:
     """
     from orchestration.lib.warehouse import build_warehouse
 
-    password = build_warehouse(list(dbt_args), reapply=reapply)
+    _show_first_password(build_warehouse(list(dbt_args), reapply=reapply))
+
+
+def _show_first_password(password: str | None) -> None:
     if password:
         click.echo(f"First password of admin@llmgovernance.local, shown only now: {password}", err=True)
 
@@ -130,9 +133,9 @@ def migrate(plan: bool) -> None:
 
     A build applies them first, where its role may. This is for the role that owns the schema, where another one builds.
     """
-    from orchestration.lib.dbt import run_operation
+    from orchestration.lib.warehouse import migrate as apply_changes
 
-    run_operation("migrate", {"plan": plan}, tell=click.echo)
+    apply_changes(plan=plan, tell=click.echo)
 
 
 @main.command("rebuild-rollups", context_settings={"ignore_unknown_options": True})
@@ -143,11 +146,9 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
     Buckets that raw rows no longer cover are kept as they are, days of the zone they were stored in. After a change of
     a rollup's definition `governance build` does this by itself.
     """
-    from orchestration.lib.dbt import run_operation
-    from orchestration.lib.warehouse import build_warehouse
+    from orchestration.lib.warehouse import rebuild_rollups as rebuild
 
-    run_operation("detach_rollups")
-    build_warehouse(list(dbt_args))
+    _show_first_password(rebuild(list(dbt_args)))
 
 
 @main.command()

@@ -132,7 +132,11 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
     name: str = request.param
     if name == "postgres" or os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
         server_url, template = request.getfixturevalue("server_url"), request.getfixturevalue("template")
-        yield Engine(name, lambda database: _server_database(server_url, database, template))
+        yield Engine(
+            name,
+            lambda database: _server_database(server_url, database, template),
+            lambda database: _server_database(server_url, database, None),
+        )
         return
     empty: Path = request.getfixturevalue("pglite_empty")
     apache = name == "timescaledb_apache"
@@ -141,7 +145,11 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
         pglite.copy(empty, built)
         with pglite.serving(built, apache=apache) as url:
             run_dbt(BUILD, url, quiet=True)
-        yield Engine(name, lambda database: _pglite_database(built, Path(folder, database), apache))
+        yield Engine(
+            name,
+            lambda database: _pglite_database(built, Path(folder, database), apache),
+            lambda database: _pglite_database(empty, Path(folder, database), apache),
+        )
 
 
 @pytest.fixture(scope="session")
@@ -175,7 +183,7 @@ def _kind(server_url: str) -> str:
 
 
 @contextmanager
-def _server_database(server_url: str, name: str, template: str) -> Iterator[str]:
+def _server_database(server_url: str, name: str, template: str | None) -> Iterator[str]:
     name = f"test_{name}"
     _recreate(server_url, name, template)
     try:

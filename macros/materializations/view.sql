@@ -6,6 +6,9 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
     {% call statement('main') %}{{ replace_view_in_place(relation, sql) }}{% endcall %}
+    {#- readers of a view that was replaced wait for this commit, and shall not wait for what else is sent from here #}
+    {{ adapter.commit() }}
+    {% do begin_again() %}
     {% do persist_comments(relation, model) %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -15,8 +18,9 @@
 {% endmaterialization %}
 
 {#
-    Unchanged: nothing is sent. Compatible: create or replace. Incompatible: drop (restrict: fails with the names of
-    dependents that aren't ours; a rollup has ours, which are dropped and made again with it), create, grant again. A lock is waited for 300 ms at a time, so readers never queue behind us for long.
+    Unchanged: nothing is sent. Compatible: create or replace. Incompatible: drop (restrict: fails where something that isn't
+    ours depends on it; a rollup has views of ours, which are dropped and made again with it), create, grant again. A lock
+    is waited for 300 ms at a time, so readers never queue behind us for long.
 #}
 {% macro replace_view_in_place(relation, sql, recreate_dependents=false) %}
 {%- set name = relation.schema ~ '.' ~ relation.identifier %}
@@ -26,6 +30,7 @@ declare
     existing regclass := to_regclass('{{ name }}');
     grants text[];
     unchanged boolean;
+    readers text;
     {%- if recreate_dependents %}
     dependents regclass[];
     statements text[];
@@ -42,6 +47,26 @@ begin
             from pg_attribute where attrelid = 'pg_temp.governance_probe'::regclass
         )
     into unchanged;
+    -- grants on the view, and those on columns that it will still have
+    select array_agg(format(
+        'grant %s%s on {{ name }} to %s%s',
+        acl.privilege_type,
+        '(' || quote_ident(held.attname) || ')',
+        case when acl.grantee = 0 then 'public' else acl.grantee::regrole::text end,
+        case when acl.is_grantable then ' with grant option' else '' end
+    ))
+    into grants
+    from pg_class as c
+    cross join lateral (
+        select null::name as attname, c.relacl as privileges
+        union all
+        select a.attname, a.attacl
+        from pg_attribute as a
+        inner join pg_attribute as b on b.attname = a.attname and b.attrelid = 'pg_temp.governance_probe'::regclass
+        where a.attrelid = c.oid
+    ) as held
+    cross join lateral aclexplode(held.privileges) as acl
+    where c.oid = existing and acl.grantee <> c.relowner;
     drop view pg_temp.governance_probe;
     if unchanged then
         return;
@@ -53,15 +78,6 @@ begin
                 create or replace view {{ name }} as {{ sql }}
     ;
             exception when invalid_table_definition then
-                select array_agg(format(
-                    'grant %s on {{ name }} to %s%s',
-                    privilege_type,
-                    case when grantee = 0 then 'public' else grantee::regrole::text end,
-                    case when is_grantable then ' with grant option' else '' end
-                ))
-                into grants
-                from pg_class, aclexplode(relacl)
-                where oid = existing and grantee <> relowner;
                 {%- if recreate_dependents %}
                 dependents := internal.dependent_views(existing);
                 for i in 1 .. cardinality(dependents) loop
@@ -89,8 +105,13 @@ begin
             end;
             set local lock_timeout = 0;
             return;
-        exception when lock_not_available then
-            perform pg_sleep(0.05 + random() * 0.1);
+        exception
+            when lock_not_available then
+                perform pg_sleep(0.05 + random() * 0.1);
+            when dependent_objects_still_exist then
+                get stacked diagnostics readers = pg_exception_detail;
+                raise exception 'view {{ name }} cannot get other columns while something depends on it (%); drop that and build again', replace(readers, e'\n', ', ')
+                    using errcode = 'dependent_objects_still_exist';
         end;
     end loop;
     raise exception 'could not replace view {{ name }}: other transactions kept it locked; see pg_locks, end them and build again'

@@ -22,6 +22,8 @@ _KEPT_IN = {
     "timescaledb_apache": "hypertables, TimescaleDB's Apache edition (timescaledb_apache)",
     "postgres": "native partitions (postgres)",
 }
+# of a statement of dbt: one that hangs doesn't hold its locks for ever
+STATEMENT_TIMEOUT = "1h"
 _PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
 
@@ -41,14 +43,16 @@ def database_url() -> str:
     return url
 
 
-def connect(url: str | None = None, *, autocommit: bool = True) -> "psycopg.Connection[TupleRow]":
+def connect(
+    url: str | None = None, *, autocommit: bool = True, application: str = "governance"
+) -> "psycopg.Connection[TupleRow]":
     """A connection to the database in use, or to the one named; raises GovernanceError if there's none."""
     import psycopg
     from psycopg.conninfo import make_conninfo
 
     url = url or database_url()
     given = _parameters(url)
-    defaults = {"application_name": "governance", "connect_timeout": "10"}
+    defaults = {"application_name": application, "connect_timeout": "10", "keepalives_idle": "60"}
     conninfo = make_conninfo(url, **{name: value for name, value in defaults.items() if name not in given})
     try:
         return psycopg.connect(conninfo, autocommit=autocommit)
@@ -56,10 +60,12 @@ def connect(url: str | None = None, *, autocommit: bool = True) -> "psycopg.Conn
         raise GovernanceError(f"cannot connect to {without_password(url)}: {str(error).strip()}") from error
 
 
-def dbt_environment(url: str) -> dict[str, str]:
+def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, str]:
     """Environment with which dbt, started anywhere, uses this project on the database of the URL.
 
-    Parameters of the URL that have no variable in profiles.yml, such as sslrootcert, go into libpq's own variables.
+    `application` is the name of its sessions, whose statements may take STATEMENT_TIMEOUT unless PGOPTIONS or the URL's
+    options say otherwise. Parameters of the URL that have no variable in profiles.yml, such as sslrootcert, go into
+    libpq's own variables.
     """
     given = _with_defaults(_parameters(url))
     if not given.get("host") or "," in given["host"]:
@@ -70,6 +76,7 @@ def dbt_environment(url: str) -> dict[str, str]:
     values = {name: given.get(name, "") for name in names}
     environment = {f"GOVERNANCE_DB_{suffix}": values[name] for name, suffix in names.items()}
     environment["GOVERNANCE_DB_SSLMODE"] = given.get("sslmode") or os.environ.get("PGSSLMODE", "prefer")
+    environment["GOVERNANCE_DB_APPLICATION_NAME"] = application
     environment["GOVERNANCE_TARGET"] = os.environ.get("GOVERNANCE_TARGET") or (
         "prod" if os.environ.get("GOVERNANCE_DATABASE_URL") else "embedded"
     )
@@ -85,6 +92,10 @@ def dbt_environment(url: str) -> dict[str, str]:
         for option in Conninfo.get_defaults():
             if option.envvar and option.keyword.decode() in others:
                 environment[option.envvar.decode()] = given[option.keyword.decode()]
+    options = environment.get("PGOPTIONS") or os.environ.get("PGOPTIONS", "")
+    if "statement_timeout" not in options:
+        options = f"{options} -c statement_timeout={STATEMENT_TIMEOUT}".strip()
+    environment["PGOPTIONS"] = options
     return environment
 
 

@@ -1,7 +1,8 @@
 """Runs dbt in this process, against the database in use."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,17 @@ if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
 
 
-def run_dbt(args: list[str], url: str | None = None, *, quiet: bool = False) -> None:
-    """Run `dbt <args>` on the database at `url` (default: the one in use).
+def run_dbt(
+    args: list[str], url: str | None = None, *, quiet: bool = False, application: str = "governance dbt"
+) -> None:
+    """Run `dbt <args>` on the database at `url` (default: the one in use), as `application`.
 
     Raises GovernanceError with the first failing nodes and their messages; with `quiet` dbt itself prints errors only.
     """
     from dbt.cli.main import dbtRunner
 
-    os.environ.update(dbt_environment(url or database_url()))
-    result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
+    with _environment(dbt_environment(url or database_url(), application)):
+        result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     if result.success:
         return
     if result.exception is not None:
@@ -39,11 +42,12 @@ def run_operation(
     url: str | None = None,
     *,
     options: Sequence[str] = (),
+    application: str = "governance dbt",
     tell: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Call a macro of macros/operations on the database at `url`, with options of dbt; `tell` gets what it prints.
+    """Call a macro of macros/operations on the database at `url`, with options of dbt, as `application`.
 
-    Raises GovernanceError with the sentence it fails with.
+    `tell` gets what it prints. Raises GovernanceError with the sentence it fails with.
     """
     import json
 
@@ -57,13 +61,28 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    os.environ.update(dbt_environment(url or database_url()))
-    # what dbt would print of it is heard here
-    result = dbtRunner(callbacks=[hear]).invoke(
-        ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
-    )
+    with _environment(dbt_environment(url or database_url(), application)):
+        # what dbt would print of it is heard here
+        result = dbtRunner(callbacks=[hear]).invoke(
+            ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
+        )
     if not result.success:
         raise GovernanceError(_sentence(errors[0] if errors else str(result.exception)))
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These variables, for as long as dbt runs: others in this process read some of them too."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _sentence(error: str) -> str:

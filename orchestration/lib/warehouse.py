@@ -1,10 +1,13 @@
-"""Builds the whole warehouse: what `governance build`, the demo and the tests share."""
+"""Builds the whole warehouse, one build at a time: what `governance build`, the demo and the tests share."""
 
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
 
 from orchestration.lib.accounts import ensure_admin
+from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import connect, database_url
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt import run_dbt, run_operation
 
 
 def build_warehouse(
@@ -17,14 +20,34 @@ def build_warehouse(
 ) -> str | None:
     """Run `dbt build` with `dbt_args` on the database at `url` and see to the first administrator.
 
-    With `reapply` the DDL of every object is sent again, also where it is the one that was applied last.
-
-    Returns the administrator's first password where one had to be made up, to be shown once; else None.
+    With `reapply` the DDL of every object is sent again, also where it is the one that was applied last. Returns the
+    administrator's first password where one had to be made up, to be shown once; else None. Raises GovernanceError where
+    another build is at work.
     """
     url = url or database_url()
-    if reapply:
-        _forget_applied(url)
-    run_dbt(["build", *dbt_args], url, quiet=quiet)
+    with build_lock(url):
+        if reapply:
+            _forget_applied(url)
+        return _build(dbt_args, url, quiet, allow_default_password)
+
+
+def rebuild_rollups(dbt_args: list[str], url: str | None = None) -> str | None:
+    """Set the stored buckets of every rollup aside and build the warehouse; returns what build_warehouse does."""
+    url = url or database_url()
+    with build_lock(url):
+        run_operation("detach_rollups", url=url, application=APPLICATION)
+        return _build(dbt_args, url, quiet=False, allow_default_password=False)
+
+
+def migrate(url: str | None = None, *, plan: bool = False, tell: Callable[[str], None] = lambda line: None) -> None:
+    """Apply the pending schema changes, or only `tell` what would run; see macros/bootstrap/schema_changes.sql."""
+    url = url or database_url()
+    with nullcontext() if plan else build_lock(url, "governance migrate"):
+        run_operation("migrate", {"plan": plan}, url, application=APPLICATION, tell=tell)
+
+
+def _build(dbt_args: list[str], url: str, quiet: bool, allow_default_password: bool) -> str | None:
+    run_dbt(["build", *dbt_args], url, quiet=quiet, application=APPLICATION)
     with connect(url) as connection:
         return ensure_admin(
             connection, password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD"), allow_default=allow_default_password

@@ -9,7 +9,11 @@ ENGINES = ("postgres", "timescaledb", "timescaledb_apache")
 
 @dataclass(frozen=True)
 class Engine:
-    """One of ENGINES. `with engine.database(name) as url:` is a database with a complete build of the project."""
+    """One of ENGINES. `with engine.database(name) as url:` is a database with a complete build of the project.
+
+    `empty` gives one that holds nothing but what the engine needs.
+    """
 
     name: str
     database: Callable[[str], AbstractContextManager[str]]
+    empty: Callable[[str], AbstractContextManager[str]]

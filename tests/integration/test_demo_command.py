@@ -19,7 +19,7 @@ VIEWS = 7
 def dbt_calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The database is built already; what dbt would have been asked to do."""
     calls: list[list[str]] = []
-    monkeypatch.setattr(run_module, "run_dbt", lambda args, url, quiet: calls.append(args))
+    monkeypatch.setattr(run_module, "run_dbt", lambda args, url, **options: calls.append(args))
     return calls
 
 

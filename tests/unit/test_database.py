@@ -74,7 +74,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
 
 def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
     # the last two are set for the session by the tests that build
-    for name in ("GOVERNANCE_DATABASE_URL", "GOVERNANCE_TARGET", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
+    for name in ("GOVERNANCE_DATABASE_URL", "GOVERNANCE_TARGET", "PGOPTIONS", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
         monkeypatch.delenv(name, raising=False)
     url = make_conninfo("", **PARAMETERS[0])
     assert dbt_environment(url) == {
@@ -84,7 +84,9 @@ def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         "GOVERNANCE_DB_PASSWORD": DIFFICULT,
         "GOVERNANCE_DB_NAME": "gov",
         "GOVERNANCE_DB_SSLMODE": "prefer",
+        "GOVERNANCE_DB_APPLICATION_NAME": "governance dbt",
         "GOVERNANCE_TARGET": "embedded",
+        "PGOPTIONS": "-c statement_timeout=1h",
         "DBT_PROFILES_DIR": str(project_dir()),
         "DBT_PROJECT_DIR": str(project_dir()),
     }
@@ -104,7 +106,14 @@ def test_what_the_profile_has_no_variable_for_reaches_libpq() -> None:
     environment = dbt_environment("postgresql://app:x@h/gov?sslmode=verify-full&sslrootcert=/ca.pem&options=-cjit%3Don")
     assert environment["GOVERNANCE_DB_SSLMODE"] == "verify-full"
     assert environment["PGSSLROOTCERT"] == "/ca.pem"
-    assert environment["PGOPTIONS"] == "-cjit=on"
+    assert environment["PGOPTIONS"] == "-cjit=on -c statement_timeout=1h"
+
+
+def test_another_statement_timeout_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://app:x@h/gov"
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=5min")
+    assert dbt_environment(url)["PGOPTIONS"] == "-c statement_timeout=5min"
+    assert dbt_environment(f"{url}?options=-cstatement_timeout%3D9")["PGOPTIONS"] == "-cstatement_timeout=9"
 
 
 def test_defaults_are_those_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
 from orchestration.defs.failures import explained
+from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.manifest import DBT, ensure_manifest
 from orchestration.lib.settings import dbt_target
@@ -45,9 +46,15 @@ class WarehouseProject(DbtProjectComponent):
         return spec._replace(description=words)
 
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        """Run `dbt build` for the selected assets; its target folder stays only after a failure, to be looked into."""
+        """Run `dbt build` for the selected assets, one build at a time on a database.
+
+        Its target folder stays only after a failure, to be looked into.
+        """
         with explained():
-            os.environ.update(dbt_environment(database_url()))
-        build = DbtCliResource(self.dbt_project, dbt_executable=DBT).cli(self.get_cli_args(context), context=context)
-        yield from build.stream()
+            url = database_url()
+            os.environ.update(dbt_environment(url, APPLICATION))
+            with build_lock(url, "governance dagster"):
+                dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
+                build = dbt.cli(self.get_cli_args(context), context=context)
+                yield from build.stream()
         shutil.rmtree(build.target_path)

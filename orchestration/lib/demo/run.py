@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import connect, database_url
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
@@ -58,7 +59,8 @@ def run_demo(
     check_demo(url, seed=seed, people=people, days=days)
     with _step("build", notify):
         # its tests have something to test once the demo is loaded
-        run_dbt(["build", "--resource-type", "seed", "model"], url, quiet=True)
+        with build_lock(url, "governance demo"):
+            run_dbt(["build", "--resource-type", "seed", "model"], url, quiet=True, application=APPLICATION)
         with connect(url) as connection:
             password = ensure_admin(
                 connection,

@@ -1,0 +1,25 @@
+{#
+    dbt's own seeds, safe beside another build: creating bears that the other one was first, and rows are replaced in the
+    node's transaction under the build lock, so readers always see a whole seed and never wait. Nothing is dropped, also
+    not on --full-refresh: views read seeds.
+#}
+{% macro postgres__create_csv_table(model, agate_table) %}
+    {% do take_build_lock() %}
+    {%- set types = model['config'].get('column_types', {}) -%}
+    {%- set columns = [] -%}
+    {%- for name in agate_table.column_names -%}
+        {%- do columns.append(adapter.quote_seed_column(name, model['config'].get('quote_columns')) ~ ' ' ~ types.get(name, adapter.convert_type(agate_table, loop.index0))) -%}
+    {%- endfor -%}
+    {{ return(replace_seed_rows('create table if not exists ' ~ this ~ ' (' ~ columns | join(', ') ~ ');')) }}
+{% endmacro %}
+
+{% macro postgres__reset_csv_table(model, full_refresh, old_relation, agate_table) %}
+    {% do take_build_lock() %}
+    {{ return(replace_seed_rows('')) }}
+{% endmacro %}
+
+{% macro replace_seed_rows(first) %}
+    {%- set sql = first ~ ' delete from ' ~ this -%}
+    {% call statement('_') %}{{ sql }}{% endcall %}
+    {{ return(sql) }}
+{% endmacro %}
