@@ -20,9 +20,10 @@ def build_warehouse(
 ) -> str | None:
     """Run `dbt build` with `dbt_args` on the database at `url` and see to the first administrator.
 
-    With `reapply` the DDL of every object is sent again, also where it is the one that was applied last. Returns the
-    administrator's first password where one had to be made up, to be shown once; else None. Raises GovernanceError where
-    another build is at work.
+    With `reapply` the DDL of every object is sent again, also where it is the one that was applied last.
+
+    Returns the administrator's first password where one had to be made up, to be shown once; else None. Raises
+    GovernanceError where another build is at work.
     """
     url = url or database_url()
     with build_lock(url):
