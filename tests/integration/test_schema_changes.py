@@ -260,12 +260,12 @@ def test_killed_after_any_statement_and_run_again_it_converges(
 def test_an_index_that_was_left_invalid_is_built_again(session: Connection, database: str, release: Release) -> None:
     add_changes(release)
     building = (
-        "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like 'create unique index c%'"
+        "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%create unique index c%'"
     )
     with (
         release.applier(database) as apply,
-        connect(database, autocommit=False) as application,
         ThreadPoolExecutor(1) as pool,
+        connect(database, autocommit=False) as application,
     ):
         # what an older transaction may see is waited for
         application.execute("set transaction isolation level repeatable read; select 1")
