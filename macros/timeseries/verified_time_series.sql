@@ -51,7 +51,8 @@ select
     chunks.range_start as low,
     chunks.range_end as high,
     {% if time_series_engine() == 'timescaledb' -%}
-    chunks.range_end + interval '{{ var("compress_after") }}' as compress_at,
+    -- a chunk of the past, of an import, has its time too
+    greatest(chunks.range_end + interval '{{ var("compress_after") }}', chunks.chunk_creation_time) as compress_at,
     {%- else -%}
     null::timestamptz as compress_at,
     {%- endif %}
@@ -113,14 +114,14 @@ from (
     from internal.rollup_state where kind = 'continuous_aggregate' and bucket = '{{ unit }}'
     {% endfor -%}
 ) as wanted
-left join timescaledb_information.continuous_aggregates as aggregates
-    on format('%s.%s', aggregates.view_schema, aggregates.view_name) = wanted.target
+{# the view continuous_aggregates would ask the reader for rights on core -#}
+left join _timescaledb_catalog.continuous_agg as aggregates
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = wanted.target
+left join _timescaledb_catalog.hypertable as stored on stored.id = aggregates.mat_hypertable_id
 left join timescaledb_information.jobs as jobs
     on jobs.proc_name = 'policy_' || wanted.policy
-        and format('%s.%s', jobs.hypertable_schema, jobs.hypertable_name) in (
-            wanted.target,
-            format('%s.%s', aggregates.materialization_hypertable_schema, aggregates.materialization_hypertable_name)
-        )
+        and format('%s.%s', jobs.hypertable_schema, jobs.hypertable_name)
+            in (wanted.target, format('%s.%s', stored.schema_name, stored.table_name))
 left join timescaledb_information.job_stats as stats on stats.job_id = jobs.job_id
 {%- else -%}
 select

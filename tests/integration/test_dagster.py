@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 from orchestration.lib import ui
-from orchestration.lib.accounts import ADMIN_EMAIL, verify_password
+from orchestration.lib.accounts import ADMIN_EMAIL, hash_password, verify_password
 from orchestration.lib.database import connect, ensure_database, with_database
 
 PASSWORD = "a password of the test's own"
@@ -58,6 +58,63 @@ def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch
     assert password_hash not in log
     # what dbt wrote for this run is gone
     assert list(Path(os.environ["DBT_TARGET_PATH"]).glob("dbt_build-*")) == []
+
+
+@pytest.fixture
+def built(empty: str, server_url: str, template: str) -> str:
+    """URL of a database in use that is built and holds no account; the same name as `empty`."""
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(EMPTY)))
+    ensure_database(server_url, EMPTY, template=template)
+    return empty
+
+
+def test_the_verification_job_runs_every_check_and_materializes_nothing(built: str) -> None:
+    from orchestration.definitions import defs
+
+    with connect(built) as connection:
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model, source)"
+            " values (now() + interval '1 hour', 'r', 'p', 'm', 'edge')"
+        )
+        requests = connection.execute("select count(*) from core.llm_metrics").fetchall()
+        definitions = defs()
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = definitions.resolve_job_def("verification_job").execute_in_process(
+                instance=instance, raise_on_error=False
+            )
+        assert result.get_asset_materialization_events() == []
+        checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
+        assert set(checks) == {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
+        # usage without an owner or a price, dated after it came, and nobody who may administer
+        assert {name: check.severity.name for name, check in checks.items() if not check.passed} == {
+            "no_clock_skew": "WARN",
+            "no_unpriced_requests": "WARN",
+            "no_usage_without_owner": "WARN",
+            "no_missing_administrator": "ERROR",
+        }
+        assert connection.execute("select count(*) from core.llm_metrics").fetchall() == requests
+
+
+def test_the_other_jobs_of_the_clock_do_what_they_say(built: str) -> None:
+    from orchestration.definitions import defs
+
+    with connect(built) as connection:
+        connection.execute("select internal.ensure_partitions('core.llm_metrics', '2020-01-07', '2020-01-07')")
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model)"
+            " values ('2020-01-07', 'old', 'p', 'm'), (now() - interval '3 days', 'late', 'p', 'm')"
+        )
+        connection.execute(
+            "insert into core.users (email, display_name, status, password_hash)"
+            " values ('kim@example.com', 'Kim', 'active', %s)",
+            [hash_password("Admin123!", allow_weak=True)],
+        )
+        for job in ("refresh_job", "retention_job", "passwords_job"):
+            assert defs().resolve_job_def(job).execute_in_process().success, job
+        assert connection.execute("select request_id from core.llm_metrics").fetchall() == [("late",)]
+        assert connection.execute("select count(*) from rollups.llm_metrics_daily_stored").fetchone() == (1,)
+        assert connection.execute("select finding from internal.password_findings").fetchall() == [("default",)]
 
 
 def admin_failure() -> str:

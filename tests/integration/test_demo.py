@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from orchestration.lib.accounts import ensure_admin
 from orchestration.lib.database import connect
 from orchestration.lib.demo import load as load_module
 from orchestration.lib.demo.activity import answer_to
@@ -22,6 +24,7 @@ from orchestration.lib.demo.usage import Request, generate
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestReport, ingest_rows
 from orchestration.lib.refresh import refresh
+from orchestration.lib.verify import verify
 
 SEED, PEOPLE, DAYS = 5, 40, 20
 VIEWS = (
@@ -258,6 +261,23 @@ def test_the_summary_answers_from_each_view(url: str) -> None:
         assert answer.rows or answer.view == "active_sessions_view"
     stewards = next(answer for answer in given if answer.view == "user_permissions_view")
     assert any("inherited from policy-steward" in row[2] for row in stewards.rows)
+
+
+def test_verification_finds_what_is_wrong_in_it_on_purpose_and_no_more(engine: Engine) -> None:
+    """A model without a price always, people who forget things by chance."""
+    with engine.database("demo_verified") as url:
+        with connect(url) as connection:
+            ensure_admin(connection)
+        load(url, None)
+        refresh(url)
+        verification = verify(url)
+    assert verification.not_run == {}
+    found = {(each.severity, each.rule) for each in verification.violations if each.severity != "info"}
+    assert ("warn", "unpriced_requests") in found
+    assert {severity for severity, _ in found} == {"warn"}
+    assert {rule for _, rule in found} <= {
+        "unpriced_requests", "neglected_alerts", "keys_of_inactive_users", "privileged_without_mfa",
+    }  # fmt: skip
 
 
 def test_the_trail_tells_of_the_loads_and_keeps_no_secret(url: str) -> None:
