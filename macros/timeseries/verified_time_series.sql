@@ -100,12 +100,12 @@ from (
     select 'compression', 'core.{{ series }}', jsonb_build_object('compress_after', interval '{{ var("compress_after") }}'), null
     union all
     {% endfor -%}
-    select 'compression', 'rollups.' || name, jsonb_build_object('compress_after', interval '{{ var("compress_rollups_after") }}'), null
+    select 'compression', {{ _stored_in('rollup_state') }}, jsonb_build_object('compress_after', interval '{{ var("compress_rollups_after") }}'), null
     from internal.rollup_state where kind = 'continuous_aggregate'
     {% for unit, every in [('hour', 'hourly'), ('day', 'daily')] -%}
     union all
     select
-        'refresh_continuous_aggregate', 'rollups.' || name,
+        'refresh_continuous_aggregate', {{ _stored_in('rollup_state') }},
         jsonb_build_object(
             'start_offset', interval '{{ var("refresh_" ~ every ~ "_from") }}',
             'end_offset', interval '{{ var("refresh_" ~ every ~ "_lag") }}'
@@ -150,7 +150,7 @@ select
 from internal.rollup_state as rollups
 {%- if has_continuous_aggregates() %}
 left join _timescaledb_catalog.continuous_agg as aggregates
-    on aggregates.user_view_schema = 'rollups' and aggregates.user_view_name = rollups.name
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
 left join _timescaledb_catalog.continuous_aggs_watermark as watermarks
     on watermarks.mat_hypertable_id = aggregates.mat_hypertable_id
 {%- endif -%}
@@ -160,10 +160,12 @@ left join _timescaledb_catalog.continuous_aggs_watermark as watermarks
 {% macro pending_spans() %}
 {%- if has_continuous_aggregates() -%}
 select
-    aggregates.user_view_name::text as rollup,
+    rollups.name as rollup,
     {{ _from_microseconds('log.lowest_modified_value') }} as low,
     {{ _from_microseconds('log.greatest_modified_value') }} as high
 from _timescaledb_catalog.continuous_agg as aggregates
+inner join internal.rollup_state as rollups
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
 inner join (
     select materialization_id as mat_hypertable_id, null as raw_hypertable_id, lowest_modified_value, greatest_modified_value
     from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log
@@ -172,7 +174,6 @@ inner join (
     from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
 ) as log
     on log.mat_hypertable_id = aggregates.mat_hypertable_id or log.raw_hypertable_id = aggregates.raw_hypertable_id
-where aggregates.user_view_schema = 'rollups'
 {%- else -%}
 select rollup, slot as low, slot + interval '15 minutes' as high
 from internal.rollup_invalidations
@@ -182,6 +183,11 @@ from internal.invalidations as log
 inner join internal.rollup_state as rollups on rollups.source = log.source and rollups.parent is null
 {%- endif -%}
 {% endmacro %}
+
+{# The relation that holds the present version of a rollup (internal.stored_relation, which a reader may not call). #}
+{% macro _stored_in(rollups) -%}
+'rollups.' || {{ rollups }}.name || '_stored' || case when {{ rollups }}.version > 1 then '_' || {{ rollups }}.version else '' end
+{%- endmacro %}
 
 {# TimescaleDB's own notion of time; its infinities are beyond what to_timestamp takes. #}
 {% macro _from_microseconds(value) -%}
@@ -194,10 +200,14 @@ select
     greatest(
         {{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }},
         {{ time_bucket('day', "greatest(series.dropped_before, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }},
-        {{ time_bucket('day', "now() - settings.value::interval + interval '1 day'") }}
+        {{ time_bucket('day', "now() - settings.value::interval + interval '1 day'") }},
+        -- what is older was made by an older definition, of the rollup or of what it reads
+        {{ time_bucket('day', "greatest(states.starts_at, parents.starts_at, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }}
     ) as low,
     rollups.watermark as high
 from ({{ rollup_watermarks() }}) as rollups
+inner join internal.rollup_state as states on states.name = rollups.rollup
+left join internal.rollup_state as parents on parents.name = states.parent
 inner join internal.time_series as series on series.name = rollups.series
 inner join internal.settings as settings on settings.name = rollups.series || '_retention'
 where rollups.rollup = '{{ rollup }}'
