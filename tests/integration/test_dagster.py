@@ -10,6 +10,7 @@ from psycopg import sql
 
 from orchestration.lib import ui
 from orchestration.lib.accounts import ADMIN_EMAIL, hash_password, verify_password
+from orchestration.lib.build_lock import build_lock
 from orchestration.lib.database import connect, ensure_database, with_database
 
 PASSWORD = "a password of the test's own"
@@ -185,3 +186,17 @@ def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
     with pytest.raises(SystemExit):
         ui.open_ui(3999, said.append)
     assert "password" not in " ".join(said)
+
+
+def test_a_build_beside_another_is_refused(empty: str) -> None:
+    from orchestration.definitions import defs
+
+    roles = dg.AssetKey(["core", "roles"])
+    job = defs().resolve_implicit_global_asset_job_def()
+    with build_lock(empty), dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, asset_selection=[roles], raise_on_error=False)
+    failure = result.get_step_failure_events()[0].step_failure_data
+    assert failure.user_failure_data is not None
+    assert str(failure.user_failure_data.description).startswith(
+        "another build is at work on this database: governance build from 127.0.0.1, pid "
+    )
