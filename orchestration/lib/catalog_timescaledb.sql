@@ -44,7 +44,12 @@ found (kind, name, part_of, properties) as (
     from named as s
 
     union all
-    select 'compression', s.name, s.name, to_jsonb(c) - 'hypertable'
+    select 'compression', s.name, s.name, to_jsonb(c) - array['hypertable', 'index'] || jsonb_build_object('index', (
+        -- those of the order follow from it
+        select jsonb_agg(i.value)
+        from jsonb_array_elements(nullif(to_jsonb(c) -> 'index', 'null')) as i
+        where i.value ->> 'source' <> 'orderby'
+    ))
     from named as s
     inner join timescaledb_information.hypertable_compression_settings as c on c.hypertable = s.oid
 

@@ -51,8 +51,16 @@ def find_drift(
     """
     url = url or database_url()
     with connect(url) as connection:
-        accepted_subjects = _accepted_subjects(connection)
-        later_versions = _rollups_of_a_later_version(connection)
+        if reference_url is None:
+            _assert_may_create(connection)
+        try:
+            accepted_subjects = _accepted_subjects(connection)
+            later_versions = _rollups_of_a_later_version(connection)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise GovernanceError(
+                f"a deep verification needs the owner of the warehouse, and {connection.info.user} may not read all it "
+                f"needs ({error.diag.message_primary}); connect as the owner"
+            ) from error
         found = read_catalog(connection)
     if reference_url is not None:
         expected = _catalog_of(reference_url)
