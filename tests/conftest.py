@@ -115,6 +115,8 @@ def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 TEMPLATE = "governance_template"
+# for the one backend of an engine in WebAssembly, which nodes of a build share; a busy machine is slow
+PATIENCE = 30
 BUILD = ["build", "--resource-type", "model", "seed"]
 
 
@@ -143,7 +145,7 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
     with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
         built = Path(folder, "built")
         pglite.copy(empty, built)
-        with pglite.serving(built, apache=apache) as url:
+        with pglite.serving(built, apache=apache, patience=PATIENCE) as url:
             run_dbt(BUILD, url, quiet=True)
         yield Engine(
             name,
@@ -196,7 +198,7 @@ def _server_database(server_url: str, name: str, template: str | None) -> Iterat
 @contextmanager
 def _pglite_database(template: Path, data: Path, apache: bool) -> Iterator[str]:
     pglite.copy(template, data)
-    with pglite.serving(data, apache=apache) as url:
+    with pglite.serving(data, apache=apache, patience=PATIENCE) as url:
         yield url
     shutil.rmtree(data)
 
