@@ -21,7 +21,7 @@ SQL := models $(wildcard tests/singular)
 ENGINES := tests/engines/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -33,6 +33,10 @@ demo: $(VENV)/.runtime ## everything on the embedded database: build, load a dem
 test: $(VENV)/.development $(ENGINES) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
 	@# dagster-dbt looks for dbt on the PATH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+
+equality: $(VENV)/.development $(ENGINES) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
+		tests/integration/test_rollup_equality.py $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
 ui: $(VENV)/.runtime ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

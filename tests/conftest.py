@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,6 +125,9 @@ def template(server_url: str, dbt_folder: None) -> str:
     """Name of a database that holds a complete build without tests; nobody may connect to it."""
     _recreate(server_url, TEMPLATE)
     run_dbt(BUILD, with_database(server_url, TEMPLATE), quiet=True)
+    with connect(server_url) as admin:
+        # TimescaleDB's scheduler would come back to it, and what is in use can't be copied
+        admin.execute(f"alter database {TEMPLATE} allow_connections false")
     return TEMPLATE
 
 
@@ -176,6 +179,19 @@ def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
     with connect(database, autocommit=False) as connection:
         yield connection
         connection.rollback()
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Shows a line of the test's own, also if it passes."""
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert terminal is not None
+
+    def say(line: str) -> None:
+        terminal.ensure_newline()
+        terminal.write_line(line)
+
+    return say
 
 
 def _kind(server_url: str) -> str:

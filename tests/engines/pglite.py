@@ -38,7 +38,7 @@ def create(data: Path) -> None:
 
 
 @contextmanager
-def serving(data: Path, *, apache: bool = False, patience: float = 8) -> Iterator[str]:
+def serving(data: Path, *, apache: bool = False, patience: float = 60) -> Iterator[str]:
     """URL of the database in a data folder, while it is served by a process of its own, which ends with ours.
 
     With `apache` it is TimescaleDB's Apache edition, else the Community edition. It has one backend: an open

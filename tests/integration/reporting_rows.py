@@ -42,3 +42,21 @@ def report(connection: Connection, view: str, **filters: Any) -> list[dict[str, 
 def only(rows: list[dict[str, Any]]) -> dict[str, Any]:
     assert len(rows) == 1, rows
     return rows[0]
+
+
+def stored_buckets(connection: Connection, rollup: str) -> sql.Identifier:
+    """The table that holds a rollup's closed buckets."""
+    rows = connection.execute(
+        "select split_part(stored, '.', 1), split_part(stored, '.', 2), kind"
+        " from internal.rollup_state, internal.stored_relation(name, version) as stored where name = %s",
+        [rollup],
+    )
+    [[schema, name, kind]] = rows
+    if kind == "continuous_aggregate":
+        rows = connection.execute(
+            "select materialization_hypertable_schema, materialization_hypertable_name"
+            " from timescaledb_information.continuous_aggregates where view_schema = %s and view_name = %s",
+            [schema, name],
+        )
+        [[schema, name]] = rows
+    return sql.Identifier(schema, name)

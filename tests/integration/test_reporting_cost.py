@@ -3,17 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, value
+from core_rows import Connection, add, add_team, add_user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from reporting_rows import add_request, noon, report
+from reporting_rows import add_request, noon, report, stored_buckets
 
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt
@@ -67,7 +67,7 @@ def test_deleted_and_renamed_owners_keep_their_spend_and_a_name(warehouse: Conne
 
 def test_currencies_stay_apart_and_unpriced_is_not_free(warehouse: Connection) -> None:
     """Rows of the running hour, which no refresh has seen."""
-    team, now = add_team(warehouse), noon(0)
+    team, now = add_team(warehouse), datetime.now(UTC)
     add_request(warehouse, now, team_id=team, cost_amount=Decimal("0.10"), input_tokens=1000)
     add_request(warehouse, now, team_id=team, cost_amount=Decimal("0.20"), input_tokens=1000, status="error")
     add_request(warehouse, now, team_id=team, cost_amount=Decimal(5), currency="EUR")
@@ -147,21 +147,6 @@ def test_every_grouping_adds_up_to_the_last_digit(
         key: sum(costs, Decimal(0)) if costs else None for key, costs in expected.items()
     }
     assert sum(row[-1] for row in rows) == len(requests) + (not refreshed)
-
-
-def stored_buckets(connection: Connection, rollup: str) -> sql.Identifier:
-    """The table that holds a rollup's closed buckets."""
-    if value(connection, "select kind from internal.rollup_state where name = %s", rollup) == "incremental":
-        return sql.Identifier("rollups", rollup + "_stored")
-    [*name] = (
-        connection.execute(
-            "select materialization_hypertable_schema, materialization_hypertable_name"
-            " from timescaledb_information.continuous_aggregates where view_name = %s",
-            [rollup + "_stored"],
-        ).fetchone()
-        or ()
-    )
-    return sql.Identifier(*name)
 
 
 def test_the_data_tests_of_the_reports_find_a_wrong_rollup(warehouse: Connection, database: str) -> None:

@@ -35,6 +35,11 @@ def database(engine: Engine, database: str) -> str:
 def warehouse(database: str) -> Iterator[Connection]:
     """An autocommit connection to a warehouse without usage, its hours closed up to now."""
     with connect(database) as connection:
+        # on TimescaleDB who first writes into a chunk makes it, and others wait for the end of that transaction
+        for hour in (this_hour() - timedelta(hours=3), this_hour()):
+            insert(connection, "makes its chunk", hour)
+        connection.execute("delete from core.llm_metrics")
+        refresh(database)
         yield connection
         connection.execute("delete from core.llm_metrics")
         refresh(database)
