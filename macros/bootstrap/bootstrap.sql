@@ -190,6 +190,14 @@ begin
         raise exception 'the rollups were built in time zone %, not %; run `governance rebuild-rollups` to build them anew as far back as raw rows reach, or set reporting_timezone back', built, zone;
     end if;
 end $$;
+-- a longer retention brings nothing back of what the shorter one let go of, also by a background job
+update internal.time_series as t
+set dropped_before = greatest(t.dropped_before, now() - present.value::interval)
+from internal.settings as present
+inner join (values {% for name in ['llm_metrics', 'system_metrics'] -%}
+    ('{{ name }}', interval '{{ var(name ~ "_retention") }}'){{ ', ' if not loop.last }}
+{%- endfor %}) as wanted (name, retention) on present.name = wanted.name || '_retention'
+where t.name = wanted.name and present.value::interval < wanted.retention;
 insert into internal.settings (name, value)
 values
     {% for name in recorded_vars() -%}

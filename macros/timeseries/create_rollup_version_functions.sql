@@ -4,14 +4,14 @@
 #}
 {% macro create_rollup_version_functions() %}
 create or replace function internal.stored_relation(rollup_name text, version integer) returns text
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql immutable strict set search_path = pg_catalog, pg_temp
 as $f$
     select format('rollups.%I', rollup_name || '_stored' || case when version > 1 then '_' || version else '' end)
 $f$;
 comment on function internal.stored_relation(text, integer) is 'Table or continuous aggregate that holds the buckets of a version of a rollup.';
 
 create or replace function internal.history_relation(rollup_name text, version integer) returns text
-language sql immutable set search_path = pg_catalog, pg_temp
+language sql immutable strict set search_path = pg_catalog, pg_temp
 as $f$
     select format('rollups.%I', rollup_name || '_history_' || version)
 $f$;

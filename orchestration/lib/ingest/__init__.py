@@ -158,11 +158,13 @@ def _load(
     report: IngestReport,
     progress: Callable[[Progress], None],
 ) -> None:
-    for batch in _one_ahead(batches):
-        merger.stage(batch.chunks)
-        merger.merge(report)
-        progress(Progress(source, batch.position, report))
-    merger.close()
+    try:
+        for batch in _one_ahead(batches):
+            merger.stage(batch.chunks)
+            merger.merge(report)
+            progress(Progress(source, batch.position, report))
+    finally:
+        merger.close()
 
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:

@@ -80,6 +80,11 @@ class UsageMerger:
             self._execute("set work_mem = '64MB'")
             # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
             self._execute("set enable_nestloop = off")
+            # a late row in a compressed chunk lets TimescaleDB decompress a thousand; its limit means whole tables
+            self._execute(
+                "select set_config(name, '0', false) from pg_settings"
+                " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+            )
             floor, ceiling, currency, was_refused = self._row(
                 f"""
                 select
@@ -192,8 +197,8 @@ class UsageMerger:
         self._patiently(act)
 
     def close(self) -> None:
-        """To be called when the source is read to its end."""
-        if self._opened:
+        """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""
+        if self._opened and not self._connection.closed:
             with explained():
                 self._patiently(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
             self._opened.clear()

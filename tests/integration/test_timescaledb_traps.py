@@ -1,0 +1,186 @@
+"""Where TimescaleDB would lose, hide or refuse something: each trap, and that the warehouse doesn't step into it."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from engines import Engine
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.ingest import IngestError, ingest_rows
+from orchestration.lib.refresh import refresh
+
+pytestmark = pytest.mark.engines("timescaledb")
+
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+COMPRESSED = (
+    "select count(*)::int from timescaledb_information.chunks where hypertable_name = 'llm_metrics' and is_compressed"
+)
+
+
+@pytest.fixture
+def warehouse(engine: Engine) -> Iterator[str]:
+    with engine.database("traps") as url:
+        yield url
+
+
+def rows(url: str, query: str) -> list[TupleRow]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def insert(url: str, name: str, time: datetime, cost: int) -> None:
+    with connect(url) as connection:
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
+            " values (%s, %s, 'p', 'm', %s, 'provider')",
+            [time, name, cost],
+        )
+
+
+def costs(url: str) -> set[Decimal]:
+    """What the rollups say in sum; one value where they agree."""
+    return {rows(url, f"select sum(cost_amount) from rollups.{rollup}")[0][0] for rollup in ROLLUPS}
+
+
+def run_job(url: str, policy: str, relation: str) -> None:
+    """Does what a background worker would do."""
+    with connect(url) as connection:
+        row = connection.execute("select internal.job_of(%s::regclass, %s)", [relation, policy]).fetchone()
+        assert row is not None
+        connection.execute(f"call run_job({row[0]})")
+
+
+def compress(url: str) -> None:
+    with connect(url) as connection:
+        connection.execute("select compress_chunk(c, true) from show_chunks('core.llm_metrics') as c")
+
+
+def build(url: str, **variables: str) -> None:
+    run_dbt(["run", "--select", "core.metrics", "rollups", "--vars", json.dumps(variables)], url, quiet=True)
+
+
+def test_a_chunk_that_the_policy_drops_stays_in_the_rollups(warehouse: str) -> None:
+    """The policy knows nothing of our floor. Dropping marks the span as changed: a refresh over it would erase it."""
+    old = HOUR - timedelta(days=600)
+    insert(warehouse, "old", old, 1)
+    insert(warehouse, "kept", HOUR - timedelta(days=20), 2)
+    refresh(warehouse)
+    build(warehouse, llm_metrics_retention="300 days")
+    run_job(warehouse, "policy_retention", "core.llm_metrics")
+    assert rows(warehouse, "select request_id from core.llm_metrics") == [("kept",)]
+    refresh(warehouse)
+    assert costs(warehouse) == {Decimal(3)}
+    # a longer retention again: raw rows are gone, and with them the right to recompute
+    build(warehouse)
+    insert(warehouse, "late", old + timedelta(minutes=1), 4)
+    refresh(warehouse)
+    for rollup in ROLLUPS:
+        run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
+    assert costs(warehouse) == {Decimal(3)}
+
+
+def test_a_bucket_that_straddles_the_floor_is_never_recomputed(warehouse: str) -> None:
+    middle = HOUR.replace(hour=12) - timedelta(days=100)
+    insert(warehouse, "before", middle - timedelta(hours=2), 1)
+    insert(warehouse, "after", middle + timedelta(hours=2), 2)
+    refresh(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [middle])
+        connection.execute("delete from core.llm_metrics where request_id = 'before'")
+    refresh(warehouse)
+    assert costs(warehouse) == {Decimal(3)}
+
+
+def test_new_rows_are_seen_at_once_and_after_a_refresh_of_the_running_hour(warehouse: str) -> None:
+    """Not materialized only; and no refresh, ours or the policy's, stores the running bucket, which would hide them."""
+    insert(warehouse, "first", HOUR, 1)
+    refresh(warehouse)
+    for rollup in ROLLUPS:
+        run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
+    insert(warehouse, "second", HOUR + timedelta(seconds=1), 2)
+    assert costs(warehouse) == {Decimal(3)}
+
+
+def test_old_buckets_in_columns_take_late_rows(warehouse: str) -> None:
+    late = HOUR - timedelta(days=100)
+    insert(warehouse, "old", late, 1)
+    refresh(warehouse)
+    for rollup in ROLLUPS:
+        run_job(warehouse, "policy_compression", f"rollups.{rollup}_stored")
+    compressed = rows(
+        warehouse,
+        "select count(*)::int from timescaledb_information.chunks where is_compressed and hypertable_schema <> 'core'",
+    )
+    assert compressed == [(len(ROLLUPS),)]
+    insert(warehouse, "late", late + timedelta(minutes=1), 2)
+    refresh(warehouse)
+    assert costs(warehouse) == {Decimal(3)}
+
+
+def test_a_var_changes_beside_compressed_chunks(warehouse: str) -> None:
+    insert(warehouse, "old", HOUR - timedelta(days=100), 1)
+    run_job(warehouse, "policy_compression", "core.llm_metrics")
+    assert rows(warehouse, COMPRESSED) == [(1,)]
+    build(warehouse, compress_after="9 days")
+    assert rows(warehouse, COMPRESSED) == [(1,)]
+    assert costs(warehouse) == {Decimal(1)}
+
+
+def load(url: str, names: Iterator[str], time: datetime) -> None:
+    with connect(url) as connection:
+        ingest_rows(
+            connection,
+            ["time", "request_id", "provider", "model", "cost_amount"],
+            ((time, name, "p", "m", 1) for name in names),
+            source="traps",
+        )
+
+
+def test_few_late_rows_pass_the_limit_of_decompressed_tuples(warehouse: str) -> None:
+    late = HOUR - timedelta(days=100)
+    load(warehouse, (f"r{i}" for i in range(50)), late)
+    compress(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute(
+            "do $$ begin execute format('alter database %I set timescaledb.max_tuples_decompressed_per_dml_transaction"
+            " = 5', current_database()); end $$"
+        )
+        connection.execute("set timescaledb.max_tuples_decompressed_per_dml_transaction = 5")
+        with pytest.raises(psycopg.Error, match="tuple decompression limit"):
+            connection.execute("update core.llm_metrics set cost_amount = 1")
+    load(warehouse, (f"r{i}" for i in range(40, 60)), late)
+    refresh(warehouse)
+    assert costs(warehouse) == {Decimal(60)}
+    assert rows(warehouse, COMPRESSED) == [(1,)]
+
+
+def test_a_load_that_breaks_off_leaves_its_chunks_compressed(warehouse: str) -> None:
+    late = HOUR - timedelta(days=100)
+    load(warehouse, (f"old{i}" for i in range(5)), late)
+    compress(warehouse)
+
+    def names() -> Iterator[str]:
+        yield from (f"late{i}" for i in range(25_000))
+        raise FeedBrokeError
+
+    with pytest.raises((FeedBrokeError, IngestError)):
+        load(warehouse, names(), late)
+    assert rows(warehouse, "select count(*)::int from core.llm_metrics") == [(25_005,)]
+    assert rows(warehouse, COMPRESSED) == [(1,)]
+
+
+class FeedBrokeError(Exception):
+    """What goes wrong in the middle of a load."""
+
+
+def test_a_unique_index_without_the_time_is_refused(warehouse: str) -> None:
+    """Why a request is known by request_id and time."""
+    with connect(warehouse) as connection, pytest.raises(psycopg.Error, match='without the column "time"'):
+        connection.execute("create unique index on core.llm_metrics (request_id)")
