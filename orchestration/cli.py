@@ -151,6 +151,28 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
     _show_first_password(rebuild(list(dbt_args)))
 
 
+@main.command("move-to-hypertables")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be moved, and change nothing.")
+@click.option("--vars", "variables", help="Vars for dbt, as you give them to `governance build`.")
+def move_to_hypertables(only_plan: bool, variables: str | None) -> None:
+    """Move time-series tables that began as native partitions to TimescaleDB's hypertables.
+
+    One partition at a time, each compared row by row before it is dropped, so it needs free disk space for the largest
+    one. Readers have right answers throughout, writers are refused until it has ended. Stopped anywhere, it goes on
+    when it is run again. The build at its end makes the rollups what the engine does best.
+    """
+    from orchestration.lib.hypertables import move_to_hypertables as move
+    from orchestration.lib.hypertables import plan
+
+    series = plan()
+    for each in series:
+        click.echo(str(each), err=not only_plan)
+    if only_plan:
+        click.echo("nothing is to be moved" if not series else "nothing can be written to them while they are moved")
+        return
+    move(dbt_options=["--vars", variables] if variables else [], notify=lambda message: click.echo(message, err=True))
+
+
 @main.command()
 def retain() -> None:
     """Drop raw rows past their retention, whole partitions or chunks at a time; the rollups keep them counted."""

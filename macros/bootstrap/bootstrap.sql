@@ -4,6 +4,9 @@
 #}
 {% macro bootstrap() %}
     {%- if execute and writes_schema() -%}
+        {%- if run_query("select true from pg_class where oid = to_regclass('core.llm_metrics') and relkind = 'v'").rows | length -%}
+            {{ exceptions.raise_compiler_error('the time-series tables are being moved to hypertables; run `governance move-to-hypertables`, which goes on and builds') }}
+        {%- endif -%}
         {%- set text = bootstrap_text() -%}
         {%- set applied = false -%}
         {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
@@ -52,6 +55,7 @@
         'create_late_row_functions',
         'create_rollup_functions',
         'create_rollup_version_functions',
+        'create_move_functions',
     ]) }}
 {% endmacro %}
 

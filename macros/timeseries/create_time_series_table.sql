@@ -42,6 +42,7 @@ select internal.set_retention_policy('{{ name }}', interval '{{ var(relation.ide
 drop trigger if exists {{ source }}_log_insert on {{ relation }};
 drop trigger if exists {{ source }}_log_update on {{ relation }};
 drop trigger if exists {{ source }}_log_delete on {{ relation }};
+drop function if exists internal.log_{{ source }}_invalidation();
 {%- else %}
 create sequence if not exists internal.{{ source }}_closing;
 comment on sequence internal.{{ source }}_closing is 'Closing threshold of {{ source }} as Unix seconds: writers log what they touch below it.';

@@ -85,15 +85,21 @@ class UsageMerger:
                 "select set_config(name, '0', false) from pg_settings"
                 " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
             )
-            floor, ceiling, currency, was_refused = self._row(
+            floor, ceiling, currency, was_refused, is_moving = self._row(
                 f"""
                 select
                     internal.raw_floor('llm_metrics'),
                     now() + interval '1 day',
                     (select value from internal.settings where name = 'default_currency'),
-                    exists (select from internal.quarantine where source = {_quoted(source)})
+                    exists (select from internal.quarantine where source = {_quoted(source)}),
+                    (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
             )
+            if is_moving:
+                raise GovernanceError(
+                    "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
+                    "has ended"
+                )
             self._floor, self._ceiling, self._currency = floor, ceiling, currency
             self._has_quarantine = was_refused
             self._staged = 0

@@ -1,0 +1,133 @@
+"""A database that began with native partitions is moved to hypertables: right answers throughout, stopped anywhere."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from engines import Engine
+from psycopg.rows import TupleRow
+
+from orchestration.lib.accounts import ensure_admin
+from orchestration.lib.catalog import compare_catalogs, read_catalog
+from orchestration.lib.database import connect
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.hypertables import move_to_hypertables, plan
+from orchestration.lib.ingest import ingest_rows
+from orchestration.lib.refresh import refresh
+
+pytestmark = pytest.mark.engines("timescaledb")
+
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+OLD, FLOOR, KEPT = HOUR - timedelta(days=500), HOUR - timedelta(days=300), HOUR - timedelta(days=20)
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+TOTALS = [(4, Decimal(15))] * 4
+
+
+@pytest.fixture
+def native(engine: Engine) -> Iterator[str]:
+    """A database with native partitions, usage on both sides of the raw floor, and a view of someone's."""
+    with engine.empty("native") as url:
+        run_dbt(
+            ["build", "--resource-type", "model", "seed", "--vars", "{time_series_engine: postgres}"], url, quiet=True
+        )
+        with connect(url) as connection:
+            ensure_admin(connection, password=None, allow_default=False)
+            for time in (OLD, KEPT):
+                connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [time, time])
+            insert(connection, "old", OLD, 1)
+            insert(connection, "kept", KEPT, 2)
+            insert(connection, "in the default partition", HOUR - timedelta(days=100), 4)
+            insert(connection, "now", HOUR, 8)
+            connection.execute(
+                "insert into core.system_metrics (time, service, metric_name, value) values (%s, 's', 'm', 0.1)", [KEPT]
+            )
+        refresh(url)
+        with connect(url) as connection:
+            connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [FLOOR])
+            connection.execute("create view public.someones as select count(*) as n from core.llm_metrics")
+        yield url
+
+
+def insert(connection: "psycopg.Connection[TupleRow]", name: str, time: datetime, cost: int) -> None:
+    connection.execute(
+        "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source, tags)"
+        " values (%s, %s, 'p', 'm', %s, 'provider', '{\"a\": 1}')",
+        [time, name, cost],
+    )
+
+
+def rows(url: str, query: str) -> list[TupleRow]:
+    with connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def totals(url: str) -> list[tuple[int, Decimal]]:
+    return [
+        found
+        for rollup in ROLLUPS
+        for found in rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
+    ]
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def refuses_meanwhile(url: str) -> None:
+    """Builds and writers get a sentence, a refresh works."""
+    with pytest.raises(GovernanceError, match="are being moved to hypertables; run `governance move-to-hypertables`"):
+        run_dbt(["run"], url, quiet=True)
+    refresh(url)
+    with connect(url) as connection:
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="until `governance move-to-hypertables`"):
+            insert(connection, "refused", HOUR, 1)
+        with pytest.raises(GovernanceError, match="llm_metrics is being moved to a hypertable"):
+            ingest_rows(connection, ["time", "provider", "model"], [], source="test")
+
+
+def test_it_goes_on_wherever_it_was_stopped(engine: Engine, native: str) -> None:
+    before = rows(native, "select * from core.llm_metrics order by time")
+    assert totals(native) == TOTALS
+    [system, llm] = plan(native)
+    assert (system.name, llm.name, llm.begun) == ("system_metrics", "llm_metrics", False)
+
+    def killed(message: str) -> None:
+        raise Killed
+
+    is_checked = False
+    while True:
+        steps = len(plan(native)) and sum(series.partitions for series in plan(native))
+        with pytest.raises(Killed):
+            move_to_hypertables(native, notify=killed)
+        assert rows(native, "select * from core.llm_metrics order by time") == before
+        assert rows(native, "select n from public.someones") == [(3,)]
+        assert totals(native) == TOTALS
+        left = plan(native)
+        if not left:
+            break
+        assert sum(series.partitions for series in left) <= steps
+        if not is_checked:
+            refuses_meanwhile(native)
+            is_checked = True
+    # the tables are hypertables; a late row before the build is not forgotten
+    with connect(native) as connection:
+        insert(connection, "late", KEPT + timedelta(minutes=1), 16)
+    assert plan(native) == []
+    move_to_hypertables(native)
+    refresh(native)
+    assert totals(native) == [(5, Decimal(31))] * 4
+    assert rows(native, "select n from public.someones") == [(4,)]
+    kind = "continuous_aggregate" if engine.name == "timescaledb" else "incremental"
+    assert rows(native, "select distinct kind from internal.rollup_state") == [(kind,)]
+    assert rows(native, "select value from internal.settings where name = 'time_series_engine'") == [(engine.name,)]
+    with connect(native) as connection:
+        connection.execute("drop view public.someones")
+        moved = read_catalog(connection)
+    with engine.database("hypertables_built") as url, connect(url) as connection:
+        built = read_catalog(connection)
+    # what incremental rollups had besides, such as their thresholds, stays
+    differences = [d for d in compare_catalogs(built, moved) if d.name.startswith("core.") and "someones" not in d.name]
+    assert differences == []
