@@ -1,11 +1,10 @@
--- one row per policy version
+-- one row per policy version; an assignment to a team reaches the teams below it and the people in them
 with assignments as (
     select policy_id, team_id, user_id
     from {{ ref('policy_assignments') }}
     where {{ holds_now('effective_from', ['expires_at']) }}
 ),
 
--- an assignment to a team reaches the teams below it and the people in them
 reached_teams as (
     select assignments.policy_id, lines.team_id, bool_or(assignments.team_id = lines.team_id) as is_assigned
     from assignments
