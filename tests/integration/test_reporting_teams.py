@@ -87,9 +87,10 @@ def test_spend_of_the_running_period_in_the_team_s_currency(warehouse: Connectio
     }
 
 
-def test_no_spend_is_zero_and_unknown_spend_is_not(warehouse: Connection) -> None:
+def test_no_spend_is_zero_and_unknown_spend_is_not(warehouse: Connection, database: str) -> None:
     idle, unpriced = (add_team(warehouse, budget_amount=10, budget_period="day") for _ in range(2))
     add_request(warehouse, noon(0), team_id=unpriced)
+    refresh(database)
     assert (shown(warehouse, idle)["spend"], shown(warehouse, idle)["budget_used_share"]) == (0, 0)
     row = shown(warehouse, unpriced)
     assert (row["spend"], row["total_spend"], row["budget_used_share"], row["unpriced_requests"]) == (
