@@ -101,6 +101,8 @@ begin
         cross join generate_series(1, r.version + 1) as v (version)
         inner join pg_class as c on c.oid = to_regclass(internal.stored_relation(r.name, v.version))
         where v.version <> r.version
+            -- a next version is given up only where no other session is filling it (store_next_version)
+            and (v.version < r.version or pg_try_advisory_xact_lock({{ build_lock_key() }}, hashtext(r.name)))
         order by r.parent is null  -- readers first
     loop
         begin
@@ -112,8 +114,12 @@ begin
     for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
         execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
     end loop;
+    -- the closing threshold of a table whose rollups are all continuous aggregates
+    for part in select source from internal.rollup_state group by source having bool_and(kind = 'continuous_aggregate') loop
+        execute format('drop sequence if exists internal.%I', part.source || '_closing');
+    end loop;
 end $f$;
-comment on function internal.drop_superseded() is 'Drops the stored relations of older versions that nothing reads any more, and of a next one that was given up.';
+comment on function internal.drop_superseded() is 'Drops what older versions of the rollups were stored in and nothing reads any more, and a next one that was given up.';
 
 create or replace function internal.history_column(relation regclass, name text, type text) returns text
 language plpgsql volatile set search_path = pg_catalog, pg_temp
