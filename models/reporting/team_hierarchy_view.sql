@@ -6,34 +6,35 @@ with children as (
     group by parent_team_id
 ),
 
+-- each lies within the next one
 periods as (
-    select budget_period, starts_at, ends_at
+    select length, budget_period, starts_at, ends_at
     from (
         values
         {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-        ('{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }}){{ ',' if not loop.last }}
+        ({{ loop.index }}, '{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }})
+        {{- ',' if not loop.last }}
         {%- endfor %}
-    ) as units (budget_period, starts_at, ends_at)
+    ) as units (length, budget_period, starts_at, ends_at)
     where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
 ),
 
-team_days as (
-    select team_id, currency, bucket, sum(cost_amount) as cost, sum(unpriced_request_count) as unpriced_requests
-    from {{ ref('llm_team_daily') }}
-    where bucket >= (select min(p.starts_at) from periods as p)
-    group by team_id, currency, bucket
-),
-
+-- by the shortest period that a day is in, so it counts for that one and the longer ones
 usage as (
     select
-        team_days.team_id,
-        team_days.currency,
-        periods.budget_period,
-        sum(team_days.cost) as cost,
-        sum(team_days.unpriced_requests) as unpriced_requests
-    from team_days
-    inner join periods on team_days.bucket >= periods.starts_at and team_days.bucket < periods.ends_at
-    group by team_days.team_id, team_days.currency, periods.budget_period
+        team_id,
+        currency,
+        case
+            {%- for unit in ['day', 'month', 'quarter', 'year'] %}
+            when bucket >= {{ once(start_of_local(unit)) }} and bucket < {{ once(start_of_local(unit, 1)) }}
+                then {{ loop.index }}
+            {%- endfor %}
+        end as length,
+        sum(cost_amount) as cost,
+        sum(unpriced_request_count) as unpriced_requests
+    from {{ ref('llm_team_daily') }}
+    where bucket >= (select min(periods.starts_at) from periods)
+    group by 1, 2, 3
 ),
 
 -- what a deleted team spent stays part of the live teams above it
@@ -46,7 +47,8 @@ spending as (
         coalesce(sum(usage.unpriced_requests), 0)::bigint as unpriced_requests
     from {{ ref('teams') }} as teams
     inner join {{ ref('stg_team_lines') }} as lines on lines.above_id = teams.id
-    left join usage on usage.team_id = lines.team_id and usage.budget_period = teams.budget_period
+    left join periods on periods.budget_period = teams.budget_period
+    left join usage on usage.team_id = lines.team_id and usage.length <= periods.length
     group by teams.id
 )
 
