@@ -98,6 +98,8 @@ begin
                     begin
                         execute statements[i];
                     exception when others then
+                        -- a rule about the old columns: its own node makes it anew later in the build
+                        continue when statements[i] ~ '^(create view|alter view|comment on view|comment on column|grant .* on) verification\.';
                         raise exception 'a view that reads {{ name }} cannot be kept with its new columns: %, in: %', sqlerrm, statements[i];
                     end;
                 end loop;

@@ -513,6 +513,9 @@ def build_rollups(url: str, zone: str, *options: str) -> None:
 def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
     """URL of a warehouse in the zone with the people, teams and policy that the histories name, and a connection."""
     with engine.database("equality_" + zone.replace("/", "_").lower()) as url:
+        with connect(url) as connection:
+            # before the build, which takes what a shorter retention may have dropped for gone
+            Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
             run_dbt(["run-operation", "detach_rollups"], url, quiet=True)
             build_rollups(url, zone)
@@ -532,7 +535,6 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
                 " select %s, 'tried', 'Tried', policy_type, rules from core.policies limit 1",
                 [POLICY],
             )
-            Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
             yield url, connection
 
 

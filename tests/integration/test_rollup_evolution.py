@@ -20,7 +20,8 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
 
-HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+# the next one: it stays open while the tests run
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 NOON = HOUR.replace(hour=12)
 OLD = NOON - timedelta(days=600)
 # raw rows are dropped up to here, in the middle of an hour and of a day
