@@ -114,8 +114,16 @@ begin
     for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
         execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
     end loop;
-    -- the closing threshold of a table whose rollups are all continuous aggregates
-    for part in select source from internal.rollup_state group by source having bool_and(kind = 'continuous_aggregate') loop
+    -- the closing threshold of a table whose rollups are all continuous aggregates, and whose writers log nothing any more
+    for part in
+        select r.source
+        from internal.rollup_state as r
+        where not exists (
+            select from pg_trigger where tgrelid = format('core.%I', r.source)::regclass and tgname = r.source || '_log_insert'
+        )
+        group by r.source
+        having bool_and(r.kind = 'continuous_aggregate')
+    loop
         execute format('drop sequence if exists internal.%I', part.source || '_closing');
     end loop;
 end $f$;
