@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from time import monotonic, sleep
 
 import psycopg
 import pytest
@@ -16,6 +17,7 @@ from orchestration.lib.retention import retain
 
 Connection = psycopg.Connection[TupleRow]
 ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+PATIENCE = 90  # seconds, for the scheduler of a new database and its first round of jobs
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,34 @@ def test_policies_keep_their_jobs_over_builds_and_follow_the_vars(warehouse: str
     assert configs["policy_retention", "llm_metrics"]["drop_after"] == "3 years"
     run_dbt(everything, warehouse, quiet=True)
     assert rows(warehouse, jobs) == before
+
+
+@pytest.mark.engines("timescaledb")
+@pytest.mark.not_on_pglite("it has no background workers")
+def test_a_background_worker_refreshes_the_rollups(engine: Engine) -> None:
+    materialized = """
+        select format('%I.%I', materialization_hypertable_schema, materialization_hypertable_name)
+        from timescaledb_information.continuous_aggregates
+        where view_name = 'llm_metrics_hourly_stored'
+    """
+    job = "internal.job_of('rollups.llm_metrics_hourly_stored'::regclass, 'policy_refresh_continuous_aggregate')"
+    succeeded_since = f"""
+        select total_failures::int from timescaledb_information.job_stats
+        where job_id = {job} and last_run_started_at > '%s' and last_successful_finish >= last_run_started_at
+    """
+    with engine.database("background_workers") as url:
+        [(table,)] = rows(url, materialized)
+        insert(url, "a", this_hour() - timedelta(days=3), "2")
+        [(inserted,)] = rows(url, "select clock_timestamp()")
+        with connect(url) as connection:
+            # otherwise the launcher finds a database that was copied within a minute
+            connection.execute("select _timescaledb_functions.start_background_workers()")
+            connection.execute(f"select alter_job({job}, next_start => now())".encode())
+        until = monotonic() + PATIENCE
+        while not (failures := rows(url, succeeded_since % inserted)) and monotonic() < until:
+            sleep(0.2)
+        assert failures == [(0,)]
+        assert rows(url, f"select cost_amount from {table}") == [(Decimal(2),)]
 
 
 def test_late_changed_and_deleted_rows_reach_every_rollup(warehouse: str) -> None:
