@@ -87,6 +87,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def _sentence(error: str) -> str:
     """What one of dbt's errors says, without where in the project it was raised."""
-    lines = [line.strip() for line in error.strip().splitlines()]
+    # interrupted, dbt has nothing to say
+    lines = [line.strip() for line in error.strip().splitlines()] or ["it was interrupted"]
     said = list(takewhile(lambda line: line and not line.startswith(("> ", "CONTEXT:", "compiled code")), lines[1:]))
     return "\n  ".join(said) if said else lines[0]
