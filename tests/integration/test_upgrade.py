@@ -31,7 +31,9 @@ def first_release(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Options of dbt that make it use the project of the first release."""
     folder = tmp_path_factory.mktemp("first_release")
     with tarfile.open(project_dir() / "tests" / "fixtures" / "first_release.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
+        # the argument `filter` came with Python 3.11.4
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return ["--project-dir", str(folder), "--profiles-dir", str(folder), "--target-path", str(folder / "target")]
 
 
