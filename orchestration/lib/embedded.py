@@ -209,7 +209,8 @@ class EmbeddedServer:
         """One launcher at a time per home."""
         with _explained(f"cannot use {self.home} for the embedded database"):
             if not self.home.exists():
-                self.home.mkdir(parents=True)
+                # another launcher may make it at the same moment
+                self.home.mkdir(parents=True, exist_ok=True)
                 # traversable, so that the unprivileged user gets to its data below
                 self.home.chmod(0o711 if os.geteuid() == 0 else 0o700)
         lock = _open_lock(self.home / "lock")
