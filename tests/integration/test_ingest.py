@@ -94,26 +94,32 @@ MICROSECONDS = int(RECENT.timestamp()) * 1_000_000
 @pytest.mark.parametrize(
     ("target", "text", "value"),
     [
+        # with ids of their own: one that holds the time of day would differ from worker to worker
         *[
-            ("time", text, RECENT)
-            for text in (
-                f"{RECENT:%Y-%m-%dT%H:%M:%SZ}",
-                f"{RECENT:%Y-%m-%d %H:%M:%S}",
-                f"{RECENT:%Y-%m-%dt%H:%M:%S.000z}",
-                f"{RECENT:%Y-%m-%dT%H:%M:%S.000000000}",
-                f"{RECENT:%Y-%m-%d %H:%M:%S}+00",
-                f"{RECENT + timedelta(hours=5, minutes=30):%Y-%m-%dT%H:%M:%S}+05:30",
-                f"{RECENT - timedelta(hours=8):%Y-%m-%d %H:%M:%S} -0800",
-                str(int(RECENT.timestamp())),
-                f"{int(RECENT.timestamp())}.000",
-                str(MICROSECONDS // 1_000),
-                str(MICROSECONDS),
-                str(MICROSECONDS * 1_000),
+            pytest.param("time", text, RECENT, id=f"time-{form}")
+            for form, text in {
+                "T-Z": f"{RECENT:%Y-%m-%dT%H:%M:%SZ}",
+                "blank": f"{RECENT:%Y-%m-%d %H:%M:%S}",
+                "t-z": f"{RECENT:%Y-%m-%dt%H:%M:%S.000z}",
+                "nine-digits": f"{RECENT:%Y-%m-%dT%H:%M:%S.000000000}",
+                "+00": f"{RECENT:%Y-%m-%d %H:%M:%S}+00",
+                "+05:30": f"{RECENT + timedelta(hours=5, minutes=30):%Y-%m-%dT%H:%M:%S}+05:30",
+                "-0800": f"{RECENT - timedelta(hours=8):%Y-%m-%d %H:%M:%S} -0800",
+                "seconds": str(int(RECENT.timestamp())),
+                "seconds-and-parts": f"{int(RECENT.timestamp())}.000",
+                "milliseconds": str(MICROSECONDS // 1_000),
+                "microseconds": str(MICROSECONDS),
+                "nanoseconds": str(MICROSECONDS * 1_000),
+            }.items()
+        ],
+        *[
+            pytest.param("time", text, RECENT + timedelta(microseconds=after), id=f"time-{form}-rounded")
+            for form, text, after in (
+                ("ISO", f"{RECENT:%Y-%m-%dT%H:%M:%S}.1234567Z", 123457),
+                ("seconds", f"{int(RECENT.timestamp())}.123456", 123456),
+                ("nanoseconds", f"{MICROSECONDS * 1000 + 123456999}", 123456),
             )
         ],
-        ("time", f"{RECENT:%Y-%m-%dT%H:%M:%S}.1234567Z", RECENT + timedelta(microseconds=123457)),
-        ("time", f"{int(RECENT.timestamp())}.123456", RECENT + timedelta(microseconds=123456)),
-        ("time", f"{MICROSECONDS * 1000 + 123456999}", RECENT + timedelta(microseconds=123456)),
         ("provider", "  open ai ", "open ai"),
         ("model", "моделъ-9", "моделъ-9"),
         ("request_id", "r" * 200, "r" * 200),
