@@ -497,7 +497,7 @@ class Warehouse:
 
     def rebuild(self) -> None:
         """Every bucket anew from raw rows; those that raw rows no longer cover are kept."""
-        run_dbt(["run-operation", "detach_rollups"], self.url, quiet=True)
+        dbt(self.url, self.zone, "run-operation", "detach_rollups")
         build_rollups(self.url, self.zone)
 
     def check(self) -> None:
@@ -528,9 +528,14 @@ def is_timescaledb(connection: Connection) -> bool:
 # ---- a warehouse for each
 
 
-def build_rollups(url: str, zone: str, *options: str) -> None:
+def dbt(url: str, zone: str, *args: str) -> None:
+    """Always with the same vars, for other ones make dbt read the whole project again."""
     variables = json.dumps({"reporting_timezone": zone, "system_metrics_retention": "2 years"})
-    run_dbt(["run", "--select", "core.metrics", "rollups", "reporting", "--vars", variables, *options], url, quiet=True)
+    run_dbt([*args, "--vars", variables], url, quiet=True)
+
+
+def build_rollups(url: str, zone: str, *options: str) -> None:
+    dbt(url, zone, "run", "--select", "core.metrics", "rollups", "reporting", *options)
 
 
 @contextmanager
@@ -541,7 +546,7 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
             # before the build, which takes what a shorter retention may have dropped for gone
             Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
-            run_dbt(["run-operation", "detach_rollups"], url, quiet=True)
+            dbt(url, zone, "run-operation", "detach_rollups")
             build_rollups(url, zone)
         with connect(url) as connection:
             connection.execute(
