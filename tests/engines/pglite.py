@@ -15,6 +15,8 @@ import pytest
 DATABASE = "llm_governance"
 _HERE = Path(__file__).parent
 _START = 120  # seconds
+# of the first one, and the others' if it is free: on the same port dbt needs to read the project only once
+_ports: list[str] = []
 
 
 def why_absent() -> str | None:
@@ -50,6 +52,7 @@ def serving(data: Path, *, apache: bool = False, patience: float = 60) -> Iterat
     """
     with tempfile.TemporaryFile("w+") as log:
         command = [*_command(data), "--patience", str(patience), *(["--apache"] if apache else [])]
+        command += ["--port", _ports[0]] if _ports else []
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None
         too_late = threading.Timer(_START, process.kill)
@@ -58,6 +61,7 @@ def serving(data: Path, *, apache: bool = False, patience: float = 60) -> Iterat
             port = process.stdout.readline().strip()
             too_late.cancel()
             if port:
+                _ports.append(port)
                 yield f"postgresql://postgres:unused@127.0.0.1:{port}/{DATABASE}"
         finally:
             too_late.cancel()

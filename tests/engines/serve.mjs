@@ -1,7 +1,7 @@
 // PostgreSQL with TimescaleDB in WebAssembly (PGlite) behind a socket, for tests.
 //
 //   node serve.mjs --data FOLDER --database NAME --create     make the folder with that database, then end
-//   node serve.mjs --data FOLDER --database NAME --patience SECONDS [--apache]
+//   node serve.mjs --data FOLDER --database NAME --patience SECONDS [--port N] [--apache]
 //                                                             serve it: prints its port, ends when its input does
 //
 // --apache leaves TimescaleDB's Community module unloaded. There is one backend. A client has it to itself while it is
@@ -34,6 +34,7 @@ const { values: options } = parseArgs({
         data: { type: 'string' },
         database: { type: 'string' },
         patience: { type: 'string' },
+        port: { type: 'string', default: '0' }, // another one where it is taken
         create: { type: 'boolean' },
         apache: { type: 'boolean' },
     },
@@ -310,7 +311,8 @@ const [[version]] = query("select extversion from pg_extension where extname = '
 query(`load '$libdir/timescaledb-${version}'`)
 if (!options.apache) query(`load '$libdir/timescaledb-tsl-${version}'`)
 const server = createServer({ noDelay: true }, (socket) => new Client(socket))
-server.listen(0, '127.0.0.1', () => console.log(server.address().port))
+server.once('error', () => server.listen(0, '127.0.0.1'))
+server.listen(Number(options.port), '127.0.0.1').once('listening', () => console.log(server.address().port))
 process.stdin.resume().on('end', async () => {
     if (transaction !== 'I') query('rollback')
     await engine.close()
