@@ -32,7 +32,7 @@ usage as (
         end as length,
         sum(cost_amount) as cost,
         sum(unpriced_request_count) as unpriced_requests
-    from {{ ref('llm_team_daily') }}
+    from {{ ref('llm_spend_daily') }}
     where bucket >= (select min(periods.starts_at) from periods)
     group by 1, 2, 3
 ),

@@ -1,11 +1,13 @@
 """Writes docs/schema.md from the catalog of a built database: `python -m orchestration.lib.schema_docs`."""
 
+import sys
 from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database import connect
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
 Connection = psycopg.Connection[TupleRow]
@@ -15,7 +17,7 @@ PREAMBLE = """\
 
 <!-- Generated from the catalog of a built database by `make docs`; edit the YAML and the macros instead. -->
 
-Fifteen core tables, seven rollups, seven reporting views. Times are `timestamptz`, money is `numeric`, ids are `uuid`.
+Fifteen core tables, eight rollups, seven reporting views. Times are `timestamptz`, money is `numeric`, ids are `uuid`.
 The columns of `llm_metrics` that name people, teams and keys have no foreign keys: they say who it was at the time of
 the request, and outlive the rows they name.
 """
@@ -165,8 +167,11 @@ def _cell(value: str | None) -> str:
 
 def main() -> None:
     """Write the page of the database in use to docs/schema.md."""
-    with connect() as connection:
-        page = schema_page(connection)
+    try:
+        with connect() as connection:
+            page = schema_page(connection)
+    except GovernanceError as error:
+        sys.exit(f"error: {error}")
     path: Path = project_dir() / "docs" / "schema.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(page, encoding="utf-8")

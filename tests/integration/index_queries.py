@@ -281,6 +281,7 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_latency_hourly",
             "llm_metrics_daily",
             "llm_team_daily",
+            "llm_spend_daily",
             "llm_user_daily",
             "llm_policy_daily",
         )

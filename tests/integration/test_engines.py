@@ -16,7 +16,7 @@ from orchestration.lib.refresh import refresh
 from orchestration.lib.retention import retain
 
 Connection = psycopg.Connection[TupleRow]
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 PATIENCE = 90  # seconds, for the scheduler of a new database and its first round of jobs
 
 

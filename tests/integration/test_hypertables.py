@@ -22,7 +22,7 @@ pytestmark = pytest.mark.engines("timescaledb", "timescaledb_apache")
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 OLD, FLOOR, KEPT = HOUR - timedelta(days=500), HOUR - timedelta(days=300), HOUR - timedelta(days=20)
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 TOTALS = [(4, Decimal(15))] * 4
 
 

@@ -172,6 +172,18 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     ):
         yield name, [{**key, **more, **measures(rows)} for key, rows in oracle.groups("requests", unit, keys)]
     yield (
+        "llm_spend_daily",
+        [
+            {
+                **key,
+                "request_count": len(rows),
+                "cost_amount": cost(rows),
+                "unpriced_request_count": sum(r.cost_amount is None for r in rows),
+            }
+            for key, rows in oracle.groups("requests", "day", ("team_id", "currency"))
+        ],
+    )
+    yield (
         "llm_policy_daily",
         [
             {

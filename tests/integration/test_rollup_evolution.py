@@ -29,7 +29,7 @@ FLOOR = NOON - timedelta(days=300) + timedelta(minutes=30)
 KEPT = NOON - timedelta(days=20)
 # the whole of llm_metrics_hourly and all that is built on it
 DEAR = '      - {name: dear_count, data_type: bigint, description: "Dear requests."}\n'
-FAMILY = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+FAMILY = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def add_measure(project: Project) -> None:
 
 
 def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse: str, project: Project) -> None:
-    everything = [(6, Decimal(63))] * 4
+    everything = [(6, Decimal(63))] * len(FAMILY)
     assert totals(warehouse) == everything
     with connect(warehouse) as connection:
         connection.execute("create role reporter")
@@ -187,10 +187,10 @@ def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse
         insert(connection, "below the cut", FLOOR + timedelta(minutes=1), "1000")
         insert(connection, "far below the cut", OLD + timedelta(minutes=1), "1000")
     refresh(warehouse)
-    assert totals(warehouse) == [(7, Decimal(127))] * 4
+    assert totals(warehouse) == [(7, Decimal(127))] * len(FAMILY)
     project.build(warehouse)
     refresh(warehouse)
-    assert totals(warehouse) == [(7, Decimal(127))] * 4
+    assert totals(warehouse) == [(7, Decimal(127))] * len(FAMILY)
     assert rows(warehouse, "select max(version) from internal.rollup_state") == [(2,)]
 
 
@@ -205,7 +205,7 @@ def test_generations_follow_one_another(warehouse: str, project: Project) -> Non
     window = "in_rollup_window('time') }}"
     project.edit("llm_metrics_hourly", (window, f"{window} and status <> 'error'"))
     project.build(warehouse)
-    assert totals(warehouse) == [(6, Decimal(63))] * 4
+    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
     assert rows(
         warehouse,
         "select bucket, sum(request_count)::int, sum(dear_count)::int from rollups.llm_metrics_hourly"
@@ -218,7 +218,7 @@ def test_generations_follow_one_another(warehouse: str, project: Project) -> Non
     )
     project.describe("llm_metrics_hourly", (DEAR, ""))
     project.build(warehouse)
-    assert totals(warehouse) == [(7, Decimal(191))] * 4
+    assert totals(warehouse) == [(7, Decimal(191))] * len(FAMILY)
     assert rows(
         warehouse, "select version from internal.rollup_history where rollup = 'llm_metrics_hourly' order by 1"
     ) == [(1,), (2,)]
@@ -298,7 +298,7 @@ def test_an_interrupted_fill_goes_on(warehouse: str, project: Project) -> None:
 
 def break_off(warehouse: str, project: Project, step: str) -> None:
     """Broken off at a step, readers have right answers; the next build ends what was begun."""
-    everything = [(6, Decimal(63))] * 4
+    everything = [(6, Decimal(63))] * len(FAMILY)
     add_measure(project)
     with broken(warehouse, step), pytest.raises(GovernanceError, match="broken on purpose"):
         project.build(warehouse)
@@ -333,7 +333,7 @@ def test_a_change_that_was_taken_back_leaves_nothing(engine: Engine, warehouse: 
     with broken(warehouse, "replace_version"), pytest.raises(GovernanceError, match="broken on purpose"):
         project.build(warehouse)
     run_dbt(["run", "--select", "rollups"], warehouse, quiet=True)
-    assert totals(warehouse) == [(6, Decimal(63))] * 4
+    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
     assert rows(warehouse, "select relname from pg_class where relname like '%\\_stored\\_2'") == []
 
 

@@ -18,7 +18,7 @@ from orchestration.lib.refresh import refresh
 pytestmark = pytest.mark.engines("timescaledb")
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 COMPRESSED = (
     "select count(*)::int from timescaledb_information.chunks where hypertable_name = 'llm_metrics' and is_compressed"
 )

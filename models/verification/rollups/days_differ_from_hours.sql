@@ -3,12 +3,12 @@
     'llm_metrics_daily': 'team_id, user_id, api_key_id, provider, model, application, environment, currency',
     'llm_team_daily': 'team_id, provider, model, currency',
     'llm_user_daily': 'user_id, currency',
+    'llm_spend_daily': 'team_id, currency',
 } -%}
-{% set measures = (
-    ['request_count', 'success_count'] + token_columns()
-    + ['cost_amount', 'unpriced_request_count', 'latency_ms_sum', 'last_request_at']
-) | join(', ') -%}
+{% set spend = ['request_count', 'cost_amount', 'unpriced_request_count'] -%}
+{% set usage = spend + ['success_count'] + token_columns() + ['latency_ms_sum', 'last_request_at'] -%}
 {% for rollup, dimensions in rollups.items() %}
+{% set measures = (spend if rollup == 'llm_spend_daily' else usage) | join(', ') -%}
 (
     with span as materialized (
         {{ verified_span(rollup) }}

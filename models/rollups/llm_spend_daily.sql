@@ -1,0 +1,17 @@
+-- one row per day, team and currency
+{{ config(
+    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    grain=['bucket', 'day', 'team_id', 'currency'],
+    stored_indexes=[['bucket']],
+) }}
+select
+    {{ time_bucket('day', 'bucket') }} as bucket,
+    {{ local_day('bucket') }} as day,
+    team_id,
+    currency,
+    sum(request_count)::bigint as request_count,
+    sum(cost_amount) as cost_amount,
+    sum(unpriced_request_count)::bigint as unpriced_request_count
+from {{ ref('llm_metrics_hourly') }}
+where {{ in_rollup_window('bucket') }}
+group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4
