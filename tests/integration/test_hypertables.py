@@ -23,7 +23,7 @@ pytestmark = pytest.mark.engines("timescaledb", "timescaledb_apache")
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 OLD, FLOOR, KEPT = HOUR - timedelta(days=500), HOUR - timedelta(days=300), HOUR - timedelta(days=20)
 ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
-TOTALS = [(4, Decimal(15))] * 4
+TOTALS = [(4, Decimal(15))] * len(ROLLUPS)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_it_goes_on_wherever_it_was_stopped(engine: Engine, native: str) -> None
     assert plan(native) == []
     move_to_hypertables(native)
     refresh(native)
-    assert totals(native) == [(5, Decimal(31))] * 4
+    assert totals(native) == [(5, Decimal(31))] * len(ROLLUPS)
     assert rows(native, "select n from public.someones") == [(4,)]
     kind = "continuous_aggregate" if engine.name == "timescaledb" else "incremental"
     assert rows(native, "select distinct kind from internal.rollup_state") == [(kind,)]
