@@ -34,11 +34,14 @@
     {% call statement('main') %}
         {{ replace_view_in_place(relation, rollup_view_sql(relation, sql, window, retired), recreate_dependents=true) }}
     {% endcall %}
-    {% call statement('superseded') %}select internal.drop_superseded(){% endcall %}
     {% do assert_no_drift(relation, model, retired.keys() | list) %}
     {% do persist_comments(relation, model) %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {#- in a transaction of its own, which keeps nothing locked that readers or background jobs may want meanwhile #}
+    {% do begin_again() %}
+    {% call statement('superseded') %}select internal.drop_superseded(){% endcall %}
     {{ adapter.commit() }}
     {% if kind == 'continuous_aggregate' %}
         {#- always current without a refresh; one by a build could meet that of the policy, which TimescaleDB refuses #}

@@ -34,6 +34,8 @@ declare
     {%- if recreate_dependents %}
     dependents regclass[];
     statements text[];
+    -- undefined_table (of a view that was passed over), undefined_column, undefined_function, datatype_mismatch, cannot_coerce
+    columns_differ text[] := '{42P01, 42703, 42883, 42804, 42846}';
     {%- endif %}
 begin
     create temp view governance_probe as {{ sql }}
@@ -80,6 +82,7 @@ begin
             exception when invalid_table_definition then
                 {%- if recreate_dependents %}
                 dependents := internal.dependent_views(existing);
+                statements := '{}';
                 for i in 1 .. cardinality(dependents) loop
                     statements := statements || internal.view_statements(dependents[i]);
                 end loop;
@@ -97,10 +100,14 @@ begin
                 for i in 1 .. coalesce(cardinality(statements), 0) loop
                     begin
                         execute statements[i];
-                    exception when others then
-                        -- a rule about the old columns: its own node makes it anew later in the build
-                        continue when statements[i] ~ '^(create view|alter view|comment on view|comment on column|grant .* on) verification\.';
-                        raise exception 'a view that reads {{ name }} cannot be kept with its new columns: %, in: %', sqlerrm, statements[i];
+                    exception
+                        when lock_not_available or deadlock_detected then
+                            raise;
+                        when others then
+                            -- a rule about the old columns: its own node makes it anew later in the build
+                            continue when sqlstate = any (columns_differ)
+                                and statements[i] ~ '^(create view|alter view|comment on view|comment on column|grant .* on) verification\.';
+                            raise exception 'a view that reads {{ name }} cannot be kept with its new columns: %, in: %', sqlerrm, statements[i];
                     end;
                 end loop;
                 {%- endif %}
@@ -108,7 +115,7 @@ begin
             set local lock_timeout = 0;
             return;
         exception
-            when lock_not_available then
+            when lock_not_available or deadlock_detected then
                 perform pg_sleep(0.05 + random() * 0.1);
             when dependent_objects_still_exist then
                 get stacked diagnostics readers = pg_exception_detail;

@@ -90,41 +90,53 @@ end $f$;
 comment on function internal.replace_version(text, text, text, text[], text, text[], text, text) is 'Keeps what raw rows no longer cover of a rollup and makes way for its next version.';
 
 create or replace function internal.drop_superseded() returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile set search_path = pg_catalog, pg_temp set lock_timeout = '300ms'
 as $f$
 declare
     part record;
 begin
+    for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
+        execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
+    end loop;
     for part in
-        select c.oid::regclass as relation, c.relkind, r.name as rollup, r.kind
+        select
+            case c.relkind when 'v' then 'materialized view' else 'table' end as kind,
+            c.oid::regclass as relation,
+            case when r.parent is null then 2 else 1 end as place  -- readers first
         from internal.rollup_state as r
         cross join generate_series(1, r.version + 1) as v (version)
         inner join pg_class as c on c.oid = to_regclass(internal.stored_relation(r.name, v.version))
         where v.version <> r.version
             -- a next version is given up only where no other session is filling it (store_next_version)
             and (v.version < r.version or pg_try_advisory_xact_lock({{ build_lock_key() }}, hashtext(r.name)))
-        order by r.parent is null  -- readers first
-    loop
-        begin
-            execute format('drop %s %s', case part.relkind when 'v' then 'materialized view' else 'table' end, part.relation);
-        exception when dependent_objects_still_exist then
-            raise notice '% stays until the continuous aggregates that read it have been replaced', part.relation;
-        end;
-    end loop;
-    for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
-        execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
-    end loop;
-    -- the closing threshold of a table whose rollups are all continuous aggregates, and whose writers log nothing any more
-    for part in
-        select r.source
+        union all
+        -- the closing threshold of a table whose rollups are all continuous aggregates, and whose writers log nothing any more
+        select 'sequence', to_regclass(format('internal.%I', r.source || '_closing')), 3
         from internal.rollup_state as r
-        where not exists (
-            select from pg_trigger where tgrelid = format('core.%I', r.source)::regclass and tgname = r.source || '_log_insert'
-        )
+        where to_regclass(format('internal.%I', r.source || '_closing')) is not null
+            and not exists (
+                select from pg_trigger where tgrelid = format('core.%I', r.source)::regclass and tgname = r.source || '_log_insert'
+            )
         group by r.source
         having bool_and(r.kind = 'continuous_aggregate')
+        order by place
     loop
-        execute format('drop sequence if exists internal.%I', part.source || '_closing');
+        -- short steps, each of which gives back what it locked: a background job may hold one part and want another
+        for attempt in 1 .. 10 loop
+            begin
+                execute format('drop %s %s', part.kind, part.relation);
+                exit;
+            exception
+                when dependent_objects_still_exist then
+                    raise notice '% stays until the continuous aggregates that read it have been replaced', part.relation;
+                    exit;
+                when lock_not_available or deadlock_detected then
+                    if attempt = 10 then
+                        raise notice '% stays until the next build: another transaction keeps it locked', part.relation;
+                    end if;
+                    perform pg_sleep(0.05 + random() * 0.1);
+            end;
+        end loop;
     end loop;
 end $f$;
 comment on function internal.drop_superseded() is 'Drops what older versions of the rollups were stored in and nothing reads any more, and a next one that was given up.';

@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic, sleep
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -29,6 +32,8 @@ FLOOR = NOON - timedelta(days=300) + timedelta(minutes=30)
 KEPT = NOON - timedelta(days=20)
 # the whole of llm_metrics_hourly and all that is built on it
 DEAR = '      - {name: dear_count, data_type: bigint, description: "Dear requests."}\n'
+Answer = TypeVar("Answer")
+ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 FAMILY = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 
 
@@ -335,6 +340,86 @@ def test_a_change_that_was_taken_back_leaves_nothing(engine: Engine, warehouse: 
     run_dbt(["run", "--select", "rollups"], warehouse, quiet=True)
     assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
     assert rows(warehouse, "select relname from pg_class where relname like '%\\_stored\\_2'") == []
+
+
+@ONE_SESSION
+@pytest.mark.engines("postgres", "timescaledb")
+def test_what_was_superseded_is_dropped_without_a_deadlock(warehouse: str, project: Project) -> None:
+    """Another transaction reads the old version and, once the build waits for it, asks for what the build replaced."""
+    window = "in_rollup_window('bucket') }}"
+    project.edit("llm_user_daily", (window, f"{window} and currency <> 'XXX'"))
+    with holding(warehouse, "select from rollups.llm_user_daily_stored") as holder:
+
+        def ask() -> list[TupleRow]:
+            found = holder.execute("select sum(request_count)::int from rollups.llm_user_daily").fetchall()
+            holder.rollback()
+            return found
+
+        with when_waited_for(warehouse, holder, ask) as answer:
+            project.build(warehouse, "--select", "llm_user_daily")
+        assert answer.result() == [(6,)]
+    project.build(warehouse, "--select", "llm_user_daily")
+    assert rows(warehouse, "select to_regclass('rollups.llm_user_daily_stored')::text") == [(None,)]
+    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
+
+
+@ONE_SESSION
+@pytest.mark.engines("postgres", "timescaledb")
+def test_views_are_kept_where_one_must_wait(warehouse: str, project: Project) -> None:
+    """Made again with the rollup, also after a try that met a lock; but for a rule about the old type."""
+    with connect(warehouse) as connection:
+        connection.execute("create table public.locked as select 1 as id")
+        connection.execute("create view public.someones as select request_count from rollups.llm_latency_hourly")
+        connection.execute("create view verification.old as select ~request_count as n from rollups.llm_latency_hourly")
+        connection.execute("comment on view verification.old is 'Numeric values have no bits.'")
+        connection.execute("create view verification.probe as select id from rollups.llm_latency_hourly, public.locked")
+    project.edit("llm_latency_hourly", ("count(*) as request_count", "count(*)::numeric as request_count"))
+    project.describe(
+        "llm_latency_hourly", ("{name: request_count, data_type: bigint", "{name: request_count, data_type: numeric")
+    )
+    with holding(warehouse, "lock table public.locked") as holder:
+
+        def let_go() -> None:
+            sleep(1)  # three times as long as the build waits at a time
+            holder.rollback()
+
+        with when_waited_for(warehouse, holder, let_go) as done:
+            project.build(warehouse, "--select", "llm_latency_hourly")
+        done.result()
+    assert rows(warehouse, "select sum(request_count) from public.someones") == [(Decimal(6),)]
+    assert rows(warehouse, "select count(*)::int from verification.probe") == [(5,)]
+    assert rows(warehouse, "select to_regclass('verification.old')::text") == [(None,)]
+
+
+@contextmanager
+def holding(url: str, statement: str) -> "Iterator[psycopg.Connection[TupleRow]]":
+    """A transaction that keeps what the statement locked."""
+    with connect(url, autocommit=False) as holder:
+        # who waits for it without an end isn't left hanging
+        holder.execute("set idle_in_transaction_session_timeout = '1min'")
+        holder.execute(statement.encode())
+        yield holder
+        holder.rollback()
+
+
+@contextmanager
+def when_waited_for(
+    url: str, holder: "psycopg.Connection[TupleRow]", act: Callable[[], Answer]
+) -> Iterator[Future[Answer]]:
+    """Acts, beside the block, as soon as another session waits for the holder."""
+    holders = [holder.info.backend_pid]
+    deadline = monotonic() + 120
+
+    def wait_and_act() -> Answer:
+        with connect(url) as watcher:
+            query = b"select from pg_stat_activity where pg_blocking_pids(pid) && %s::integer[]"
+            while not watcher.execute(query, [holders]).fetchall():
+                assert monotonic() < deadline, "nobody waited"
+                sleep(0.02)
+        return act()
+
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(wait_and_act)
 
 
 def test_another_zone_counts_each_request_once(engine: Engine, warehouse: str) -> None:
