@@ -219,7 +219,7 @@ def rollup_figures(connection: Connection) -> list[Figure]:
         told("hourly rollup: raw rows a row of it", requests / grains, "", 2),
         told("hourly rollup: bytes a raw row, heap", heap / requests, "B"),
         at_most("hourly rollup: bytes a raw row, columnstore", columnstore / requests, 17, "B"),
-        told("all six rollups of usage: bytes a raw row, heap", all_heap / requests, "B"),
+        told("all rollups of usage: bytes a raw row, heap", all_heap / requests, "B"),
         told("the same, columnstore", all_columnstore / requests, "B"),
     ]
 
@@ -317,7 +317,7 @@ def measure(url: str, usage: Usage, rounds: int) -> list[Figure]:
         *chunks,
         *rollups,
         told("plain PostgreSQL: bytes a row, with indexes", plain_size, "B"),
-        told("plain PostgreSQL: all six rollups of usage, bytes a raw row", plain_rollups, "B"),
+        told("plain PostgreSQL: all rollups of usage, bytes a raw row", plain_rollups, "B"),
         told("load by INSERT … SELECT, rows a second", rate, "", 0),
         told("first refresh of all rollups, raw rows a second", first_refresh, "", 0),
         told("COPY into the table, rows a second", copied, "", 0),
