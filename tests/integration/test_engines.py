@@ -69,7 +69,7 @@ def test_policies_keep_their_jobs_over_builds_and_follow_the_vars(warehouse: str
     kinds = [row[1] for row in before]
     assert kinds.count("policy_retention") == 2
     assert kinds.count("policy_refresh_continuous_aggregate") == 8
-    assert kinds.count("policy_compression") == 9
+    assert kinds.count("policy_compression") == 10
     everything = ["run", "--select", "core.metrics", "rollups"]
     run_dbt(everything, warehouse, quiet=True)
     assert rows(warehouse, jobs) == before
