@@ -19,6 +19,9 @@ UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --
 SQL := models $(wildcard tests/singular)
 # npm's own note of what it installed
 ENGINES := tests/engines/node_modules/.package-lock.json
+# The whole suite is shared out to as many workers as there are cores, for one process leaves most of them idle. Each has
+# its servers and templates, so a part of the suite is faster without; and a server of the user's has one set of names.
+WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test equality ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
@@ -32,7 +35,7 @@ demo: $(VENV)/.runtime ## everything on the embedded database: build, load a dem
 
 test: $(VENV)/.development $(ENGINES) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
 	@# dagster-dbt looks for dbt on the PATH
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 equality: $(VENV)/.development $(ENGINES) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \

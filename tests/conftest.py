@@ -1,5 +1,6 @@
 """Fixtures for every test: throw-away engines for the session, and an environment of the tests' own."""
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +19,11 @@ from psycopg.rows import TupleRow
 from orchestration.lib.database import connect, ensure_database, with_database
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.embedded import EmbeddedServer
+
+# a folder of the whole run, also where workers share it out
+SHARED = pytest.StashKey[Path]()
+# files that take minutes on an engine, so that no worker is left with one at the end
+LONGEST = ("test_rollup_equality", "test_rollup_evolution", "test_upgrade", "test_ingest", "test_rules", "test_demo")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +42,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engines(*names): of the tests that use `engine`: only on these")
     config.addinivalue_line("markers", "not_on_pglite(reason): needs a server, WebAssembly won't do")
+    if _is_worker(config):
+        config.stash[SHARED] = Path(config.workerinput["shared"])  # type: ignore[attr-defined]
+        return
+    if getattr(config.option, "numprocesses", None) and os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
+        raise pytest.UsageError("on $GOVERNANCE_TEST_DATABASE_URL the tests need one process: leave -n away")
+    config.stash[SHARED] = Path(tempfile.mkdtemp(prefix="governance-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(config.stash[SHARED]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """What a worker is told, of pytest-xdist."""
+    node.workerinput["shared"] = str(node.config.stash[SHARED])
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -59,6 +83,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 reasons[marker.args[0]].add(item.nodeid.split("[")[0])
         for reason, tests in sorted(reasons.items()):
             print(reason, *sorted(tests), sep="\n  ")
+    if _is_worker(config):
+        # the sort keeps the order of a file's tests on an engine
+        items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests on one engine are one worker's, in their order, for they share a database."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByDatabase(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            parameters = test.partition("[")[2].rstrip("]").split("-")
+            return f"{file} {' '.join(name for name in ENGINES if name in parameters)}"
+
+    return ByDatabase(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests said in workers, which have no terminal."""
+    for report in [report for reports in terminalreporter.stats.values() for report in reports]:
+        if isinstance(report, pytest.TestReport) and report.when == "call":
+            for name, line in report.user_properties:
+                if name == "said":
+                    terminalreporter.write_line(str(line))
 
 
 def _engine_of(item: pytest.Item) -> str | None:
@@ -143,13 +193,16 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
             lambda database: _server_database(server_url, database, None),
         )
         return
-    empty: Path = request.getfixturevalue("pglite_empty")
     apache = name == "timescaledb_apache"
-    with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
-        built = Path(folder, "built")
-        pglite.copy(empty, built)
-        with pglite.serving(built, apache=apache, patience=PATIENCE) as url:
+    empty: Path = request.getfixturevalue("pglite_empty")
+
+    def build(data: Path) -> None:
+        pglite.copy(empty, data)
+        with pglite.serving(data, apache=apache, patience=PATIENCE) as url:
             run_dbt(BUILD, url, quiet=True)
+
+    built = _made_once(request.config.stash[SHARED] / name, build)
+    with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
         yield Engine(
             name,
             lambda database: _pglite_database(built, Path(folder, database), apache),
@@ -158,12 +211,21 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
 
 
 @pytest.fixture(scope="session")
-def pglite_empty() -> Iterator[Path]:
+def pglite_empty(pytestconfig: pytest.Config) -> Path:
     """Data folder of an empty database with TimescaleDB."""
     pglite.require()
-    with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
-        pglite.create(Path(folder, "empty"))
-        yield Path(folder, "empty")
+    return _made_once(pytestconfig.stash[SHARED] / "pglite_empty", pglite.create)
+
+
+def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """What the first one to ask for it makes in the shared folder, while other workers wait."""
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                make(Path(folder, path.name))
+                Path(folder, path.name).rename(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +245,15 @@ def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
 
 @pytest.fixture
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Shows a line of the test's own, also if it passes."""
+    """Shows a line of the test's own, also if it passes: at once, or from a worker at the end of the run."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert terminal is not None
 
     def say(line: str) -> None:
-        terminal.ensure_newline()
-        terminal.write_line(line)
+        if terminal is None:
+            request.node.user_properties.append(("said", line))
+        else:
+            terminal.ensure_newline()
+            terminal.write_line(line)
 
     return say
 
