@@ -23,7 +23,7 @@ from orchestration.lib.embedded import EmbeddedServer
 # a folder of the whole run, also where workers share it out
 SHARED = pytest.StashKey[Path]()
 # files that take minutes on an engine, so that no worker is left with one at the end
-LONGEST = ("test_rollup_equality", "test_rollup_evolution", "test_hypertables", "test_build", "test_drift", "test_upgrade")
+LONGEST = ("test_rollup_equality", "test_rollup_evolution", "test_hypertables", "test_build", "test_drift")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
