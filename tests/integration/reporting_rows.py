@@ -8,6 +8,8 @@ from core_rows import Connection
 from psycopg import sql
 from psycopg.rows import dict_row
 
+# llm_metrics_hourly and all that is built on it
+USAGE_ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 _ids = itertools.count()
 
 

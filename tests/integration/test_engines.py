@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
+from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect, describe
 from orchestration.lib.dbt import run_dbt
@@ -16,7 +17,6 @@ from orchestration.lib.refresh import refresh
 from orchestration.lib.retention import retain
 
 Connection = psycopg.Connection[TupleRow]
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 PATIENCE = 90  # seconds, for the scheduler of a new database and its first round of jobs
 
 
@@ -122,7 +122,7 @@ def test_late_changed_and_deleted_rows_reach_every_rollup(warehouse: str) -> Non
         connection.execute("update core.llm_metrics set cost_amount = 16 where request_id = 'b'")
         connection.execute("delete from core.llm_metrics where request_id = 'a'")
     refresh(warehouse)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         total = rows(warehouse, f"select sum(request_count), sum(cost_amount) from rollups.{rollup}")
         assert total == [(3, Decimal(28))], rollup
     with connect(warehouse) as connection:
@@ -146,7 +146,7 @@ def test_what_retention_drops_stays_in_the_rollups(warehouse: str) -> None:
     assert rows(warehouse, "select request_id from core.llm_metrics") == [("kept",)]
     insert(warehouse, "below the floor", older, "100")
     refresh(warehouse)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         assert rows(warehouse, f"select sum(cost_amount) from rollups.{rollup}") == [(Decimal(8),)], rollup
     assert [part for part in retain(warehouse) if part.rows and part.rows > 1] == []
 

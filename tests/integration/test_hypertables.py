@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
+from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.accounts import ensure_admin
 from orchestration.lib.database import connect
@@ -22,8 +23,7 @@ pytestmark = pytest.mark.engines("timescaledb", "timescaledb_apache")
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 OLD, FLOOR, KEPT = HOUR - timedelta(days=500), HOUR - timedelta(days=300), HOUR - timedelta(days=20)
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
-TOTALS = [(4, Decimal(15))] * len(ROLLUPS)
+TOTALS = [(4, Decimal(15))] * len(USAGE_ROLLUPS)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def rows(url: str, query: str) -> list[TupleRow]:
 def totals(url: str) -> list[tuple[int, Decimal]]:
     return [
         found
-        for rollup in ROLLUPS
+        for rollup in USAGE_ROLLUPS
         for found in rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
     ]
 
@@ -118,7 +118,7 @@ def test_it_goes_on_wherever_it_was_stopped(engine: Engine, native: str) -> None
     assert plan(native) == []
     move_to_hypertables(native)
     refresh(native)
-    assert totals(native) == [(5, Decimal(31))] * len(ROLLUPS)
+    assert totals(native) == [(5, Decimal(31))] * len(USAGE_ROLLUPS)
     assert rows(native, "select n from public.someones") == [(4,)]
     kind = "continuous_aggregate" if engine.name == "timescaledb" else "incremental"
     assert rows(native, "select distinct kind from internal.rollup_state") == [(kind,)]

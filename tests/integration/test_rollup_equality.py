@@ -171,15 +171,11 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
         ("llm_user_daily", "day", ("user_id", "currency"), {}),
     ):
         yield name, [{**key, **more, **measures(rows)} for key, rows in oracle.groups("requests", unit, keys)]
+    spend = ("request_count", "cost_amount", "unpriced_request_count")
     yield (
         "llm_spend_daily",
         [
-            {
-                **key,
-                "request_count": len(rows),
-                "cost_amount": cost(rows),
-                "unpriced_request_count": sum(r.cost_amount is None for r in rows),
-            }
+            {**key, **{name: measures(rows)[name] for name in spend}}
             for key, rows in oracle.groups("requests", "day", ("team_id", "currency"))
         ],
     )

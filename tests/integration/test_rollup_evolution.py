@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
+from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt
@@ -30,11 +31,9 @@ OLD = NOON - timedelta(days=600)
 # raw rows are dropped up to here, in the middle of an hour and of a day
 FLOOR = NOON - timedelta(days=300) + timedelta(minutes=30)
 KEPT = NOON - timedelta(days=20)
-# the whole of llm_metrics_hourly and all that is built on it
 DEAR = '      - {name: dear_count, data_type: bigint, description: "Dear requests."}\n'
 Answer = TypeVar("Answer")
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
-FAMILY = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def rows(url: str, query: str) -> list[TupleRow]:
 
 def totals(url: str, *rollups: str) -> list[tuple[int, Decimal]]:
     found: list[tuple[int, Decimal]] = []
-    for rollup in rollups or FAMILY:
+    for rollup in rollups or USAGE_ROLLUPS:
         found += rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
     return found
 
@@ -153,8 +152,15 @@ def add_measure(project: Project) -> None:
     )
 
 
+def count_requests_in_numeric(project: Project) -> None:
+    project.edit("llm_latency_hourly", ("count(*) as request_count", "count(*)::numeric as request_count"))
+    project.describe(
+        "llm_latency_hourly", ("{name: request_count, data_type: bigint", "{name: request_count, data_type: numeric")
+    )
+
+
 def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse: str, project: Project) -> None:
-    everything = [(6, Decimal(63))] * len(FAMILY)
+    everything = [(6, Decimal(63))] * len(USAGE_ROLLUPS)
     assert totals(warehouse) == everything
     with connect(warehouse) as connection:
         connection.execute("create role reporter")
@@ -177,7 +183,7 @@ def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse
         warehouse, "select bucket, sum(dear_count)::int from rollups.llm_metrics_hourly group by 1 order by 1"
     ) == [(OLD, None), (FLOOR.replace(minute=0) - timedelta(hours=1), None), (KEPT, 1), (HOUR, 1)]
     assert rows(warehouse, "select name, version, kind from internal.rollup_state where version > 1 order by 1") == [
-        (rollup, 2, kind(engine)) for rollup in sorted(FAMILY)
+        (rollup, 2, kind(engine)) for rollup in sorted(USAGE_ROLLUPS)
     ]
     # the version that was replaced is gone, but for what it alone holds
     assert rows(
@@ -192,10 +198,10 @@ def test_a_new_measure_is_null_where_raw_rows_are_gone(engine: Engine, warehouse
         insert(connection, "below the cut", FLOOR + timedelta(minutes=1), "1000")
         insert(connection, "far below the cut", OLD + timedelta(minutes=1), "1000")
     refresh(warehouse)
-    assert totals(warehouse) == [(7, Decimal(127))] * len(FAMILY)
+    assert totals(warehouse) == [(7, Decimal(127))] * len(USAGE_ROLLUPS)
     project.build(warehouse)
     refresh(warehouse)
-    assert totals(warehouse) == [(7, Decimal(127))] * len(FAMILY)
+    assert totals(warehouse) == [(7, Decimal(127))] * len(USAGE_ROLLUPS)
     assert rows(warehouse, "select max(version) from internal.rollup_state") == [(2,)]
 
 
@@ -210,7 +216,7 @@ def test_generations_follow_one_another(warehouse: str, project: Project) -> Non
     window = "in_rollup_window('time') }}"
     project.edit("llm_metrics_hourly", (window, f"{window} and status <> 'error'"))
     project.build(warehouse)
-    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
+    assert totals(warehouse) == [(6, Decimal(63))] * len(USAGE_ROLLUPS)
     assert rows(
         warehouse,
         "select bucket, sum(request_count)::int, sum(dear_count)::int from rollups.llm_metrics_hourly"
@@ -223,7 +229,7 @@ def test_generations_follow_one_another(warehouse: str, project: Project) -> Non
     )
     project.describe("llm_metrics_hourly", (DEAR, ""))
     project.build(warehouse)
-    assert totals(warehouse) == [(7, Decimal(191))] * len(FAMILY)
+    assert totals(warehouse) == [(7, Decimal(191))] * len(USAGE_ROLLUPS)
     assert rows(
         warehouse, "select version from internal.rollup_history where rollup = 'llm_metrics_hourly' order by 1"
     ) == [(1,), (2,)]
@@ -251,15 +257,14 @@ def test_dimensions_and_types_and_measures_that_go(warehouse: str, project: Proj
             '{name: environment, data_type: text, description: "Environment."}',
         ),
     )
+    count_requests_in_numeric(project)
     project.edit(
         "llm_latency_hourly",
-        ("count(*) as request_count", "count(*)::numeric as request_count"),
         ("    model,\n", "    length(model) as model,\n"),
         ("    count(latency_ms) as latency_count,\n", ""),
     )
     project.describe(
         "llm_latency_hourly",
-        ("{name: request_count, data_type: bigint", "{name: request_count, data_type: numeric"),
         ("{name: model, data_type: text", "{name: model, data_type: integer"),
         ('      - {name: latency_count, data_type: bigint, description: "Requests with a known latency."}\n', ""),
     )
@@ -303,7 +308,7 @@ def test_an_interrupted_fill_goes_on(warehouse: str, project: Project) -> None:
 
 def break_off(warehouse: str, project: Project, step: str) -> None:
     """Broken off at a step, readers have right answers; the next build ends what was begun."""
-    everything = [(6, Decimal(63))] * len(FAMILY)
+    everything = [(6, Decimal(63))] * len(USAGE_ROLLUPS)
     add_measure(project)
     with broken(warehouse, step), pytest.raises(GovernanceError, match="broken on purpose"):
         project.build(warehouse)
@@ -338,7 +343,7 @@ def test_a_change_that_was_taken_back_leaves_nothing(engine: Engine, warehouse: 
     with broken(warehouse, "replace_version"), pytest.raises(GovernanceError, match="broken on purpose"):
         project.build(warehouse)
     run_dbt(["run", "--select", "rollups"], warehouse, quiet=True)
-    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
+    assert totals(warehouse) == [(6, Decimal(63))] * len(USAGE_ROLLUPS)
     assert rows(warehouse, "select relname from pg_class where relname like '%\\_stored\\_2'") == []
 
 
@@ -360,7 +365,7 @@ def test_what_was_superseded_is_dropped_without_a_deadlock(warehouse: str, proje
         assert answer.result() == [(6,)]
     project.build(warehouse, "--select", "llm_user_daily")
     assert rows(warehouse, "select to_regclass('rollups.llm_user_daily_stored')::text") == [(None,)]
-    assert totals(warehouse) == [(6, Decimal(63))] * len(FAMILY)
+    assert totals(warehouse) == [(6, Decimal(63))] * len(USAGE_ROLLUPS)
 
 
 @ONE_SESSION
@@ -373,10 +378,7 @@ def test_views_are_kept_where_one_must_wait(warehouse: str, project: Project) ->
         connection.execute("create view verification.old as select ~request_count as n from rollups.llm_latency_hourly")
         connection.execute("comment on view verification.old is 'Numeric values have no bits.'")
         connection.execute("create view verification.probe as select id from rollups.llm_latency_hourly, public.locked")
-    project.edit("llm_latency_hourly", ("count(*) as request_count", "count(*)::numeric as request_count"))
-    project.describe(
-        "llm_latency_hourly", ("{name: request_count, data_type: bigint", "{name: request_count, data_type: numeric")
-    )
+    count_requests_in_numeric(project)
     with holding(warehouse, "lock table public.locked") as holder:
 
         def let_go() -> None:

@@ -9,13 +9,13 @@ import pytest
 from engines import Engine
 from psycopg import IsolationLevel
 from psycopg.rows import TupleRow
+from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_long_transaction_does_not_block_a_refresh_for_ever(warehouse: Connect
 def test_rows_of_the_running_hour_are_not_logged_but_counted(warehouse: Connection) -> None:
     insert(warehouse, "now", datetime.now(UTC))
     assert warehouse.execute("select count(*) from internal.invalidations").fetchone() == (0,)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         assert requests(warehouse, rollup) == 1
 
 
@@ -154,7 +154,7 @@ def test_late_updated_moved_and_deleted_rows_reach_their_buckets(warehouse: Conn
     insert(warehouse, "a", old)
     insert(warehouse, "b", old + timedelta(days=1), None)
     refresh(database)
-    assert [requests(warehouse, rollup) for rollup in ROLLUPS] == [2] * len(ROLLUPS)
+    assert [requests(warehouse, rollup) for rollup in USAGE_ROLLUPS] == [2] * len(USAGE_ROLLUPS)
     warehouse.execute("update core.llm_metrics set time = time + interval '5 hours' where request_id = 'a'")
     warehouse.execute("update core.llm_metrics set cost_amount = 7, cost_source = 'computed' where request_id = 'b'")
     refresh(database)
@@ -163,7 +163,7 @@ def test_late_updated_moved_and_deleted_rows_reach_their_buckets(warehouse: Conn
     ).fetchall() == [(old + timedelta(hours=5), Decimal("0.000001"), 0), (old + timedelta(days=1), Decimal(7), 0)]
     warehouse.execute("delete from core.llm_metrics where request_id = 'b'")
     refresh(database)
-    assert [requests(warehouse, rollup) for rollup in ROLLUPS] == [1] * len(ROLLUPS)
+    assert [requests(warehouse, rollup) for rollup in USAGE_ROLLUPS] == [1] * len(USAGE_ROLLUPS)
 
 
 def test_a_second_refresh_touches_nothing(warehouse: Connection, database: str) -> None:
@@ -187,10 +187,10 @@ def test_dropped_raw_rows_stay_in_the_rollups(warehouse: Connection, database: s
     assert dropped == (1,)
     insert(warehouse, "below the floor", old + timedelta(minutes=1), "100")
     refresh(database)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         assert warehouse.execute(f"select sum(cost_amount) from rollups.{rollup}").fetchone() == (Decimal("12.5"),)
     warehouse.execute("update internal.time_series set dropped_before = '-infinity' where name = 'llm_metrics'")
-    for rollup in (*ROLLUPS, "llm_latency_hourly"):
+    for rollup in (*USAGE_ROLLUPS, "llm_latency_hourly"):
         warehouse.execute(f"delete from {stored_table(warehouse, rollup)}")
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
+from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt
@@ -18,7 +19,6 @@ from orchestration.lib.refresh import refresh
 pytestmark = pytest.mark.engines("timescaledb")
 
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
 COMPRESSED = (
     "select count(*)::int from timescaledb_information.chunks where hypertable_name = 'llm_metrics' and is_compressed"
 )
@@ -46,7 +46,7 @@ def insert(url: str, name: str, time: datetime, cost: int) -> None:
 
 def costs(url: str) -> set[Decimal]:
     """What the rollups say in sum; one value where they agree."""
-    return {rows(url, f"select sum(cost_amount) from rollups.{rollup}")[0][0] for rollup in ROLLUPS}
+    return {rows(url, f"select sum(cost_amount) from rollups.{rollup}")[0][0] for rollup in USAGE_ROLLUPS}
 
 
 def run_job(url: str, policy: str, relation: str) -> None:
@@ -81,7 +81,7 @@ def test_a_chunk_that_the_policy_drops_stays_in_the_rollups(warehouse: str) -> N
     build(warehouse)
     insert(warehouse, "late", old + timedelta(minutes=1), 4)
     refresh(warehouse)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
     assert costs(warehouse) == {Decimal(3)}
 
@@ -104,7 +104,7 @@ def test_new_rows_are_seen_at_once_and_after_a_refresh_of_the_running_hour(wareh
     running = datetime.now(UTC)
     insert(warehouse, "first", running, 1)
     refresh(warehouse)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
     insert(warehouse, "second", running + timedelta(microseconds=1), 2)
     assert costs(warehouse) == {Decimal(3)}
@@ -114,13 +114,13 @@ def test_old_buckets_in_columns_take_late_rows(warehouse: str) -> None:
     late = HOUR - timedelta(days=100)
     insert(warehouse, "old", late, 1)
     refresh(warehouse)
-    for rollup in ROLLUPS:
+    for rollup in USAGE_ROLLUPS:
         run_job(warehouse, "policy_compression", f"rollups.{rollup}_stored")
     compressed = rows(
         warehouse,
         "select count(*)::int from timescaledb_information.chunks where is_compressed and hypertable_schema <> 'core'",
     )
-    assert compressed == [(len(ROLLUPS),)]
+    assert compressed == [(len(USAGE_ROLLUPS),)]
     insert(warehouse, "late", late + timedelta(minutes=1), 2)
     refresh(warehouse)
     assert costs(warehouse) == {Decimal(3)}
