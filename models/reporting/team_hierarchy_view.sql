@@ -22,24 +22,28 @@ periods as (
 -- by the shortest period that a day is in, so it counts for that one and the longer ones
 usage as (
     select
-        team_id,
-        currency,
+        tree.root_team_id,
+        spend.team_id,
+        spend.currency,
         case
             {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-            when bucket >= {{ once(start_of_local(unit)) }} and bucket < {{ once(start_of_local(unit, 1)) }}
+            when spend.bucket >= {{ once(start_of_local(unit)) }} and spend.bucket < {{ once(start_of_local(unit, 1)) }}
                 then {{ loop.index }}
             {%- endfor %}
         end as length,
-        sum(cost_amount) as cost,
-        sum(unpriced_request_count) as unpriced_requests
-    from {{ ref('llm_spend_daily') }}
-    where bucket >= (select min(periods.starts_at) from periods)
-    group by 1, 2, 3
+        sum(spend.cost_amount) as cost,
+        sum(spend.unpriced_request_count) as unpriced_requests
+    from {{ ref('llm_spend_daily') }} as spend
+    inner join {{ ref('teams') }} as teams on teams.id = spend.team_id
+    inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id
+    where spend.bucket >= (select min(periods.starts_at) from periods)
+    group by 1, 2, 3, 4
 ),
 
 -- what a deleted team spent stays part of the live teams above it
 spending as (
     select
+        lines.root_team_id,
         teams.id as team_id,
         {{ spent_where('usage.cost', 'usage.currency = teams.currency and usage.team_id = teams.id') }} as spend,
         {{ spent_where('usage.cost', 'usage.currency = teams.currency') }} as total_spend,
@@ -48,8 +52,9 @@ spending as (
     from {{ ref('teams') }} as teams
     inner join {{ ref('stg_team_lines') }} as lines on lines.above_id = teams.id
     left join periods on periods.budget_period = teams.budget_period
-    left join usage on usage.team_id = lines.team_id and usage.length <= periods.length
-    group by teams.id
+    left join usage
+        on usage.root_team_id = lines.root_team_id and usage.team_id = lines.team_id and usage.length <= periods.length
+    group by lines.root_team_id, teams.id
 )
 
 select
@@ -57,7 +62,7 @@ select
     teams.name as team_name,
     teams.slug,
     tree.parent_team_id,
-    tree.path_ids[1] as root_team_id,
+    tree.root_team_id,
     cardinality(tree.path_ids) as level,
     tree.path,
     tree.path_ids,
@@ -75,5 +80,6 @@ select
 from {{ ref('teams') }} as teams
 inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id and tree.is_live
 left join children on children.team_id = teams.id
-left join {{ ref('stg_team_headcounts') }} as headcounts on headcounts.team_id = teams.id
-inner join spending on spending.team_id = teams.id
+left join {{ ref('stg_team_headcounts') }} as headcounts
+    on headcounts.root_team_id = tree.root_team_id and headcounts.team_id = teams.id
+inner join spending on spending.root_team_id = tree.root_team_id and spending.team_id = teams.id

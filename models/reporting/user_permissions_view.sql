@@ -8,8 +8,8 @@ with grants as (
         grants.role_slug,
         grants.granted_at,
         grants.expires_at,
-        array_agg(grants.role_slug) over (partition by grants.user_id, users.email, grants.team_id) as scope_roles,
-        array_agg(grants.role_slug) over (scope rows between unbounded preceding and 1 preceding) as earlier_roles
+        row_number() over scope as place,
+        array_agg(grants.role_slug) over scope as scope_roles
     from {{ ref('stg_live_grants') }} as grants
     inner join {{ ref('stg_users') }} as users on users.user_id = grants.user_id
     where users.status = 'active'
@@ -17,6 +17,7 @@ with grants as (
     window scope as (
         partition by grants.user_id, users.email, grants.team_id
         order by grants.expires_at desc nulls first, grants.granted_at, grants.role_slug
+        rows between unbounded preceding and unbounded following
     )
 ),
 
@@ -54,4 +55,4 @@ select
 from grants
 inner join permissions on permissions.role_id = grants.role_id
 -- of several grants that reach the same permission the first one speaks
-where grants.earlier_roles is null or not grants.earlier_roles && permissions.roles_with_it
+where grants.place = 1 or not grants.scope_roles[:grants.place - 1] && permissions.roles_with_it

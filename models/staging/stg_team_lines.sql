@@ -2,5 +2,6 @@
 select
     team_id,
     is_live,
+    root_team_id,
     unnest(path_ids) as above_id
 from {{ ref('stg_team_tree') }}

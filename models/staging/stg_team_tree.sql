@@ -22,6 +22,8 @@ select
     is_live,
     -- the nearest live team above
     path_ids[cardinality(path_ids) - is_live::integer] as parent_team_id,
+    path_ids[1] as root_team_id,
     path_ids,
-    path
+    path,
+    row_number() over (order by path_ids) as place
 from tree
