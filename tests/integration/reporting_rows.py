@@ -62,3 +62,11 @@ def stored_buckets(connection: Connection, rollup: str) -> sql.Identifier:
         )
         [[schema, name]] = rows
     return sql.Identifier(schema, name)
+
+
+def rows_read(plan: dict[str, Any], table: str) -> int:
+    """How many rows of a table an executed plan touched, also those it threw away."""
+    touched = 0
+    if plan.get("Relation Name") == table:
+        touched = plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
+    return int(touched) + sum(rows_read(child, table) for child in plan.get("Plans", []))

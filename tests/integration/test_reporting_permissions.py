@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from core_rows import Connection, add, add_role, add_team, add_user, value
 from psycopg import sql
-from reporting_rows import only, report
+from reporting_rows import only, report, rows_read
 
 
 def grant(connection: Connection, user: object, role: object, **values: Any) -> None:
@@ -96,14 +96,6 @@ def test_an_account_that_is_not_active_may_nothing(connection: Connection, statu
     user, role = add_user(connection, status=status), add_role(connection, permissions={"reports": ["read"]})
     grant(connection, user, role)
     assert permissions(connection, user) == set()
-
-
-def rows_read(plan: dict[str, Any], table: str) -> int:
-    """How many rows of a table an executed plan touched, also those it threw away."""
-    touched = 0
-    if plan.get("Relation Name") == table:
-        touched = plan["Actual Loops"] * (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0))
-    return int(touched) + sum(rows_read(child, table) for child in plan.get("Plans", []))
 
 
 @pytest.mark.parametrize("column", ["user_id", "email"])

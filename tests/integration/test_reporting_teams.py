@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 from core_rows import Connection, add, add_team, add_user, value
-from reporting_rows import add_request, noon, only, report
+from psycopg import sql
+from reporting_rows import add_request, noon, only, report, rows_read
 
 from orchestration.lib.database import connect
 from orchestration.lib.refresh import refresh
@@ -56,6 +57,31 @@ def test_a_live_team_below_a_deleted_one_hangs_below_the_next_live_one(connectio
     delete(connection, root)
     row = shown(connection, crew)
     assert (row["parent_team_id"], row["root_team_id"], row["level"], row["path"]) == (None, crew, 1, "Crew")
+
+
+def test_the_hierarchy_of_one_root_reads_no_other_memberships(connection: Connection) -> None:
+    root = add_team(connection, name="Small")
+    crew = add_team(connection, name="Crew", parent_team_id=root)
+    for user in [add_user(connection, status="active") for _ in range(3)]:
+        for team in (root, crew):
+            add(connection, "team_members", team_id=team, user_id=user)
+    connection.execute(
+        "with teams as (insert into core.teams (name, slug) select n, 'other-' || n from generate_series(1, 100) as n"
+        "     returning id, slug),"
+        " people as (insert into core.users (email, display_name, status)"
+        "     select n || '@example.com', 'N', 'active' from generate_series(1, 3000) as n returning id, email)"
+        " insert into core.team_members (team_id, user_id)"
+        " select teams.id, people.id from people"
+        " inner join teams on teams.slug = 'other-' || (split_part(people.email, '@', 1)::integer % 100 + 1)"
+    )
+    for table in ("teams", "users", "team_members"):
+        connection.execute(f"analyze core.{table}".encode())
+    query = sql.SQL(
+        "explain (analyze, format json) select * from reporting.team_hierarchy_view where root_team_id = {}"
+    )
+    [[[explained]]] = connection.execute(query.format(sql.Literal(root))).fetchall()
+    assert explained["Plan"]["Actual Rows"] == 2
+    assert 6 <= rows_read(explained["Plan"], "team_members") <= 12
 
 
 @pytest.fixture
