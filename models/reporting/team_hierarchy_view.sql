@@ -1,21 +1,17 @@
 -- one row per live team
 with children as (
-    select parent_team_id as team_id, count(*) as child_team_count
-    from {{ ref('stg_team_tree') }}
-    where is_live
-    group by parent_team_id
+    select parent_team_id, count(*) as child_team_count from {{ ref('stg_team_tree') }} where is_live group by 1
 ),
 
 -- each lies within the next one
 periods as (
-    select length, budget_period, starts_at, ends_at
+    select length, budget_period, starts_at
     from (
         values
         {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-        ({{ loop.index }}, '{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }})
-        {{- ',' if not loop.last }}
+        ({{ loop.index }}, '{{ unit }}', {{ start_of_local(unit) }}){{ ',' if not loop.last }}
         {%- endfor %}
-    ) as units (length, budget_period, starts_at, ends_at)
+    ) as units (length, budget_period, starts_at)
     where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
 ),
 
@@ -34,8 +30,7 @@ usage as (
         sum(spend.cost_amount) as cost,
         sum(spend.unpriced_request_count) as unpriced_requests
     from {{ ref('llm_spend_daily') }} as spend
-    inner join {{ ref('teams') }} as teams on teams.id = spend.team_id
-    inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id
+    inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = spend.team_id
     where spend.bucket >= (select min(periods.starts_at) from periods)
     group by 1, 2, 3, 4
 ),
@@ -79,7 +74,7 @@ select
     spending.unpriced_requests
 from {{ ref('teams') }} as teams
 inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id and tree.is_live
-left join children on children.team_id = teams.id
+left join children on children.parent_team_id = teams.id
 left join {{ ref('stg_team_headcounts') }} as headcounts
     on headcounts.root_team_id = tree.root_team_id and headcounts.team_id = teams.id
 inner join spending on spending.root_team_id = tree.root_team_id and spending.team_id = teams.id
