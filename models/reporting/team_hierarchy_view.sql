@@ -1,4 +1,4 @@
--- one row per live team
+-- one row per live team; the root goes along everywhere, so that a filter on it reaches people and spend
 with children as (
     select parent_team_id, count(*) as child_team_count from {{ ref('stg_team_tree') }} where is_live group by 1
 ),

@@ -31,14 +31,28 @@ def add_request(connection: Connection, time: datetime, **values: Any) -> None:
     )
 
 
-def report(connection: Connection, view: str, **filters: Any) -> list[dict[str, Any]]:
-    """Rows of a view whose columns equal the filters."""
-    conditions: list[sql.Composable] = [sql.SQL("{} = %s").format(sql.Identifier(name)) for name in filters]
-    query = sql.SQL("select * from reporting.{} where {}").format(
+def question(view: str, **filters: Any) -> sql.Composed:
+    """The query for the rows of a view whose columns equal the filters."""
+    conditions: list[sql.Composable] = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(wanted)) for name, wanted in filters.items()
+    ]
+    return sql.SQL("select * from reporting.{} where {}").format(
         sql.Identifier(view), sql.SQL(" and ").join(conditions or [sql.SQL("true")])
     )
+
+
+def report(connection: Connection, view: str, **filters: Any) -> list[dict[str, Any]]:
+    """Rows of a view whose columns equal the filters."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, list(filters.values())).fetchall()
+        return cursor.execute(question(view, **filters)).fetchall()
+
+
+def executed_plan(connection: Connection, view: str, **filters: Any) -> dict[str, Any]:
+    """How PostgreSQL found those rows, with what each step of the plan read."""
+    explain = sql.SQL("explain (analyze, format json) ") + question(view, **filters)
+    [[[explained]]] = connection.execute(explain).fetchall()
+    plan: dict[str, Any] = explained["Plan"]
+    return plan
 
 
 def only(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from core_rows import Connection, add, add_role, add_team, add_user, value
-from psycopg import sql
-from reporting_rows import only, report, rows_read
+from reporting_rows import executed_plan, only, report, rows_read
 
 
 def grant(connection: Connection, user: object, role: object, **values: Any) -> None:
@@ -113,12 +112,9 @@ def test_the_permissions_of_one_user_are_found_without_reading_everybody_s_grant
     connection.execute("analyze core.user_roles")
     email = "77@example.com"
     wanted = {"user_id": value(connection, "select id from core.users where email = %s", email), "email": email}
-    query = sql.SQL("select * from reporting.user_permissions_view where {} = {}").format(
-        sql.Identifier(column), sql.Literal(wanted[column])
-    )
-    [[[explained]]] = connection.execute(sql.SQL("explain (analyze, format json) ") + query).fetchall()
-    assert explained["Plan"]["Actual Rows"] == 1
-    assert 1 <= rows_read(explained["Plan"], "user_roles") <= 5
+    plan = executed_plan(connection, "user_permissions_view", **{column: wanted[column]})
+    assert plan["Actual Rows"] == 1
+    assert 1 <= rows_read(plan, "user_roles") <= 5
 
 
 def test_sessions_end_on_the_instant_and_show_no_token(connection: Connection) -> None:

@@ -8,8 +8,7 @@ from uuid import UUID
 
 import pytest
 from core_rows import Connection, add, add_team, add_user, value
-from psycopg import sql
-from reporting_rows import add_request, noon, only, report, rows_read
+from reporting_rows import add_request, executed_plan, noon, only, report, rows_read
 
 from orchestration.lib.database import connect
 from orchestration.lib.refresh import refresh
@@ -76,12 +75,9 @@ def test_the_hierarchy_of_one_root_reads_no_other_memberships(connection: Connec
     )
     for table in ("teams", "users", "team_members"):
         connection.execute(f"analyze core.{table}".encode())
-    query = sql.SQL(
-        "explain (analyze, format json) select * from reporting.team_hierarchy_view where root_team_id = {}"
-    )
-    [[[explained]]] = connection.execute(query.format(sql.Literal(root))).fetchall()
-    assert explained["Plan"]["Actual Rows"] == 2
-    assert 6 <= rows_read(explained["Plan"], "team_members") <= 12
+    plan = executed_plan(connection, "team_hierarchy_view", root_team_id=root)
+    assert plan["Actual Rows"] == 2
+    assert 6 <= rows_read(plan, "team_members") <= 12
 
 
 @pytest.fixture
