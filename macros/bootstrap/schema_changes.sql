@@ -103,16 +103,26 @@
     {%- endif -%}
 {% endmacro %}
 
-{# In one transaction, so that whether a database is new is asked once. #}
+{#
+    In one transaction, so that whether a database is new is asked once. The tables are looked for in the catalog:
+    waiting for the lock leaves a session's cache of names as it was, so to_regclass would not see what another made.
+#}
 {% macro create_change_ledger() %}
 do $do$
 declare
-    is_new boolean := to_regclass('internal.schema_objects') is null;
+    internal_tables text[];
+    is_new boolean;
 begin
     perform pg_advisory_xact_lock({{ build_lock_key() }});
-    if to_regclass('internal.schema_changes') is not null then
+    select array_agg(c.relname)
+    into internal_tables
+    from pg_class as c
+    inner join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = 'internal';
+    if 'schema_changes' = any (internal_tables) then
         return;
     end if;
+    is_new := 'schema_objects' = any (internal_tables) is not true;
     create schema if not exists internal;
     create table internal.schema_changes (
         id integer constraint schema_changes_pkey primary key,

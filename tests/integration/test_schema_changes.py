@@ -15,6 +15,7 @@ import pytest
 from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner
 from dbt_common.exceptions import DbtDatabaseError
+from engines import Engine
 from polling import readers
 from psycopg import sql
 from psycopg.rows import TupleRow
@@ -25,6 +26,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
 Connection = psycopg.Connection[TupleRow]
+BUILD_LOCK_KEY = 727001
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 LEDGER = "select id, name, kind, state from internal.schema_changes where id >= 9001 order by id"
 
@@ -207,6 +209,28 @@ def test_eight_appliers_at_once_apply_each_change_once(session: Connection, data
                 applier.result()
             assert_all_applied(session)
             forget(session)
+
+
+@ONE_SESSION
+def test_appliers_that_meet_in_an_empty_database_agree_that_it_is_new(engine: Engine, release: Release) -> None:
+    add_changes(release)
+    with (
+        engine.empty("appliers") as url,
+        connect(url) as holder,
+        release.applier(url) as apply,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        holder.execute("select pg_advisory_lock(%s)", [BUILD_LOCK_KEY])
+        appliers = [pool.submit(apply) for _ in range(4)]
+        wait_for(
+            holder,
+            f"select from pg_locks where locktype = 'advisory' and objid = {BUILD_LOCK_KEY} and not granted"
+            " and database = (select oid from pg_database where datname = current_database()) having count(*) = 4",
+        )
+        holder.execute("select pg_advisory_unlock(%s)", [BUILD_LOCK_KEY])
+        for applier in appliers:
+            applier.result()
+        assert [row[2:] for row in holder.execute(LEDGER).fetchall()] == [("baseline", "done")] * 3
 
 
 @pytest.fixture
