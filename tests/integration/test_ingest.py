@@ -31,6 +31,7 @@ from orchestration.lib.embedded import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestError, IngestReport, Progress, ingest_files, ingest_rows
 from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.processes import wait_until
 from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
 
@@ -687,6 +688,7 @@ def test_a_load_during_which_the_server_is_killed(fragile: EmbeddedServer, tmp_p
     ) as broken:
         ingest_files(url, [str(path)], batch_rows=2_000, progress=progress)
     killers[0].join()
+    assert wait_until(lambda: not fragile.status().running, 10)
     assert 6_000 <= broken.value.report.read < 24_000
     assert fragile.up() == url
     report = ingest_files(url, [str(path)], batch_rows=3_000)
