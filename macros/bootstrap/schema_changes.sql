@@ -109,20 +109,11 @@
 #}
 {% macro create_change_ledger() %}
 do $do$
-declare
-    internal_tables text[];
-    is_new boolean;
 begin
     perform pg_advisory_xact_lock({{ build_lock_key() }});
-    select array_agg(c.relname)
-    into internal_tables
-    from pg_class as c
-    inner join pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname = 'internal';
-    if 'schema_changes' = any (internal_tables) then
+    if exists (select from pg_tables where schemaname = 'internal' and tablename = 'schema_changes') then
         return;
     end if;
-    is_new := 'schema_objects' = any (internal_tables) is not true;
     create schema if not exists internal;
     create table internal.schema_changes (
         id integer constraint schema_changes_pkey primary key,
@@ -135,7 +126,7 @@ begin
     );
     comment on table internal.schema_changes is 'One row per schema change: applied to this database, or part of the DDL it began with (baseline).';
     comment on column internal.schema_changes.state is 'started: a change outside a transaction that has yet to end, or was stopped and will be run again.';
-    if is_new then
+    if not exists (select from pg_tables where schemaname = 'internal' and tablename = 'schema_objects') then
         insert into internal.schema_changes (id, name, checksum, kind, state, applied_at)
         select id, name, checksum, 'baseline', 'done', now()
         from jsonb_to_recordset($json${{ baseline_rows() }}$json$) as c (id integer, name text, checksum text);

@@ -25,5 +25,6 @@ select
     path_ids[1] as root_team_id,
     path_ids,
     path,
-    row_number() over (order by path_ids) as place
+    -- a deleted team has the line of the live one above it, and comes after it
+    row_number() over (order by path_ids, is_live desc) as place
 from tree
