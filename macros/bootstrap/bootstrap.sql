@@ -33,6 +33,7 @@
         'create_internal_audit_epoch',
         'create_internal_hierarchy_guards',
         'create_internal_password_findings',
+        'create_internal_rollup_comparisons',
         'create_function_update_updated_at',
         'create_function_generate_audit_checksum',
         'create_function_audit_log_trigger',
@@ -55,6 +56,7 @@
         'create_late_row_functions',
         'create_rollup_functions',
         'create_rollup_version_functions',
+        'create_comparison_functions',
         'create_move_functions',
     ]) }}
 {% endmacro %}

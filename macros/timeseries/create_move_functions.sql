@@ -132,7 +132,7 @@ begin
         raise exception '% is not the same as a hypertable: % rows became %; nothing was changed', source, there.rows, moved.rows;
     end if;
     rows := moved.rows;
-    execute format(case when source = default_partition then 'truncate %s' else 'drop table %s' end, source);
+    execute format(case when source = default_partition then 'delete from %s' else 'drop table %s' end, source);
 end $f$;
 comment on function internal.move_next_partition(text) is 'Moves the oldest partition that is left to the hypertable and compares every row; null where none is left.';
 revoke all on function internal.move_next_partition(text) from public;

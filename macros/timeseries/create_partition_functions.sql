@@ -1,4 +1,31 @@
 {% macro create_partition_functions() %}
+create or replace function internal.guard_partition(partition regclass) returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    trigger record;
+begin
+    for trigger in
+        select
+            replace(
+                pg_get_triggerdef(t.oid), format(' ON %s ', i.inhparent::regclass), format(' ON %s ', partition)
+            ) as definition,
+            t.tgname as name,
+            t.tgenabled = 'A' as fires_always
+        from pg_inherits as i
+        inner join pg_trigger as t on t.tgrelid = i.inhparent and not t.tgisinternal
+        -- those of rows are PostgreSQL's to copy
+        where i.inhrelid = partition and t.tgtype & 1 = 0
+    loop
+        execute 'create or replace ' || substr(trigger.definition, length('create ') + 1);
+        if trigger.fires_always then
+            execute format('alter table %s enable always trigger %I', partition, trigger.name);
+        end if;
+    end loop;
+end $f$;
+comment on function internal.guard_partition(regclass) is 'Gives a partition the statement triggers of its table, which do not fire for a statement on the partition itself.';
+revoke all on function internal.guard_partition(regclass) from public;
+
 create or replace function internal.raw_floor(source text) returns timestamptz
 language sql stable set search_path = pg_catalog, pg_temp
 as $f$
@@ -51,6 +78,7 @@ begin
                     default_partition, low, high, partition, columns, columns
                 );
                 execute format('alter table %s attach partition %s for values from (%L) to (%L)', parent, partition, low, high);
+                perform internal.guard_partition(partition::regclass);
                 made := made + 1;
             end if;
         end if;

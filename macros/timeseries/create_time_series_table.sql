@@ -54,10 +54,10 @@ declare
     threshold timestamptz := to_timestamp((select last_value from internal.{{ source }}_closing));
 begin
     if tg_level = 'ROW' then
-        if old.time < threshold then
-            insert into internal.invalidations (source, slot)
-            values ('{{ source }}', date_bin('15 minutes', old.time, timestamptz '2000-01-01 00:00+00'));
-        end if;
+        insert into internal.invalidations (source, slot)
+        select '{{ source }}', date_bin('15 minutes', time, timestamptz '2000-01-01 00:00+00')
+        from (values (old.time), (new.time)) as touched (time)
+        where time < threshold;
         return null;
     end if;
     if tg_op in ('INSERT', 'UPDATE') then
@@ -92,4 +92,17 @@ comment on trigger {{ source }}_log_{{ event }} on {{ relation }} is 'Tells the 
 create or replace trigger {{ source }}_refuse_truncate before truncate on {{ relation }}
 for each statement execute function internal.refuse_truncate();
 comment on trigger {{ source }}_refuse_truncate on {{ relation }} is 'Refuses TRUNCATE, which would leave the rollups with rows that are gone.';
+{%- if time_series_engine() == 'postgres' %}
+-- a subscription of logical replication fires triggers of rows only, and of these none that fires in ordinary sessions
+create or replace trigger {{ source }}_log_replicated after insert or update or delete on {{ relation }}
+for each row execute function internal.log_{{ source }}_invalidation();
+comment on trigger {{ source }}_log_replicated on {{ relation }} is 'Tells the rollups which closed buckets a replication or a session in its role touched.';
+{#- hypertables refuse to have it set when triggers fire #}
+alter table {{ relation }}
+    enable replica trigger {{ source }}_log_replicated,
+    enable always trigger {{ source }}_refuse_truncate;
+select internal.guard_partition(relid)
+from pg_partition_tree('{{ relation.schema }}.{{ relation.identifier }}')
+where parentrelid is not null;
+{%- endif %}
 {% endmacro %}

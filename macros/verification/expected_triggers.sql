@@ -1,6 +1,6 @@
 {#
-    Every trigger of the core tables, as rows of VALUES: table, trigger, and when it fires ('O' in ordinary sessions, 'A'
-    always). Read from the DDL of each table, so a model that uses it depends on all of them.
+    Every trigger of the core tables, as rows of VALUES: table, trigger, and when it fires ('O' in ordinary sessions, 'R' in
+    those of a replication, 'A' always). Read from the DDL of each table, so a model that uses it depends on all of them.
 #}
 {% macro expected_triggers() %}
     {%- if not execute %}{{ return('') }}{% endif -%}
@@ -8,10 +8,13 @@
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'managed_table' -%}
         {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.name) -%}
         {%- set ddl = context['create_' ~ node.name](relation) -%}
-        {%- set always = modules.re.findall('enable always trigger ([a-z_]+)', ddl) -%}
+        {%- set states = {} -%}
+        {%- for state, trigger in modules.re.findall('enable (always|replica) trigger ([a-z_]+)', ddl) -%}
+            {%- do states.update({trigger: state[0] | upper}) -%}
+        {%- endfor -%}
         {%- for trigger in modules.re.findall('create or replace trigger ([a-z_]+) ', ddl) -%}
             {%- do rows.append(
-                "('" ~ node.schema ~ '.' ~ node.name ~ "', '" ~ trigger ~ "', '" ~ ('A' if trigger in always else 'O') ~ "')"
+                "('" ~ node.schema ~ '.' ~ node.name ~ "', '" ~ trigger ~ "', '" ~ states.get(trigger, 'O') ~ "')"
             ) -%}
         {%- endfor -%}
     {%- endfor -%}

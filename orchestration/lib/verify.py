@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestration.lib.comparison import compare, may_compare
 from orchestration.lib.database import connect, without_password
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.passwords import judge, may_judge
@@ -22,8 +23,9 @@ _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
 # title and share of the width that is left; None: as wide as its content
 _COLUMNS = {"severity": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
 _WIDTH = 160
-# it asks what Python found out before
+# these ask what Python found out before, which may take so long
 _PASSWORD_RULE, _JUDGING_SECONDS = "well_known_passwords", 4
+_COMPARISON_RULE, _COMPARING_SECONDS = "compared_days_differ", 4
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -79,12 +81,15 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
     A rule that takes longer than the timeout, or fails, stands in `not_run`. Raises GovernanceError where nothing can
     be asked: no database, no schema `verification`, no right to read it, a pattern without a rule.
 
-    Nothing is written but what a few seconds of comparing passwords find out, and that only by a role that may.
+    Nothing is written but what a few seconds of comparing passwords, and rollups with raw rows, find out, and that only
+    by a role that may.
     """
     with connect(url) as connection:
         verification = Verification(_chosen(_rules(connection), select))
         if any(rule.rule == _PASSWORD_RULE for rule in verification.rules) and may_judge(connection):
             judge(connection, seconds=_JUDGING_SECONDS)
+        if any(rule.rule == _COMPARISON_RULE for rule in verification.rules) and may_compare(connection):
+            compare(connection, seconds=_COMPARING_SECONDS)
         connection.read_only = True
         accepted = 0
         for rule in verification.rules:

@@ -3,11 +3,14 @@
 with triggers as (
     select
         format('%s.%s', pg_class.relnamespace::regnamespace, pg_class.relname) as relation,
+        format('%s.%s', tables.relnamespace::regnamespace, tables.relname) as table_name,
         coalesce(pg_constraint.conname, pg_trigger.tgname)::text as trigger,
         pg_trigger.tgenabled::text as fires
     from pg_trigger
     inner join pg_class on pg_class.oid = pg_trigger.tgrelid
     left join pg_constraint on pg_constraint.oid = pg_trigger.tgconstraint
+    left join pg_inherits on pg_inherits.inhrelid = pg_class.oid and pg_class.relispartition
+    inner join pg_class as tables on tables.oid = coalesce(pg_inherits.inhparent, pg_class.oid)
     where pg_class.relnamespace::regnamespace::text in ('core', 'internal')
 )
 
@@ -15,16 +18,18 @@ select distinct
     format('%s on %s', triggers.trigger, triggers.relation) as subject,
     case
         when triggers.fires in ('D', 'R') then 'It is disabled.'
+        when expected.fires = 'R' then 'It fires in ordinary sessions, which have another trigger for it.'
         else 'It does not fire in a session that pretends to be a replica.'
     end as message,
     format(
         'Run `alter table %s enable %strigger %s`, then look at what was written meanwhile.',
         triggers.relation,
-        case expected.fires when 'A' then 'always ' else '' end,
+        case expected.fires when 'A' then 'always ' when 'R' then 'replica ' else '' end,
         coalesce(expected.trigger, 'all')
     ) as fix
 from triggers
 left join (values {{ expected_triggers() }}) as expected (relation, trigger, fires)
-    on expected.relation = triggers.relation and expected.trigger = triggers.trigger
-where triggers.fires in ('D', 'R')
-    or (expected.fires = 'A' and triggers.fires <> 'A')
+    on expected.relation = triggers.table_name and expected.trigger = triggers.trigger
+where triggers.fires = 'D'
+    or (triggers.fires = 'R' and expected.fires is distinct from 'R')
+    or (expected.fires in ('A', 'R') and triggers.fires <> expected.fires)

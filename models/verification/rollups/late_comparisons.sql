@@ -1,0 +1,30 @@
+-- one row per rollup with closed days that nobody compared with what they are made of for too long
+with compared as (
+    select
+        rollups.name,
+        rollups.source,
+        count(comparisons.rollup) as day_count,
+        count(*) filter (where comparisons.compared_at < now() - interval '{{ var("comparison_round") }}') as late_count
+    from internal.rollup_state as rollups
+    left join internal.rollup_comparisons as comparisons
+        on comparisons.rollup = rollups.name and comparisons.version = rollups.version
+    group by rollups.name, rollups.source
+)
+
+select
+    format('rollups.%s', name) as subject,
+    case day_count
+        when 0 then 'None of its closed days was compared with what it is made of.'
+        else format('%s of its closed days were not compared for {{ var("comparison_round") }}.', late_count)
+    end as message,
+    'Run `governance verify` as the owner, or the job comparison_job of Dagster, which compare for some time each.' as fix
+from compared
+where late_count > 0
+    or (
+        day_count = 0
+        and exists (
+            select from ({{ time_series_parts() }}) as parts
+            where parts.series = compared.source
+                and parts.high < now() - interval '{{ var("comparison_round") }}'
+        )
+    )

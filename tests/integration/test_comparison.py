@@ -1,0 +1,180 @@
+"""Raw rows that change without a rollup knowing: what the triggers see all the same, and what comparing finds."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from engines import Engine
+from psycopg import sql
+from psycopg.rows import TupleRow
+from reporting_rows import stored_buckets
+
+from orchestration.lib.comparison import Comparison, compare
+from orchestration.lib.database import connect
+from orchestration.lib.refresh import refresh
+from orchestration.lib.verify import verify
+
+DAYS = range(20, 25)  # days ago, each with a request at noon, all in closed buckets
+NOON = "date_trunc('day', now(), 'UTC') - {} * interval '1 day' + interval '12 hours'"
+
+
+@pytest.fixture
+def warehouse(engine: Engine) -> Iterator[str]:
+    with engine.database("comparison") as url:
+        with connect(url) as connection:
+            for series in ("llm_metrics", "system_metrics"):
+                connection.execute(
+                    "select internal.ensure_partitions(%s, now() - interval '25 days', now())", [f"core.{series}"]
+                )
+            for days in DAYS:
+                insert(connection, days)
+                connection.execute(
+                    "insert into core.system_metrics (time, service, metric_name, value)"
+                    f" values ({NOON.format(days)}, 's', 'm', 0.1)".encode()
+                )
+        refresh(url)
+        yield url
+
+
+def insert(connection: psycopg.Connection[TupleRow], days_ago: int, into: str = "core.llm_metrics") -> None:
+    connection.execute(
+        f"insert into {into} (time, request_id, provider, model, cost_amount, cost_source)"
+        f" values ({NOON.format(days_ago)}, gen_random_uuid()::text, 'p', 'm', 1.50, 'provider')".encode()
+    )
+
+
+def partition_of(connection: psycopg.Connection[TupleRow], days_ago: int) -> str:
+    (name,) = connection.execute(
+        f"select tableoid::regclass::text from core.llm_metrics where time = {NOON.format(days_ago)}".encode()
+    ).fetchall()[0]
+    return str(name)
+
+
+def silently(connection: psycopg.Connection[TupleRow], statement: str) -> None:
+    """As somebody does who disables the triggers, or writes past the log of what was touched."""
+    with connection.transaction():
+        connection.execute(statement.encode())
+        for log in ("internal.invalidations", "internal.rollup_invalidations"):
+            connection.execute(f"delete from {log}".encode())
+        if connection.execute("select from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
+            connection.execute("delete from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log")
+            connection.execute("delete from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log")
+    if connection.execute("select from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
+        # written at the end of the transaction
+        connection.execute("delete from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log")
+
+
+def differing(url: str) -> dict[str, str]:
+    verification = verify(url, ["compared_days_differ"])
+    assert verification.not_run == {}
+    return {each.subject.split(" of ")[0].removeprefix("rollups."): each.message for each in verification.violations}
+
+
+OF_RAW_ROWS = {"llm_metrics_hourly", "llm_latency_hourly"}
+
+
+def test_days_that_are_equal_are_compared_once_a_day(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        first = compare(connection, seconds=60)
+        assert first.compared >= 8 * len(DAYS)
+        assert (first.left, first.differing) == (0, 0)
+        assert compare(connection, seconds=60) == Comparison(0, 0, 0)
+        connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
+        assert compare(connection, seconds=0) == Comparison(0, first.compared, 0)
+        assert compare(connection, seconds=60) == first
+    assert differing(warehouse) == {}
+
+
+def test_a_row_that_no_rollup_knows_of_is_found_and_its_range_recomputed(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        compare(connection, seconds=60)
+        for days in (22, 23):
+            silently(connection, f"delete from core.llm_metrics where time = {NOON.format(days)}")
+        silently(connection, f"update core.system_metrics set value = 0.2 where time = {NOON.format(21)}")
+        connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
+        found = differing(warehouse)
+        assert found.keys() == OF_RAW_ROWS | {"system_metrics_hourly"}
+        assert found["llm_metrics_hourly"].startswith("2 days were not what raw rows make them")
+        assert found["llm_metrics_hourly"].endswith("; what they are made of changed since they were equal.")
+        assert found["system_metrics_hourly"].startswith("The day was not what raw rows make it")
+        for violation in verify(warehouse, ["compared_days_differ"]).violations:
+            statement = violation.fix.split("`")[1]
+            connection.execute(statement.encode())
+        # the finding goes with the next comparison, which begins with what differed
+        assert differing(warehouse) == {}
+        [(left,)] = connection.execute("select sum(request_count) from rollups.llm_metrics_daily").fetchall()
+        assert left == len(DAYS) - 2
+
+
+def test_stored_rows_that_somebody_changed_are_found(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        compare(connection, seconds=60)
+        relation = stored_buckets(connection, "llm_team_daily")
+        connection.execute(
+            sql.SQL("update {} set cost_amount = cost_amount + 0.000001 where bucket = {}").format(
+                relation, sql.SQL("date_trunc('day', now(), 'UTC') - interval '22 days'")
+            )
+        )
+        connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
+    (message,) = differing(warehouse).values()
+    assert message.startswith("The day was not what its hours make it")
+    assert message.endswith("; the stored rows changed since they were equal.")
+
+
+def test_what_waits_for_a_refresh_is_no_difference(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        insert(connection, 22)
+    assert differing(warehouse) == {}
+    refresh(warehouse)
+    assert differing(warehouse) == {}
+
+
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from {partition} where time = {noon}",
+        "update {partition} set cost_amount = 2 where time = {noon}",
+        "insert into {partition} (time, request_id, provider, model) values ({noon}, 'direct', 'p', 'm')",
+        "set session_replication_role = replica; delete from core.llm_metrics where time = {noon}",
+        "set session_replication_role = replica; update core.llm_metrics set cost_amount = 2 where time = {noon}",
+        "set session_replication_role = replica;"
+        " insert into core.llm_metrics (time, request_id, provider, model) values ({noon}, 'replicated', 'p', 'm')",
+        "set session_replication_role = replica;"
+        " insert into {partition} (time, request_id, provider, model) values ({noon}, 'replicated', 'p', 'm')",
+        "insert into core.llm_metrics_default (time, request_id, provider, model)"
+        " values (now() - interval '300 days', 'old', 'p', 'm')",
+    ],
+)
+def test_rollups_hear_of_rows_that_are_written_past_the_table(warehouse: str, statement: str) -> None:
+    with connect(warehouse) as connection:
+        partition = partition_of(connection, 22)
+        for each in statement.format(partition=partition, noon=NOON.format(22)).split(";"):
+            connection.execute(each.encode())
+        connection.execute("reset session_replication_role")
+        refresh(warehouse)
+        raw = "select count(*), sum(cost_amount) from core.llm_metrics"
+        for rollup in ("llm_metrics_daily", "llm_team_daily"):
+            stored = f"select sum(request_count)::bigint, sum(cost_amount) from rollups.{rollup}"
+            assert connection.execute(stored.encode()).fetchall() == connection.execute(raw.encode()).fetchall()
+
+
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize("role", ["origin", "replica"])
+def test_a_partition_cannot_be_truncated(warehouse: str, role: str) -> None:
+    with connect(warehouse) as connection:
+        partition = partition_of(connection, 22)
+        connection.execute(f"set session_replication_role = {role}".encode())
+        with pytest.raises(psycopg.errors.RestrictViolation, match="cannot be truncated"):
+            connection.execute(f"truncate {partition}".encode())
+
+
+@pytest.mark.engines("postgres")
+def test_an_unguarded_partition_is_found_and_guarded(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        partition = partition_of(connection, 22)
+        connection.execute(f"drop trigger llm_metrics_log_delete on {partition}".encode())
+        (missing,) = verify(warehouse, ["missing_triggers"]).violations
+        assert missing.subject == f"llm_metrics_log_delete on {partition}"
+        connection.execute(missing.fix.split("`")[1].encode())
+        assert verify(warehouse, ["missing_triggers"]).violations == []
