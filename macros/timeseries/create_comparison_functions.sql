@@ -75,6 +75,7 @@ begin
             'select least((select min(time) from core.%I), (select min(bucket) from %s))',
             state.source, internal.stored_relation(state.name, state.version)
         ) into oldest;
+        continue when oldest is null;
         -- older days are no longer covered by raw rows, or were stored by an older version, of the rollup or of its parent
         oldest := greatest(
             internal.first_bucket_from(

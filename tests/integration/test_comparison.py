@@ -45,7 +45,7 @@ def insert(connection: psycopg.Connection[TupleRow], days_ago: int, into: str = 
 
 def partition_of(connection: psycopg.Connection[TupleRow], days_ago: int) -> str:
     (name,) = connection.execute(
-        f"select tableoid::regclass::text from core.llm_metrics where time = {NOON.format(days_ago)}".encode()
+        f"select format('core.%s', relname) from core.llm_metrics as m join pg_class as c on c.oid = m.tableoid where time = {NOON.format(days_ago)}".encode()
     ).fetchall()[0]
     return str(name)
 
@@ -56,10 +56,10 @@ def silently(connection: psycopg.Connection[TupleRow], statement: str) -> None:
         connection.execute(statement.encode())
         for log in ("internal.invalidations", "internal.rollup_invalidations"):
             connection.execute(f"delete from {log}".encode())
-        if connection.execute("select from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
+        if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
             connection.execute("delete from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log")
             connection.execute("delete from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log")
-    if connection.execute("select from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
+    if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
         # written at the end of the transaction
         connection.execute("delete from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log")
 
