@@ -8,6 +8,7 @@ further back, for what a refresh costs when the table is five times larger. Abou
 
 import json
 import sys
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from benchmarks.warehouse import built_warehouse, heading, milliseconds, percentile, print_figures, progress
+from orchestration.lib.comparison import compare
 from orchestration.lib.database import connect
 from orchestration.lib.demo.load import load_demo
 from orchestration.lib.refresh import refresh
@@ -106,6 +108,11 @@ def rollup_figures(connection: Connection, url: str) -> list[Figure]:
     refresh(url)
     large = refresh_after_fifteen_minutes(connection, quarter)
     nothing = milliseconds(lambda: connection.execute("call internal.refresh_rollup('llm_metrics_hourly')"))
+    progress("comparing every closed day with raw rows")
+    began = time.monotonic()
+    comparison = compare(connection, seconds=3600)
+    assert (comparison.left, comparison.differing) == (0, 0)
+    took = time.monotonic() - began
     ratio = slow / fast
     return [
         (f"cost by team and day, 30 days of {requests:,}, raw", f"{slow:,.0f} ms", "", None),
@@ -115,6 +122,12 @@ def rollup_figures(connection: Connection, url: str) -> list[Figure]:
         ("the same on five times the history", f"{large:,.0f} ms", "<= 100 ms", large <= 100),
         ("its ratio", f"{large / small:,.2f} x", "<= 1.5 x", large / small <= 1.5),
         ("hourly refresh with nothing to do", f"{nothing:,.0f} ms", "", None),
+        (
+            f"comparing every closed day with raw rows, {count(connection, 'select count(*) from core.llm_metrics'):,}",
+            f"{took:,.1f} s",
+            "",
+            None,
+        ),
     ]
 
 

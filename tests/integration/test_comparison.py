@@ -45,7 +45,8 @@ def insert(connection: psycopg.Connection[TupleRow], days_ago: int, into: str = 
 
 def partition_of(connection: psycopg.Connection[TupleRow], days_ago: int) -> str:
     (name,) = connection.execute(
-        f"select format('core.%s', relname) from core.llm_metrics as m join pg_class as c on c.oid = m.tableoid where time = {NOON.format(days_ago)}".encode()
+        "select format('core.%s', relname) from core.llm_metrics as m join pg_class as c on c.oid = m.tableoid"
+        f" where time = {NOON.format(days_ago)}".encode()
     ).fetchall()[0]
     return str(name)
 

@@ -8,7 +8,7 @@ with days as (
         comparisons.compared_at,
         comparisons.equal_at,
         rollups.parent,
-        lag(comparisons.high) over (partition by comparisons.rollup order by comparisons.low) = comparisons.low as goes_on
+        lag(comparisons.high) over (partition by comparisons.rollup order by comparisons.low) as high_before
     from internal.rollup_comparisons as comparisons
     inner join internal.rollup_state as rollups
         on rollups.name = comparisons.rollup and rollups.version = comparisons.version
@@ -24,7 +24,10 @@ with days as (
 ),
 
 spans as (
-    select days.*, count(*) filter (where goes_on is not true) over (partition by rollup order by low) as span
+    select
+        days.*,
+        count(*) filter (where days.high_before is distinct from days.low)
+            over (partition by days.rollup order by days.low) as span
     from days
 )
 

@@ -17,7 +17,7 @@ select
         when 0 then 'None of its closed days was compared with what it is made of.'
         else format('%s of its closed days were not compared for {{ var("comparison_round") }}.', late_count)
     end as message,
-    'Run `governance verify` as the owner, or the job comparison_job of Dagster, which compare for some time each.' as fix
+    'Let comparison_job of Dagster run each night, or run `governance verify` as the owner until this is gone.' as fix
 from compared
 where late_count > 0
     or (

@@ -1,12 +1,13 @@
-"""What is asked each night, also when nothing was built: every check, and passwords that nobody has compared yet."""
+"""What is asked each night, also when nothing was built: every check, and before it what takes long to compare."""
 
 import dagster as dg
 
 from orchestration.defs.failures import explained
+from orchestration.lib.comparison import compare_rollups
 from orchestration.lib.passwords import judge_passwords
 
 # of a night; what is left over waits for the next one
-JUDGING_SECONDS = 600
+JUDGING_SECONDS = COMPARING_SECONDS = 600
 
 
 @dg.op
@@ -23,6 +24,20 @@ def passwords_job() -> None:
     compare_passwords()
 
 
+@dg.op
+def compare_days(context: dg.OpExecutionContext) -> None:
+    """Compare closed days of the rollups with raw rows; the rule compared_days_differ shows what was found."""
+    with explained():
+        comparison = compare_rollups(seconds=COMPARING_SECONDS)
+    context.log.info("%s compared, %s differ, %s left", comparison.compared, comparison.differing, comparison.left)
+
+
+@dg.job
+def comparison_job() -> None:
+    """Compares closed days of the rollups with raw rows, the longest not compared first."""
+    compare_days()
+
+
 verification_job = dg.define_asset_job(
     "verification_job",
     selection=dg.AssetSelection.all_asset_checks(),
@@ -32,13 +47,16 @@ verification_job = dg.define_asset_job(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Both run by the clock, the passwords first; they are on from the start."""
+    """They run by the clock, the checks last; they are on from the start."""
     running = dg.DefaultScheduleStatus.RUNNING
     return dg.Definitions(
-        jobs=[passwords_job, verification_job],
+        jobs=[passwords_job, comparison_job, verification_job],
         schedules=[
             dg.ScheduleDefinition(
                 name="passwords_schedule", job=passwords_job, cron_schedule="30 3 * * *", default_status=running
+            ),
+            dg.ScheduleDefinition(
+                name="comparison_schedule", job=comparison_job, cron_schedule="45 3 * * *", default_status=running
             ),
             dg.ScheduleDefinition(
                 name="verification_schedule", job=verification_job, cron_schedule="0 4 * * *", default_status=running
