@@ -19,7 +19,7 @@ select
         when relations.name <> relations.table_name
             then format('Run `select internal.guard_partition(''%s'')`, then `governance verify`.', relations.name)
         else format(
-                'Delete the row %s of internal.schema_objects, run `governance build`, look at what was written meanwhile.',
+                'Delete the row %s of internal.schema_objects, run `governance build`, see what was written meanwhile.',
                 expected.relation
             )
     end as fix
