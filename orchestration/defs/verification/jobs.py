@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
+from orchestration.defs.scheduled import assert_built, scheduled
 from orchestration.lib.passwords import judge_passwords
 
 # of a night; what is left over waits for the next one
@@ -13,6 +14,7 @@ JUDGING_SECONDS = 600
 def compare_passwords(context: dg.OpExecutionContext) -> None:
     """Compare passwords with well-known ones; the rule well_known_passwords shows what was found."""
     with explained():
+        assert_built()
         judgement = judge_passwords(seconds=JUDGING_SECONDS)
     context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
 
@@ -32,16 +34,11 @@ verification_job = dg.define_asset_job(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Both run by the clock, the passwords first; they are on from the start."""
-    running = dg.DefaultScheduleStatus.RUNNING
+    """The passwords first, for a check asks what was found."""
     return dg.Definitions(
         jobs=[passwords_job, verification_job],
         schedules=[
-            dg.ScheduleDefinition(
-                name="passwords_schedule", job=passwords_job, cron_schedule="30 3 * * *", default_status=running
-            ),
-            dg.ScheduleDefinition(
-                name="verification_schedule", job=verification_job, cron_schedule="0 4 * * *", default_status=running
-            ),
+            scheduled("passwords", "30 3 * * *", "Finds well-known passwords before somebody else does."),
+            scheduled("verification", "0 4 * * *", "Finds what is wrong, also where nothing was built."),
         ],
     )
