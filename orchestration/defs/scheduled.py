@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 
-from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.refresh import is_built
 
 # each with a job <name>_job and a variable GOVERNANCE_<NAME>_SCHEDULE
 SCHEDULED = ("passwords", "refresh", "retention", "verification")
@@ -19,7 +19,7 @@ def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
     """The schedule of <name>_job, which is on and waits until the warehouse is built.
 
     $GOVERNANCE_<NAME>_SCHEDULE gives another cron, or `off`; its hours are those of $GOVERNANCE_SCHEDULE_TIMEZONE, else
-    of UTC. `why` is a sentence for who looks at the schedule. Raises GovernanceError where a variable makes no sense.
+    of UTC. `why` is what it is good for, a sentence. Raises GovernanceError where a variable makes no sense.
     """
     if name not in SCHEDULED:
         raise ValueError(f"{name} is missing in SCHEDULED")
@@ -33,7 +33,7 @@ def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
             cron_schedule=cron if is_off or not given else given,
             execution_timezone=_zone(),
             default_status=dg.DefaultScheduleStatus.STOPPED if is_off else dg.DefaultScheduleStatus.RUNNING,
-            description=f"{why} Another time, or off: {variable}.",
+            description=f"{why} {variable} gives another time, or turns it off.",
             execution_fn=_run_unless_unbuilt,
         )
     except dg.DagsterInvalidDefinitionError as error:
@@ -54,24 +54,12 @@ def check_settings() -> None:
     _zone()
 
 
-def assert_built() -> None:
-    """Raises GovernanceError before the first build."""
-    if not _is_built():
-        raise GovernanceError(NOT_BUILT)
-
-
 def _run_unless_unbuilt(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     try:
-        is_built = _is_built()
+        return dg.RunRequest() if is_built() else dg.SkipReason(NOT_BUILT)
     except GovernanceError:
         # the run fails with the reason, where somebody is told of failed runs
-        is_built = True
-    return dg.RunRequest() if is_built else dg.SkipReason(NOT_BUILT)
-
-
-def _is_built() -> bool:
-    with connect() as connection:
-        return connection.execute("select to_regclass('verification.rules')").fetchone() != (None,)
+        return dg.RunRequest()
 
 
 def _zone() -> str:

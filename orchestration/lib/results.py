@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import TupleRow, class_row
 
 from orchestration.lib.database import connect
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import explained
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.results import NodeResult as DbtResult
@@ -49,12 +49,9 @@ def record_results(url: str, results: "Iterable[DbtResult]") -> None:
     rows = list(_rows(results))
     if not rows:
         return
-    try:
-        with connect(url) as connection:
-            if _may_record(connection):
-                _record(connection, rows)
-    except psycopg.Error as error:
-        raise GovernanceError(f"what dbt did could not be recorded: {str(error).strip()}") from error
+    with explained(), connect(url) as connection:
+        if _may_record(connection):
+            _record(connection, rows)
 
 
 def results_since(connection: Connection, recorded_at: datetime | None) -> list[NodeResult]:

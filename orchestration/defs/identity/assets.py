@@ -38,6 +38,8 @@ def admin_account() -> dg.MaterializeResult[None]:
 
 def made_account(connection: Connection) -> dict[str, Any] | None:
     """What may be shown of the account, None without it."""
+    if connection.execute("select to_regclass('core.users')").fetchone() == (None,):
+        return None
     rows = connection.execute(
         "select status, must_change_password, created_at from core.users where lower(email) = lower(%s)", [ADMIN_EMAIL]
     ).fetchall()

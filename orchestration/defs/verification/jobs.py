@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import assert_built, scheduled
+from orchestration.defs.scheduled import scheduled
 from orchestration.lib.passwords import judge_passwords
 
 # of a night; what is left over waits for the next one
@@ -14,7 +14,6 @@ JUDGING_SECONDS = 600
 def compare_passwords(context: dg.OpExecutionContext) -> None:
     """Compare passwords with well-known ones; the rule well_known_passwords shows what was found."""
     with explained():
-        assert_built()
         judgement = judge_passwords(seconds=JUDGING_SECONDS)
     context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
 
@@ -38,7 +37,9 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         jobs=[passwords_job, verification_job],
         schedules=[
-            scheduled("passwords", "30 3 * * *", "Finds well-known passwords before somebody else does."),
-            scheduled("verification", "0 4 * * *", "Finds what is wrong, also where nothing was built."),
+            scheduled(
+                "passwords", "30 3 * * *", "Compares new passwords with well-known ones, before somebody else does."
+            ),
+            scheduled("verification", "0 4 * * *", "Runs every check, also where nothing was built."),
         ],
     )

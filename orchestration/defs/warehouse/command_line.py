@@ -9,7 +9,7 @@ import dagster as dg
 from orchestration.defs import violations
 from orchestration.defs.identity.assets import admin_account, made_account
 from orchestration.lib.database import connect, database_url
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.results import NodeResult, results_since
 
 # the metadata that dagster-dbt gives each asset and each check
@@ -33,7 +33,7 @@ def command_line_sensor(dbt_build: dg.AssetsDefinition) -> dg.SensorDefinition:
     def command_line_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         try:
             url = database_url()
-            with connect(url) as connection:
+            with explained(), connect(url) as connection:
                 results = results_since(connection, datetime.fromisoformat(context.cursor) if context.cursor else None)
                 account = made_account(connection) if results else None
         except GovernanceError as error:

@@ -11,11 +11,13 @@ from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
 from orchestration.defs import violations
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import assert_built
+from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.warehouse.command_line import command_line_sensor
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
+from orchestration.lib.errors import NotBuiltError
 from orchestration.lib.manifest import DBT, ensure_manifest
+from orchestration.lib.refresh import is_built
 from orchestration.lib.settings import dbt_target
 
 
@@ -56,8 +58,8 @@ class WarehouseProject(DbtProjectComponent):
         A rule that is violated shows its violations. dbt's target folder stays only after a failure, to be looked into.
         """
         with explained():
-            if not context.selected_asset_keys:
-                assert_built()
+            if not context.selected_asset_keys and not is_built():
+                raise NotBuiltError(NOT_BUILT)
             url = database_url()
             os.environ.update(dbt_environment(url, APPLICATION))
             with build_lock(url, "governance dagster"):
