@@ -132,6 +132,17 @@ def test_each_schedule_has_its_variable(definitions: dg.Definitions) -> None:
     assert {each.job_name for each in repository.schedule_defs} <= set(repository.job_names)
 
 
+def test_without_a_database_the_sensor_waits_and_a_scheduled_run_says_what_is_missing(
+    definitions: dg.Definitions,
+) -> None:
+    repository = definitions.get_repository_def()
+    waits = repository.get_sensor_def("command_line_sensor")(dg.build_sensor_context(repository_def=repository))
+    assert isinstance(waits, dg.SkipReason)
+    assert str(waits.skip_message).startswith("no database: ")
+    for schedule in repository.schedule_defs:
+        assert len(schedule.evaluate_tick(dg.build_schedule_context()).run_requests or []) == 1
+
+
 def test_the_project_is_read_where_it_lies(definitions: dg.Definitions) -> None:
     """Dagster's component would make a copy here, with .venv and the embedded database in it."""
     assert definitions.resolve_all_asset_specs()
