@@ -31,6 +31,7 @@
 {% macro bootstrap_functions() %}
     {{ return([
         'create_internal_audit_epoch',
+        'create_internal_dbt_results',
         'create_internal_hierarchy_guards',
         'create_internal_password_findings',
         'create_internal_rollup_comparisons',

@@ -5,13 +5,14 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib import errors
 
 
 @contextmanager
 def explained() -> Iterator[None]:
     """Fails the step with the sentence of a GovernanceError; trying again wouldn't help, so it isn't."""
     try:
-        yield
-    except GovernanceError as error:
+        with errors.explained("run it again"):
+            yield
+    except errors.GovernanceError as error:
         raise dg.Failure(str(error), allow_retries=False) from error

@@ -118,13 +118,14 @@ found (kind, name, part_of, properties) as (
     select 'constraint', format('%%I on %%s', coalesce(p.conname, k.conname), c.name), c.name, jsonb_build_object(
         'definition', regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''),
         'validation', case when k.convalidated then 'done' else 'missing' end,
-        'enforced by', (
-            select string_agg(distinct case t.tgenabled
-                when 'O' then 'triggers' when 'D' then 'nothing (its triggers are disabled)' when 'R' then 'triggers on replicas'
-                else 'triggers always'
-            end, ', ')
+        -- its triggers: on the table of the foreign key and on the one it refers to
+        'enforcement', (
+            select coalesce(string_agg(distinct format('its triggers on %%s %%s', t.tgrelid::regclass, case t.tgenabled
+                when 'D' then 'are disabled' when 'R' then 'fire on a replica only' else 'fire on a replica too'
+            end), '; ') filter (where t.tgenabled <> 'O'), 'in force')
             from pg_trigger as t
             where t.tgconstraint = k.oid and t.tgisinternal
+            having count(*) > 0
         ),
         'index', case when not (i.indisvalid and i.indisready and i.indislive) then 'not valid' end,
         'comment', coalesce(obj_description(k.oid, 'pg_constraint'), obj_description(i.indexrelid, 'pg_class'))

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.results import record_results
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -18,19 +19,26 @@ def run_dbt(
 ) -> None:
     """Run `dbt <args>` on the database at `url` (default: the one in use), as `application`.
 
-    Raises GovernanceError with the first failing nodes and their messages; with `quiet` dbt itself prints errors only.
+    What it did is recorded there, for Dagster. Raises GovernanceError with the first failing nodes and their messages;
+    with `quiet` dbt itself prints errors only.
     """
     from dbt.cli.main import dbtRunner
 
-    with _environment(dbt_environment(url or database_url(), application)):
+    url = url or database_url()
+    with _environment(dbt_environment(url, application)):
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
+    results = getattr(result.result, "results", [])
     if result.success:
+        record_results(url, results)
         return
+    # where the server is gone, dbt's own error says more
+    with suppress(GovernanceError):
+        record_results(url, results)
     if result.exception is not None:
         raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
     failures = [
         f"{node.node.name}: {(node.message or node.status).strip()}"
-        for node in getattr(result.result, "results", [])
+        for node in results
         if node.status in ("error", "fail", "runtime error")
     ]
     raise GovernanceError(f"dbt {args[0]} failed in {len(failures)} nodes:\n  " + "\n  ".join(failures[:10]))

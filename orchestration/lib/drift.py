@@ -87,8 +87,11 @@ def as_violation(difference: Difference, expected: Catalog, found: Catalog) -> V
             expected=(difference.expected or "").replace("the owner", found.owner),
             found=(difference.found or "").replace("the owner", found.owner),
         )
-    words = str(difference).removeprefix(f"{difference.kind} {difference.name}").lstrip(": ")
-    message = f"It {words}" if difference.aspect is None else words[:1].upper() + words[1:]
+    if difference.aspect == "enforcement":
+        message = f"It is not enforced as it should be: {difference.found}"
+    else:
+        words = str(difference).removeprefix(f"{difference.kind} {difference.name}").lstrip(": ")
+        message = f"It {words}" if difference.aspect is None else words[:1].upper() + words[1:]
     return Violation(RULE.rule, RULE.severity, difference.subject, f"{message}.", fix_of(difference, expected, found))
 
 

@@ -91,7 +91,9 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
             return _fix_of_column(difference, expected, wanted)
         case "constraint", "validation":
             return _run(f"alter table {table} validate constraint {part}")
-        case "constraint", ("definition" | "enforced by"):
+        case "constraint", "enforcement":
+            return _fix_of_enforcement(difference)
+        case "constraint", "definition":
             definition = expected.objects[kind, name].properties["definition"]
             return _run(f"alter table {table} drop constraint {part}, add constraint {part} {definition}")
         case "index", "definition":
@@ -135,6 +137,13 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
             return REAPPLY
         case _:
             return "Change it back by hand: docs/rules/drift.md."
+
+
+def _fix_of_enforcement(difference: Difference) -> str:
+    """Switches on every trigger of the tables, for those of a constraint have no name of their own."""
+    tables = re.findall(r"its triggers on (\S+) ", difference.found or "")
+    statements = "; ".join(f"alter table {table} enable trigger all" for table in tables)
+    return f"As a superuser run `{statements}`, then look at what was written meanwhile."
 
 
 def _fix_of_column(difference: Difference, expected: Catalog, wanted: str) -> str:

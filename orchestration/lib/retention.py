@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestration.lib.database import connect
+from orchestration.lib.errors import explained
 from orchestration.lib.refresh import refresh
 
 
@@ -20,10 +21,11 @@ class DroppedPart:
 def retain(url: str | None = None) -> list[DroppedPart]:
     """Drop what is older than the retention of each time-series table of the database at `url`; returns what it was.
 
-    The rollups are refreshed first, so that late rows are counted before they go.
+    The rollups are refreshed first, so that late rows are counted before they go. Raises NotBuiltError before the first
+    build, else GovernanceError.
     """
     refresh(url)
-    with connect(url) as connection:
+    with explained(), connect(url) as connection:
         floors = connection.execute(
             "select name, internal.raw_floor(name) from internal.time_series order by name"
         ).fetchall()

@@ -1,6 +1,8 @@
 """Opens Dagster on the database in use."""
 
+import hashlib
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -38,12 +40,18 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     `notify` gets sentences for the user. Raises GovernanceError if the port is taken or the database not available.
     """
     _assert_free(port)
+    if any("_SCHEDULE" in name for name in os.environ):
+        from orchestration.defs.scheduled import check_settings
+
+        check_settings()
     if not os.environ.get("GOVERNANCE_DATABASE_URL"):
         EmbeddedServer(governance_home(), notify=notify).up()
     url = database_url()
     with connect(url) as connection:
         password = invented_password(connection)
-    environment = dagster_environment(prepare_instance(governance_home() / "dagster"), password)
+        info = connection.info
+        home = prepare_instance(instance_home(info.host, info.port, info.dbname))
+    environment = dagster_environment(home, password)
     notify("Reading the dbt project ...")
     ensure_manifest()
     if password:
@@ -54,6 +62,15 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     options = ["--host", HOST, "--port", str(port), "--module-name", "orchestration.definitions"]
     os.chdir(project_dir())
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
+
+
+def instance_home(host: str, port: int, database: str) -> Path:
+    """Folder of Dagster's state for a database: each has a history of its own. The embedded one may change its port."""
+    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+        return governance_home() / "dagster"
+    readable = re.sub(r"[^\w-]", "_", database, flags=re.ASCII)
+    place = hashlib.sha256(f"{host}:{port}/{database}".encode()).hexdigest()[:8]
+    return governance_home() / f"dagster-{readable}-{place}"
 
 
 def prepare_instance(home: Path) -> Path:

@@ -1,17 +1,24 @@
 """Dagster on a real database: everything materialized from nothing, the first account, what `governance ui` starts."""
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from psycopg import sql
 
+from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.lib import ui
-from orchestration.lib.accounts import ADMIN_EMAIL, hash_password, verify_password
+from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
 from orchestration.lib.build_lock import build_lock
 from orchestration.lib.database import connect, ensure_database, with_database
+from orchestration.lib.dbt import run_dbt
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.verify import verify
 
 PASSWORD = "a password of the test's own"
 EMPTY = "test_dagster_empty"
@@ -70,13 +77,69 @@ def built(empty: str, server_url: str, template: str) -> str:
     return empty
 
 
+def table(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[dict[str, Any]]:
+    """Violations as a check shows them."""
+    shown = metadata["what is wrong"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    return [dict(record.data) for record in shown.records]
+
+
+def test_what_the_command_line_built_and_tested_is_shown_once(built: str) -> None:
+    from orchestration.definitions import defs
+
+    # usage, and nobody who may administer
+    with connect(built) as connection:
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model) values (now(), 'r', 'p', 'm')"
+        )
+    # the template's build tested nothing
+    with pytest.raises(GovernanceError, match="no_missing_administrator"):
+        run_dbt(["test", "--select", "missing_administrator", "clock_skew"], built, quiet=True)
+    definitions = defs()
+    repository = definitions.get_repository_def()
+    sensor = repository.get_sensor_def("command_line_sensor")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick(cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+            found = sensor(dg.build_sensor_context(instance=instance, repository_def=repository, cursor=cursor))
+            assert isinstance(found, (dg.SensorResult, dg.SkipReason))
+            return found
+
+        first = tick()
+        assert isinstance(first, dg.SensorResult)
+        for event in first.asset_events:
+            instance.report_runless_asset_event(event)
+        graph = definitions.resolve_asset_graph()
+        unknown = [key for key in graph.get_all_asset_keys() if not instance.get_latest_materialization_event(key)]
+        checks = {event.check_name: event for event in first.asset_events if isinstance(event, dg.AssetCheckEvaluation)}
+        assert unknown == [dg.AssetKey("admin_account")]
+        assert set(checks) == {"no_missing_administrator", "no_clock_skew"}
+        assert checks["no_clock_skew"].passed
+        failed = checks["no_missing_administrator"]
+        assert (failed.passed, failed.severity) == (False, dg.AssetCheckSeverity.ERROR)
+        assert [row["what to do"] for row in table(failed.metadata)] == [
+            violation.fix for violation in verify(built, ["missing_administrator"]).violations
+        ]
+
+        assert isinstance(tick(first.cursor), dg.SkipReason)
+        with connect(built) as connection:
+            ensure_admin(connection, password=PASSWORD)
+        run_dbt(["test", "--select", "missing_administrator"], built, quiet=True)
+        second = tick(first.cursor)
+        assert isinstance(second, dg.SensorResult)
+        [evaluation, account] = second.asset_events
+    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    assert evaluation.passed
+    assert account.asset_key == dg.AssetKey("admin_account")
+
+
 def test_the_verification_job_runs_every_check_and_materializes_nothing(built: str) -> None:
     from orchestration.definitions import defs
 
     with connect(built) as connection:
         connection.execute(
             "insert into core.llm_metrics (time, request_id, provider, model, source)"
-            " values (now() + interval '1 hour', 'r', 'p', 'm', 'edge')"
+            " select now() + interval '1 hour', 'r' || n, 'p', 'm' || n, 'edge' from generate_series(1, 12) as n"
         )
         requests = connection.execute("select count(*) from core.llm_metrics").fetchall()
         definitions = defs()
@@ -94,6 +157,17 @@ def test_the_verification_job_runs_every_check_and_materializes_nothing(built: s
             "no_usage_without_owner": "WARN",
             "no_missing_administrator": "ERROR",
         }
+        for name in ("clock_skew", "unpriced_requests", "usage_without_owner", "missing_administrator"):
+            metadata, violations = checks[f"no_{name}"].metadata, verify(built, [name]).violations
+            assert metadata["violations"].value == len(violations) > 0
+            assert [tuple(row.values()) for row in table(metadata)] == [
+                (each.subject, each.message, each.fix) for each in violations[:10]
+            ]
+        assert checks["no_unpriced_requests"].metadata["violations"].value == 12
+        assert checks["no_unpriced_requests"].metadata["shown"].value == (
+            "the first 10 of 12; `governance verify` shows all of them"
+        )
+        assert "shown" not in checks["no_clock_skew"].metadata
         assert connection.execute("select count(*) from core.llm_metrics").fetchall() == requests
 
 
@@ -111,11 +185,53 @@ def test_the_other_jobs_of_the_clock_do_what_they_say(built: str) -> None:
             " values ('kim@example.com', 'Kim', 'active', %s)",
             [hash_password("Admin123!", allow_weak=True)],
         )
+        definitions = defs()
+        results = {}
         for job in ("refresh_job", "retention_job", "passwords_job"):
-            assert defs().resolve_job_def(job).execute_in_process().success, job
+            results[job] = definitions.resolve_job_def(job).execute_in_process()
+            assert results[job].success, job
         assert connection.execute("select request_id from core.llm_metrics").fetchall() == [("late",)]
         assert connection.execute("select count(*) from rollups.llm_metrics_daily_stored").fetchone() == (1,)
         assert connection.execute("select finding from internal.password_findings").fetchall() == [("default",)]
+        stored = connection.execute("select name, watermark from internal.rollup_state").fetchall()
+    refreshed = {
+        event.asset_key: event.materialization.metadata["stored before"].value
+        for event in results["refresh_job"].get_asset_materialization_events()
+    }
+    assert refreshed == {dg.AssetKey(["rollups", name]): mark.timestamp() for name, mark in stored}
+    assert refreshed.keys() <= definitions.resolve_asset_graph().get_all_asset_keys()
+    [observation] = results["retention_job"].get_asset_observation_events()
+    assert observation.asset_key == dg.AssetKey(["core", "llm_metrics"])
+    assert observation.asset_observation_data.asset_observation.metadata["rows dropped"].value == 1
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What each failed step says."""
+    found = [event.step_failure_data.user_failure_data for event in result.get_step_failure_events()]
+    return [str(each.description) for each in found if each is not None]
+
+
+def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
+    from orchestration.definitions import defs
+
+    definitions = defs()
+    schedules = definitions.get_repository_def().schedule_defs
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def ticks() -> list[tuple[int, str | None]]:
+            found = [schedule.evaluate_tick(dg.build_schedule_context(instance)) for schedule in schedules]
+            return [(len(each.run_requests or []), each.skip_message) for each in found]
+
+        assert ticks() == [(0, NOT_BUILT)] * 4
+        # somebody may run them by hand
+        for schedule in schedules:
+            job = definitions.resolve_job_def(schedule.job_name)
+            [sentence] = failures(job.execute_in_process(instance=instance, raise_on_error=False))
+            assert re.fullmatch(r"[^\n]*(yet|isn't built)[^\n]*: run `governance build`[^\n]*", sentence), sentence
+        with connect(empty) as connection:
+            connection.execute("create schema internal")
+            connection.execute("create table internal.rollup_state as select 'usage' as name")
+        assert ticks() == [(1, None)] * 4
 
 
 def admin_failure() -> str:

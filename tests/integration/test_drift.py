@@ -84,6 +84,7 @@ def test_a_drift_is_named_and_its_fix_heals_it(
         for each in found:
             assert ("--reapply" in each.fix) <= (drift["heal"] == "reapply"), each.fix
             assert (each.fix == "Run `governance build`.") <= (drift["heal"] in ("build", "reapply")), each.fix
+            assert each.fix == drift.get("fix", each.fix)
         if drift["heal"] == "sql":
             for each in found:
                 for statement in statements(each.fix):

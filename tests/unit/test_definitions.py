@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.defs.scheduled import SCHEDULED
 from orchestration.lib.settings import project_dir
 from orchestration.lib.ui import INSTANCE
 
@@ -111,6 +112,35 @@ def test_every_check_is_described(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     undescribed = [key.name for key in graph.asset_check_keys if not graph.get(key).description]
     assert undescribed == [], "a test takes a `description:` in YAML, or a comment as its first line"
+
+
+def test_every_job_schedule_and_sensor_is_described(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    steps = [node.definition for job in jobs for node in job.nodes if node.definition.name != "dbt_build"]
+    described = {job.name: job.description for job in jobs}
+    described |= {step.name: step.description for step in steps}
+    described |= {schedule.name: schedule.description for schedule in repository.schedule_defs}
+    described |= {sensor.name: sensor.description for sensor in repository.sensor_defs}
+    assert len(described) > 10
+    assert [name for name, description in described.items() if not description] == []
+
+
+def test_each_schedule_has_its_variable(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert sorted(each.name for each in repository.schedule_defs) == [f"{name}_schedule" for name in SCHEDULED]
+    assert {each.job_name for each in repository.schedule_defs} <= set(repository.job_names)
+
+
+def test_without_a_database_the_sensor_waits_and_a_scheduled_run_says_what_is_missing(
+    definitions: dg.Definitions,
+) -> None:
+    repository = definitions.get_repository_def()
+    waits = repository.get_sensor_def("command_line_sensor")(dg.build_sensor_context(repository_def=repository))
+    assert isinstance(waits, dg.SkipReason)
+    assert str(waits.skip_message).startswith("no database: ")
+    for schedule in repository.schedule_defs:
+        assert len(schedule.evaluate_tick(dg.build_schedule_context()).run_requests or []) == 1
 
 
 def test_the_project_is_read_where_it_lies(definitions: dg.Definitions) -> None:

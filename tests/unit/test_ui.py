@@ -1,6 +1,7 @@
 """What `governance ui` sees to before it becomes Dagster."""
 
 import os
+import re
 import shutil
 import socket
 import sys
@@ -13,7 +14,7 @@ from orchestration.cli import main
 from orchestration.lib import settings
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.manifest import is_current
-from orchestration.lib.ui import HOST, INSTANCE, dagster_environment, prepare_instance
+from orchestration.lib.ui import HOST, INSTANCE, dagster_environment, instance_home, prepare_instance
 
 
 @pytest.fixture
@@ -66,6 +67,26 @@ def test_instance_is_made_once_and_then_the_users(tmp_path: Path) -> None:
     (home / "dagster.yaml").write_text("retention: {}\n")
     prepare_instance(home)
     assert (home / "dagster.yaml").read_text() == "retention: {}\n"
+
+
+def test_each_database_has_a_history_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GOVERNANCE_HOME", str(tmp_path))
+    # wherever the embedded server listens
+    assert instance_home("127.0.0.1", 5001, "x") == instance_home("127.0.0.1", 5002, "x") == tmp_path / "dagster"
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", "postgresql://somewhere/else")
+    places = [("db", 5432, "x"), ("db", 5432, "y"), ("db", 5433, "x"), ("other", 5432, "x"), ("db", 5432, "x/%ü y")]
+    homes = [instance_home(*place) for place in places]
+    assert len({tmp_path / "dagster", *homes}) == 6
+    assert homes == [instance_home(*place) for place in places]
+    assert all(re.fullmatch(r"dagster-[\w-]+-[0-9a-f]{8}", home.name, re.ASCII) for home in homes)
+    assert {home.parent for home in homes} == {tmp_path}
+
+
+def test_a_schedule_that_makes_no_sense_is_said_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOVERNANCE_REFRESH_SCHEDULE", "sometimes")
+    result = CliRunner().invoke(main, ["ui", "--port", "3999"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: GOVERNANCE_REFRESH_SCHEDULE is 'sometimes', which is no time: ")
 
 
 def test_home_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ with triggers as (
         format('%s.%s', pg_class.relnamespace::regnamespace, pg_class.relname) as relation,
         format('%s.%s', tables.relnamespace::regnamespace, tables.relname) as table_name,
         coalesce(pg_constraint.conname, pg_trigger.tgname)::text as trigger,
-        pg_trigger.tgenabled::text as fires
+        pg_trigger.tgenabled::text as fires,
+        pg_constraint.oid is not null as is_of_a_key
     from pg_trigger
     inner join pg_class on pg_class.oid = pg_trigger.tgrelid
     left join pg_constraint on pg_constraint.oid = pg_trigger.tgconstraint
@@ -17,16 +18,25 @@ with triggers as (
 select distinct
     format('%s on %s', triggers.trigger, triggers.relation) as subject,
     case
-        when triggers.fires in ('D', 'R') then 'It is disabled.'
-        when expected.fires = 'R' then 'It fires in ordinary sessions, which have another trigger for it.'
+        when triggers.fires in ('D', 'R') and triggers.is_of_a_key
+            then format('The foreign key is not enforced: its triggers on %s are disabled.', triggers.relation)
+        when triggers.fires = 'D' then 'It is disabled.'
+        when expected.fires = 'R' then 'It fires in ordinary sessions too, which have another trigger for it.'
+        when triggers.fires = 'R' then 'It fires only in a session that pretends to be a replica.'
         else 'It does not fire in a session that pretends to be a replica.'
     end as message,
-    format(
-        'Run `alter table %s enable %strigger %s`, then look at what was written meanwhile.',
-        triggers.relation,
-        case expected.fires when 'A' then 'always ' when 'R' then 'replica ' else '' end,
-        coalesce(expected.trigger, 'all')
-    ) as fix
+    case when triggers.is_of_a_key then 'As a superuser run `' else 'Run `' end
+    || case
+        -- a key's triggers have no name of their own
+        when triggers.is_of_a_key then format('alter table %s enable trigger all', triggers.relation)
+        else format(
+                'alter table %s enable %strigger %s',
+                triggers.relation,
+                case expected.fires when 'A' then 'always ' when 'R' then 'replica ' else '' end,
+                triggers.trigger
+            )
+    end
+    || '`, then look at what was written meanwhile.' as fix
 from triggers
 left join (values {{ expected_triggers() }}) as expected (relation, trigger, fires)
     on expected.relation = triggers.table_name and expected.trigger = triggers.trigger

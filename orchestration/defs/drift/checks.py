@@ -1,10 +1,10 @@
 """What the rules of schema `verification` can't ask by themselves; the nightly job runs every check, these too."""
 
 from collections.abc import Callable
-from typing import Any
 
 import dagster as dg
 
+from orchestration.defs.violations import as_metadata
 from orchestration.lib.drift import find_drift
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.probes import probe_database
@@ -41,18 +41,8 @@ def _result(ask: Callable[[], Verification]) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"could not run": str(error)}
         )
-    metadata: dict[str, Any] = {"violations": len(verification.violations), "accepted": verification.accepted}
-    if verification.violations:
-        metadata["what is wrong"] = dg.MetadataValue.table(
-            [
-                dg.TableRecord({"subject": each.subject, "what is wrong": each.message, "what to do": each.fix})
-                for each in verification.violations
-            ]
-        )
-    for name, reason in verification.not_run.items():
-        metadata[f"{name} could not run"] = reason
     return dg.AssetCheckResult(
         passed=not verification.violations and not verification.not_run,
         severity=dg.AssetCheckSeverity.ERROR if verification.violations else dg.AssetCheckSeverity.WARN,
-        metadata=metadata,
+        metadata=as_metadata(verification),
     )

@@ -1,10 +1,16 @@
 """The first account: dbt can't make it, for its password is hashed in Python."""
 
+from typing import Any
+
 import dagster as dg
+import psycopg
+from psycopg.rows import TupleRow
 
 from orchestration.defs.failures import explained
 from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin
 from orchestration.lib.database import connect
+
+Connection = psycopg.Connection[TupleRow]
 
 
 @dg.asset(
@@ -26,15 +32,23 @@ def admin_account() -> dg.MaterializeResult[None]:
                 "`governance build`, which makes one up and shows it once",
                 allow_retries=False,
             )
-        status, must_change_password, created_at = connection.execute(
-            "select status, must_change_password, created_at from core.users where lower(email) = lower(%s)",
-            [ADMIN_EMAIL],
-        ).fetchall()[0]
-    return dg.MaterializeResult(
-        metadata={
-            "email": ADMIN_EMAIL,
-            "status": status,
-            "must change the password": must_change_password,
-            "made at": dg.MetadataValue.timestamp(created_at),
-        }
-    )
+        account = made_account(connection)
+    return dg.MaterializeResult(metadata=account)
+
+
+def made_account(connection: Connection) -> dict[str, Any] | None:
+    """What may be shown of the account, None without it."""
+    if connection.execute("select to_regclass('core.users')").fetchone() == (None,):
+        return None
+    rows = connection.execute(
+        "select status, must_change_password, created_at from core.users where lower(email) = lower(%s)", [ADMIN_EMAIL]
+    ).fetchall()
+    if not rows:
+        return None
+    status, must_change_password, created_at = rows[0]
+    return {
+        "email": ADMIN_EMAIL,
+        "status": status,
+        "must change the password": must_change_password,
+        "made at": dg.MetadataValue.timestamp(created_at),
+    }

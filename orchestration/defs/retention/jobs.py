@@ -1,8 +1,11 @@
 """Raw rows past their retention are dropped each night."""
 
+from itertools import groupby
+
 import dagster as dg
 
 from orchestration.defs.failures import explained
+from orchestration.defs.scheduled import scheduled
 from orchestration.lib.retention import retain
 
 
@@ -11,8 +14,21 @@ def drop_raw_rows(context: dg.OpExecutionContext) -> None:
     """Refresh the rollups, then drop the partitions or chunks that are older than their retention."""
     with explained():
         dropped = retain()
-    for part in dropped:
-        context.log.info("%s: dropped %s with %s rows", part.series, part.name, part.rows)
+    for series, parts in groupby(dropped, key=lambda part: part.series):
+        lost = list(parts)
+        for part in lost:
+            context.log.info("%s: dropped %s with %s rows", series, part.name, part.rows)
+        context.log_event(
+            dg.AssetObservation(
+                dg.AssetKey(["core", series]),
+                description="Raw rows past their retention were dropped; the rollups keep them counted.",
+                metadata={
+                    "rows dropped": sum(part.rows for part in lost),
+                    "parts dropped": ", ".join(part.name for part in lost),
+                    "raw rows since": dg.MetadataValue.timestamp(lost[0].older_than),
+                },
+            )
+        )
     if not dropped:
         context.log.info("nothing is older than its retention")
 
@@ -25,11 +41,8 @@ def retention_job() -> None:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """On from the start."""
-    schedule = dg.ScheduleDefinition(
-        name="retention_schedule",
-        job=retention_job,
-        cron_schedule="0 3 * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    """At night, when few write."""
+    schedule = scheduled(
+        "retention", "0 3 * * *", "Drops raw rows past their retention; the rollups keep them counted."
     )
     return dg.Definitions(jobs=[retention_job], schedules=[schedule])

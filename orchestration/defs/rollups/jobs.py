@@ -3,31 +3,40 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.lib.refresh import refresh
+from orchestration.defs.scheduled import scheduled
+from orchestration.lib.refresh import RefreshedRollup, refresh
 
 
 @dg.op
 def refresh_rollups(context: dg.OpExecutionContext) -> None:
-    """Make partitions ahead and store the buckets that were closed or touched since."""
+    """Make partitions ahead and store the buckets that were closed or touched since; materializes every rollup."""
     with explained():
         refreshed = refresh()
     for rollup in refreshed:
         context.log.info("%s: stored before %s", rollup.name, rollup.watermark)
+        context.log_event(materialization(rollup))
 
 
 @dg.job
 def refresh_job() -> None:
-    """Brings the rollups up to the last closed hour."""
+    """Brings the rollups up to the last closed hour, and makes partitions ahead."""
     refresh_rollups()
+
+
+def materialization(rollup: RefreshedRollup) -> dg.AssetMaterialization:
+    """That the rollup was stored up to its watermark; newer buckets are computed when asked."""
+    watermark = rollup.watermark
+    return dg.AssetMaterialization(
+        dg.AssetKey(["rollups", rollup.name]),
+        description="Refreshed.",
+        metadata={} if watermark is None else {"stored before": dg.MetadataValue.timestamp(watermark)},
+    )
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Every 15 minutes, on from the start; a refresh without news takes milliseconds."""
-    schedule = dg.ScheduleDefinition(
-        name="refresh_schedule",
-        job=refresh_job,
-        cron_schedule="*/15 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+    """A refresh without news takes milliseconds."""
+    schedule = scheduled(
+        "refresh", "*/15 * * * *", "Brings the rollups up to date: reports stay fast, and late rows count."
     )
     return dg.Definitions(jobs=[refresh_job], schedules=[schedule])

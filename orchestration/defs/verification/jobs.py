@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
+from orchestration.defs.scheduled import scheduled
 from orchestration.lib.comparison import compare_rollups
 from orchestration.lib.passwords import judge_passwords
 
@@ -47,19 +48,14 @@ verification_job = dg.define_asset_job(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """They run by the clock, the checks last; they are on from the start."""
-    running = dg.DefaultScheduleStatus.RUNNING
+    """What takes long to compare first, for checks ask what was found."""
     return dg.Definitions(
         jobs=[passwords_job, comparison_job, verification_job],
         schedules=[
-            dg.ScheduleDefinition(
-                name="passwords_schedule", job=passwords_job, cron_schedule="30 3 * * *", default_status=running
+            scheduled(
+                "passwords", "30 3 * * *", "Compares new passwords with well-known ones, before somebody else does."
             ),
-            dg.ScheduleDefinition(
-                name="comparison_schedule", job=comparison_job, cron_schedule="45 3 * * *", default_status=running
-            ),
-            dg.ScheduleDefinition(
-                name="verification_schedule", job=verification_job, cron_schedule="0 4 * * *", default_status=running
-            ),
+            scheduled("comparison", "45 3 * * *", "Compares closed days of the rollups with raw rows, some each night."),
+            scheduled("verification", "0 4 * * *", "Runs every check, also where nothing was built."),
         ],
     )

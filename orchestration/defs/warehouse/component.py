@@ -9,10 +9,15 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 
+from orchestration.defs import violations
 from orchestration.defs.failures import explained
+from orchestration.defs.scheduled import NOT_BUILT
+from orchestration.defs.warehouse.command_line import command_line_sensor
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
+from orchestration.lib.errors import NotBuiltError
 from orchestration.lib.manifest import DBT, ensure_manifest
+from orchestration.lib.refresh import is_built
 from orchestration.lib.settings import dbt_target
 
 
@@ -29,7 +34,9 @@ class WarehouseProject(DbtProjectComponent):
         """Assets and checks of the project as it is now: reloading the definitions shows what changed."""
         ensure_manifest()
         # The component would copy the whole project, its environment and its database too, and read the copy.
-        return self.build_defs_from_state(context, state_path=None)
+        definitions = self.build_defs_from_state(context, state_path=None)
+        (dbt_build,) = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
+        return dg.Definitions.merge(definitions, dg.Definitions(sensors=[command_line_sensor(dbt_build)]))
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -48,13 +55,23 @@ class WarehouseProject(DbtProjectComponent):
     def execute(self, context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         """Run `dbt build` for the selected assets, one build at a time on a database.
 
-        Its target folder stays only after a failure, to be looked into.
+        A rule that is violated shows its violations. dbt's target folder stays only after a failure, to be looked into.
         """
         with explained():
+            if not context.selected_asset_keys and not is_built():
+                raise NotBuiltError(NOT_BUILT)
             url = database_url()
             os.environ.update(dbt_environment(url, APPLICATION))
             with build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
-                yield from build.stream()
+                for event in build.stream():
+                    yield _with_violations(event, url)
         shutil.rmtree(build.target_path)
+
+
+def _with_violations(event: Any, url: str) -> Any:
+    if not isinstance(event, dg.AssetCheckResult) or event.passed or not event.asset_key or not event.check_name:
+        return event
+    found = violations.of_check(url, dg.AssetCheckKey(event.asset_key, event.check_name))
+    return event.with_metadata({**event.metadata, **found})

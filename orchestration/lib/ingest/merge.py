@@ -9,7 +9,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from orchestration.lib import errors
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.files import COPY_OPTIONS
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from psycopg.rows import TupleRow
 
 _ATTEMPTS = 6
@@ -453,25 +452,6 @@ def _list(names: Iterable[str]) -> str:
     return ", ".join(names)
 
 
-@contextmanager
-def explained() -> "Iterator[None]":
+def explained() -> AbstractContextManager[None]:
     """Turns errors of the database into a sentence for the user."""
-    try:
-        yield
-    except (
-        psycopg.errors.InvalidSchemaName,
-        psycopg.errors.UndefinedColumn,
-        psycopg.errors.UndefinedFunction,
-        psycopg.errors.UndefinedTable,
-    ) as error:
-        raise GovernanceError(
-            f"this release of the warehouse isn't built in the database ({error.diag.message_primary}): "
-            "run `governance build` first"
-        ) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise GovernanceError(f"the database user may not load usage: {error.diag.message_primary}") from error
-    except psycopg.OperationalError as error:
-        raise GovernanceError(
-            f"the database broke off ({str(error).strip().splitlines()[0]}): run the same command again, "
-            "what is loaded already counts as duplicate"
-        ) from error
+    return errors.explained("run the same command again, what is loaded already counts as duplicate")

@@ -1,0 +1,71 @@
+"""When a job runs by the clock: the project's times, unless the environment says otherwise."""
+
+import os
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import dagster as dg
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.refresh import is_built
+
+# each with a job <name>_job and a variable GOVERNANCE_<NAME>_SCHEDULE
+SCHEDULED = ("comparison", "passwords", "refresh", "retention", "verification")
+ZONE = "GOVERNANCE_SCHEDULE_TIMEZONE"
+NOT_BUILT = "the warehouse isn't built yet: run `governance build`, or materialize all in Dagster"
+
+
+def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
+    """The schedule of <name>_job, which is on and waits until the warehouse is built.
+
+    $GOVERNANCE_<NAME>_SCHEDULE gives another cron, or `off`; its hours are those of $GOVERNANCE_SCHEDULE_TIMEZONE, else
+    of UTC. `why` is what it is good for, a sentence. Raises GovernanceError where a variable makes no sense.
+    """
+    if name not in SCHEDULED:
+        raise ValueError(f"{name} is missing in SCHEDULED")
+    variable = f"GOVERNANCE_{name.upper()}_SCHEDULE"
+    given = os.environ.get(variable, "").strip()
+    is_off = given.lower() == "off"
+    try:
+        return dg.ScheduleDefinition(
+            name=f"{name}_schedule",
+            job_name=f"{name}_job",
+            cron_schedule=cron if is_off or not given else given,
+            execution_timezone=_zone(),
+            default_status=dg.DefaultScheduleStatus.STOPPED if is_off else dg.DefaultScheduleStatus.RUNNING,
+            description=f"{why} {variable} gives another time, or turns it off.",
+            execution_fn=_run_unless_unbuilt,
+        )
+    except dg.DagsterInvalidDefinitionError as error:
+        raise GovernanceError(
+            f"{variable} is {given!r}, which is no time: give the five fields of cron, such as {cron!r}, or `off`"
+        ) from error
+
+
+def check_settings() -> None:
+    """Raises GovernanceError where a variable about schedules can't be understood, or is about none there is."""
+    for variable in sorted(os.environ):
+        named = re.fullmatch("GOVERNANCE_(.+)_SCHEDULE", variable)
+        if named is not None:
+            if named[1].lower() not in SCHEDULED:
+                names = ", ".join(f"GOVERNANCE_{name.upper()}_SCHEDULE" for name in SCHEDULED)
+                raise GovernanceError(f"there is no schedule for {variable}; the variables are {names}")
+            scheduled(named[1].lower(), "0 4 * * *", "")
+    _zone()
+
+
+def _run_unless_unbuilt(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    try:
+        return dg.RunRequest() if is_built() else dg.SkipReason(NOT_BUILT)
+    except GovernanceError:
+        # the run fails with the reason, where somebody is told of failed runs
+        return dg.RunRequest()
+
+
+def _zone() -> str:
+    name = os.environ.get(ZONE, "").strip() or "UTC"
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise GovernanceError(f"{ZONE} is {name!r}, which is no time zone: name one such as Europe/Berlin") from error
+    return name

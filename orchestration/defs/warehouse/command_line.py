@@ -1,0 +1,76 @@
+"""What `governance build` and the demo did, shown in Dagster as if it had been done there."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from orchestration.defs import violations
+from orchestration.defs.identity.assets import admin_account, made_account
+from orchestration.lib.database import connect, database_url
+from orchestration.lib.errors import GovernanceError, explained
+from orchestration.lib.results import NodeResult, results_since
+
+# the metadata that dagster-dbt gives each asset and each check
+_NODE = "dagster_dbt/unique_id"
+_SECONDS = 30
+_BY = "By the command line."
+
+Event = dg.AssetMaterialization | dg.AssetCheckEvaluation | dg.AssetObservation
+
+
+def command_line_sensor(dbt_build: dg.AssetsDefinition) -> dg.SensorDefinition:
+    """Reports what the database says was built and tested since the last time, for the assets and checks of dbt."""
+    assets = {str(spec.metadata[_NODE]): spec.key for spec in dbt_build.specs}
+    checks = {str(spec.metadata[_NODE]): spec.key for spec in dbt_build.check_specs}
+
+    @dg.sensor(
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Shows what `governance build` and `governance demo` built and tested, here or elsewhere.",
+    )
+    def command_line_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        try:
+            url = database_url()
+            with explained(), connect(url) as connection:
+                results = results_since(connection, datetime.fromisoformat(context.cursor) if context.cursor else None)
+                account = made_account(connection) if results else None
+        except GovernanceError as error:
+            return dg.SkipReason(str(error))
+        if not results:
+            return dg.SkipReason("the command line has built and tested nothing since")
+        events: list[Event] = [*_materializations(results, assets), *_evaluations(results, checks, url)]
+        if account is not None:
+            events.append(dg.AssetMaterialization(admin_account.key, description=_BY, metadata=account))
+        return dg.SensorResult(asset_events=events, cursor=results[-1].recorded_at.isoformat())
+
+    return command_line_sensor
+
+
+def _materializations(results: Iterable[NodeResult], assets: dict[str, dg.AssetKey]) -> Iterator[Event]:
+    for each in results:
+        if each.node in assets and each.status == "success":
+            yield dg.AssetMaterialization(assets[each.node], description=_BY, metadata=_metadata(each))
+
+
+def _evaluations(results: Iterable[NodeResult], checks: dict[str, dg.AssetCheckKey], url: str) -> Iterator[Event]:
+    for each in results:
+        if each.node in checks:
+            key, passed = checks[each.node], each.status == "pass"
+            yield dg.AssetCheckEvaluation(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=passed,
+                severity=dg.AssetCheckSeverity.WARN if each.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                description=_BY,
+                metadata=_metadata(each) | ({} if passed else violations.of_check(url, key)),
+            )
+
+
+def _metadata(result: NodeResult) -> dict[str, Any]:
+    return {
+        "ended at": dg.MetadataValue.timestamp(result.finished_at),
+        "seconds": round(result.seconds, 3),
+        "status": result.status,
+    } | ({} if result.failures is None else {"failed rows": result.failures})

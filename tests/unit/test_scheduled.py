@@ -1,0 +1,69 @@
+"""When jobs run by the clock, and what the environment can say about it."""
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.defs.scheduled import SCHEDULED, ZONE, check_settings, scheduled
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import project_dir
+
+REFRESH = "GOVERNANCE_REFRESH_SCHEDULE"
+RUNNING, STOPPED = dg.DefaultScheduleStatus.RUNNING, dg.DefaultScheduleStatus.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ("*/15 * * * *", "UTC", RUNNING)),
+        # docker-compose.yml hands on what isn't set as nothing
+        ({REFRESH: "", ZONE: ""}, ("*/15 * * * *", "UTC", RUNNING)),
+        ({REFRESH: " 5 * * * 1-5 ", ZONE: "Europe/Berlin"}, ("5 * * * 1-5", "Europe/Berlin", RUNNING)),
+        ({REFRESH: "@hourly"}, ("@hourly", "UTC", RUNNING)),
+        ({REFRESH: "Off"}, ("*/15 * * * *", "UTC", STOPPED)),
+        ({"GOVERNANCE_RETENTION_SCHEDULE": "off"}, ("*/15 * * * *", "UTC", RUNNING)),
+    ],
+)
+def test_the_environment_says_when_and_whether(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple[str, str, dg.DefaultScheduleStatus]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    check_settings()
+    schedule = scheduled("refresh", "*/15 * * * *", "Why.")
+    assert (schedule.cron_schedule, schedule.execution_timezone, schedule.default_status) == expected
+    assert (schedule.name, schedule.job_name) == ("refresh_schedule", "refresh_job")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        (REFRESH, "every hour", f"{REFRESH} is 'every hour', which is no time: give the five fields of cron, such as "),
+        (REFRESH, "61 * * * *", f"{REFRESH} is '61 \\* \\* \\* \\*', which is no time: .*, or `off`"),
+        (REFRESH, "on", f"{REFRESH} is 'on', which is no time"),
+        ("GOVERNANCE_REFERSH_SCHEDULE", "off", f"there is no schedule for GOVERNANCE_REFERSH_SCHEDULE; .* {REFRESH}, "),
+        (ZONE, "Berlin", f"{ZONE} is 'Berlin', which is no time zone: name one such as Europe/Berlin"),
+        (ZONE, "../UTC", f"{ZONE} is '../UTC', which is no time zone"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, sentence: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(GovernanceError, match=f"^{sentence}"):
+        check_settings()
+
+
+def test_a_schedule_that_the_environment_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="backup is missing in SCHEDULED"):
+        scheduled("backup", "0 1 * * *", "Why.")
+
+
+def test_the_variables_are_documented_and_reach_the_services_of_compose() -> None:
+    variables = {f"GOVERNANCE_{name.upper()}_SCHEDULE" for name in SCHEDULED} | {ZONE}
+    services = yaml.safe_load((project_dir() / "docker-compose.yml").read_text())["services"]
+    for name in ("dagster-webserver", "dagster-daemon"):
+        assert {variable for variable in variables if variable in services[name]["environment"]} == variables
+    for path in (".env.example", "docs/operations.md"):
+        text = (project_dir() / path).read_text()
+        assert {variable for variable in variables if variable in text} == variables, path
