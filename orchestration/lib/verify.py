@@ -16,6 +16,7 @@ from rich.text import Text
 from orchestration.lib.database import connect, without_password
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.passwords import judge, may_judge
+from orchestration.lib.terminal import visible
 
 SEVERITIES = ("error", "warn", "info")
 _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
@@ -137,11 +138,12 @@ def print_verification(verification: Verification, file: TextIO) -> None:
             table.add_column(column, ratio=ratio, overflow="fold", no_wrap=ratio is None)
         for each in verification.violations:
             severity = Text(each.severity, style=_STYLES[each.severity])
-            table.add_row(severity, each.rule, *map(Text, (each.subject, each.message, each.fix)))
+            parts = (each.subject, each.message, each.fix)
+            table.add_row(severity, each.rule, *(Text(visible(part, keep="")) for part in parts))
         console.print(table)
         console.print()
     for rule, reason in verification.not_run.items():
-        console.print(Text(f"{rule} could not run: {reason}", style=_STYLES["error"]))
+        console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
     counts = ", ".join(f"{verification.count(severity)} {severity}" for severity in SEVERITIES)
     accepted = f", {verification.accepted} accepted by exceptions" if verification.accepted else ""
     console.print(Text(f"{len(verification.rules)} rules: {counts}{accepted}"))

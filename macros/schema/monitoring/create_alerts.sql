@@ -1,13 +1,14 @@
 {% macro create_alerts(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint alerts_pkey primary key,
-    alert_type text not null constraint alerts_alert_type_check check (alert_type ~ '^[a-z][a-z0-9_]*$'),
+    alert_type text not null constraint alerts_alert_type_check check (alert_type ~ '^[a-z][a-z0-9_]{0,99}$'),
     severity text not null constraint alerts_severity_check check (severity in ('info', 'low', 'medium', 'high', 'critical')),
     status text not null default 'open' constraint alerts_status_check
         check (status in ('open', 'acknowledged', 'resolved', 'suppressed')),
-    title text not null constraint alerts_title_check check (btrim(title) <> ''),
-    details jsonb not null default '{}' constraint alerts_details_check check (jsonb_typeof(details) = 'object'),
-    dedupe_key text constraint alerts_dedupe_key_check check (dedupe_key <> ''),
+    title text not null constraint alerts_title_check check (internal.validate_text('alerts.title', title, 300)),
+    details jsonb not null default '{}' constraint alerts_details_check
+        check (jsonb_typeof(details) = 'object' and octet_length(details::text) <= 65536),
+    dedupe_key text constraint alerts_dedupe_key_check check (internal.validate_text('alerts.dedupe_key', dedupe_key, 500)),
     -- an alert is evidence: what it is about is closed or deactivated, not deleted
     policy_id uuid constraint alerts_policy_id_fkey references {{ ref('policies') }} (id) on delete restrict,
     team_id uuid constraint alerts_team_id_fkey references {{ ref('teams') }} (id) on delete restrict,
@@ -20,7 +21,9 @@ create table if not exists {{ relation }} (
     updated_at timestamptz not null default now(),
     constraint alerts_acknowledged_at_check check (acknowledged_at >= created_at and isfinite(acknowledged_at)),
     constraint alerts_acknowledged_by_check check (acknowledged_by is null or acknowledged_at is not null),
-    constraint alerts_resolved_at_check check (resolved_at >= created_at and isfinite(resolved_at)),
+    constraint alerts_resolved_at_check check (
+        resolved_at >= created_at and isfinite(resolved_at) and (acknowledged_at is null or resolved_at >= acknowledged_at)
+    ),
     constraint alerts_resolved_by_check check (resolved_by is null or resolved_at is not null),
     constraint alerts_status_times_check check (
         case status
