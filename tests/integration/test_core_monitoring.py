@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_policy, add_team, add_user, refused
+from core_rows import Connection, add, add_policy, add_team, add_user, delete, refused
 from psycopg.errors import CheckViolation, ForeignKeyViolation, UniqueViolation
 
 NOW = datetime.now(UTC)
@@ -37,7 +37,9 @@ def add_alert(connection: Connection, **values: Any) -> UUID:
         ({"status": "closed"}, "alerts_status_check"),
         ({"severity": "urgent"}, "alerts_severity_check"),
         ({"alert_type": "Budget exceeded"}, "alerts_alert_type_check"),
-        ({"title": " "}, "alerts_title_check"),
+        ({"title": " "}, "alerts.title is blank"),
+        ({"status": "resolved", "acknowledged_at": hour(2), "resolved_at": hour(1)}, "alerts_resolved_at_check"),
+        ({"alert_type": "a" * 101}, "alerts_alert_type_check"),
         ({"details": '"text"'}, "alerts_details_check"),
     ],
 )
@@ -87,8 +89,8 @@ def test_what_an_alert_is_about_stays_and_who_worked_on_it_may_go(connection: Co
     )
     for table, row in subjects.items():
         with refused(connection, ForeignKeyViolation, "alerts_"):
-            connection.execute(f"delete from core.{table} where id = %s".encode(), [row])
-    connection.execute("delete from core.users where id = %s", [worker])
+            delete(connection, table, row)
+    delete(connection, "users", worker)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@
     rows stay as they are: the next build validates what they do not violate, unvalidated_constraints names the rest.
 #}
 {% macro change_0013_looks_and_bounds() %}
-create or replace function internal.validate_text(key text, value text, max_length integer, takes_lines boolean default false)
-returns boolean
+create or replace function internal.text_fault(key text, value text, max_length integer, takes_lines boolean default false)
+returns text
 language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
 as $f$
 declare
@@ -17,57 +17,83 @@ declare
     found text;
 begin
     if length(value) > max_length then
-        raise exception '% has % characters; at most % are allowed', key, length(value), max_length
-            using errcode = 'check_violation';
+        return format('%s has %s characters; at most %s are allowed', key, length(value), max_length);
     end if;
     if plain !~ E'[^ \\u00a0\\u1680\\u2000-\\u200d\\u2028\\u2029\\u202f\\u205f\\u2060\\u3000\\ufeff\\u0009-\\u000d\\u0085]' then
-        raise exception '% is blank; write something that can be seen, or leave it out', key using errcode = 'check_violation';
+        return format('%s is blank; write something that can be seen, or leave it out', key);
     end if;
-    if plain !~ '^[ -~]*$' then
-        -- of a joiner and its neighbour the joiner
-        found := substring(plain from '(' || hidden || ')');
-        if found is not null then
-            found := coalesce(substring(found from E'[\\u200c\\u200d]'), found);
-            raise exception '% has the character U+% at place %, which cannot be seen; leave it out',
-                key, upper(lpad(to_hex(ascii(found)), 4, '0')), strpos(plain, found)
-                using errcode = 'check_violation';
-        end if;
+    if plain ~ '^[ -~]*$' then
+        return null;
+    end if;
+    found := substring(plain from '(' || hidden || ')');
+    if found is null then
+        return null;
+    end if;
+    -- of a joiner and its neighbour the joiner
+    found := coalesce(substring(found from E'[\\u200c\\u200d]'), found);
+    return format(
+        '%s has the character U+%s at place %s, which cannot be seen; leave it out',
+        key, regexp_replace(upper('000' || to_hex(ascii(found))), '^0+(?=.{4})', ''), strpos(plain, found)
+    );
+end $f$;
+comment on function internal.text_fault(text, text, integer, boolean) is
+    'What is wrong with a text that people see, in a sentence that names the key; null where nothing is. The last argument: may it have several lines.';
+create or replace function internal.validate_text(key text, value text, max_length integer, takes_lines boolean default false)
+returns boolean
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    fault text := internal.text_fault(key, value, max_length, takes_lines);
+begin
+    if fault is not null then
+        raise exception '%', fault using errcode = 'check_violation';
     end if;
     return true;
 end $f$;
 comment on function internal.validate_text(text, text, integer, boolean) is
-    'True for text that can be seen and is not too long; otherwise an error that names the key. The last argument: may it have several lines.';
+    'True for text that can be seen and is not too long; otherwise an error that names the key.';
+create or replace function internal.email_fault(key text, value text) returns text
+language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    latin constant text := E'[A-Za-z\\u00aa\\u00ba\\u00c0-\\u00d6\\u00d8-\\u00f6\\u00f8-\\u024f\\u1e00-\\u1eff\\u2c60-\\u2c7f]';
+    greek constant text := E'[\\u0370-\\u03ff\\u1f00-\\u1fff\\u2c80-\\u2cff]';
+    cyrillic constant text := E'[\\u0400-\\u052f\\u1c80-\\u1c8f\\u2de0-\\u2dff\\ua640-\\ua69f]';
+    others constant text := E'[\\u0530-\\u058f\\u10a0-\\u10ff\\u13a0-\\u13ff\\u1c90-\\u1cbf\\u2c00-\\u2c5f\\ua4d0-\\ua4ff\\uab70-\\uabbf]';
+    fault text;
+    part text;
+begin
+    if value ~ '^[!-~]*$' then
+        return null;
+    end if;
+    fault := internal.text_fault(key, value, 254);
+    if fault is not null then
+        return fault;
+    end if;
+    if value ~ E'[\\u200c\\u200d\\ufe00-\\ufe0f\\U000e0100-\\U000e01ef]' then
+        return format('%s has a character that cannot be seen; leave it out', key);
+    end if;
+    if value is not nfkc normalized then
+        return format('%s is not in Unicode''s normal form NFKC, so it could look like another address; write it as normalize(…, NFKC) does', key);
+    end if;
+    foreach part in array regexp_split_to_array(value, '[.@_+-]') loop
+        if (part ~ latin)::integer + (part ~ greek)::integer + (part ~ cyrillic)::integer + (part ~ others)::integer > 1 then
+            return format('%s has letters of several scripts in "%s", so it could look like another address; write each part in one script', key, part);
+        end if;
+    end loop;
+    return null;
+end $f$;
+comment on function internal.email_fault(text, text) is
+    'Why an address could look like another one, in a sentence that names the key; null where it cannot.';
 create or replace function internal.validate_email(key text, value text) returns boolean
 language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
 as $f$
 declare
-    latin constant text := E'A-Za-z\\u00aa\\u00ba\\u00c0-\\u00d6\\u00d8-\\u00f6\\u00f8-\\u024f\\u1e00-\\u1eff\\u2c60-\\u2c7f';
-    greek constant text := E'\\u0370-\\u03ff\\u1f00-\\u1fff\\u2c80-\\u2cff';
-    cyrillic constant text := E'\\u0400-\\u052f\\u1c80-\\u1c8f\\u2de0-\\u2dff\\ua640-\\ua69f';
-    others constant text := E'\\u0530-\\u058f\\u10a0-\\u10ff\\u13a0-\\u13ff\\u1c90-\\u1cbf\\u2c00-\\u2c5f\\ua4d0-\\ua4ff\\uab70-\\uabbf';
-    part text;
+    fault text := internal.email_fault(key, value);
 begin
-    if value ~ '^[!-~]*$' then
-        return true;
+    if fault is not null then
+        raise exception '%', fault using errcode = 'check_violation';
     end if;
-    perform internal.validate_text(key, value, 254);
-    if value ~ E'[\\u200c\\u200d\\ufe00-\\ufe0f\\U000e0100-\\U000e01ef]' then
-        raise exception '% has a character that cannot be seen; leave it out', key using errcode = 'check_violation';
-    end if;
-    if value is not nfkc normalized then
-        raise exception '% is not in Unicode''s normal form NFKC, so it could look like another address; write it as normalize(…, NFKC) does', key
-            using errcode = 'check_violation';
-    end if;
-    foreach part in array regexp_split_to_array(value, '[.@_+-]') loop
-        if (part ~ ('[' || latin || ']'))::integer
-            + (part ~ ('[' || greek || ']'))::integer
-            + (part ~ ('[' || cyrillic || ']'))::integer
-            + (part ~ ('[' || others || ']'))::integer > 1
-        then
-            raise exception '% has letters of several scripts in "%", so it could look like another address; write each part in one script', key, part
-                using errcode = 'check_violation';
-        end if;
-    end loop;
     return true;
 end $f$;
 comment on function internal.validate_email(text, text) is

@@ -28,7 +28,7 @@ select
     concat(
         format('Its address looks like %s', older),
         ', and is written with ' || (
-            select string_agg(distinct format('U+%s', upper(lpad(to_hex(ascii(letter)), 4, '0'))), ', ')
+            select string_agg(distinct regexp_replace(upper('U+000' || to_hex(ascii(letter))), '[+]0+(?=.{4})', '+'), ', ')
             from regexp_split_to_table(email, '') as letter
             where letter !~ '[ -~]'
         ),
