@@ -37,6 +37,8 @@
         'create_function_validate_text',
         'create_function_email_fault',
         'create_function_validate_email',
+        'create_function_validate_alert_times',
+        'create_function_refuse_second_open_alert',
         'create_function_update_updated_at',
         'create_function_generate_audit_checksum',
         'create_function_audit_log_trigger',

@@ -20,4 +20,3 @@ def visible(text: str, *, keep: str = "\n") -> str:
 
 def _is_hidden(character: str) -> bool:
     return character in _BLANK or unicodedata.category(character) in _SHOWN_ESCAPED
-

@@ -20,7 +20,9 @@ def test_budgets_that_are_taken_keep_every_digit(connection: Connection, amount:
     assert value(connection, "select budget_amount::text from core.teams where id = %s", team) == amount
 
 
-@pytest.mark.parametrize("amount", ["-0.01", "NaN", "Infinity", "-Infinity", "1e300", "1000000000000000", "0.00000000001"])
+@pytest.mark.parametrize(
+    "amount", ["-0.01", "NaN", "Infinity", "-Infinity", "1e300", "1000000000000000", "0.00000000001"]
+)
 def test_budgets_that_are_no_amount_of_money_are_refused(connection: Connection, amount: str) -> None:
     with refused(connection, CheckViolation, "teams_budget_amount_check"):
         add_team(connection, budget_amount=amount)

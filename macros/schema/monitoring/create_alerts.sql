@@ -21,18 +21,9 @@ create table if not exists {{ relation }} (
     updated_at timestamptz not null default now(),
     constraint alerts_acknowledged_at_check check (acknowledged_at >= created_at and isfinite(acknowledged_at)),
     constraint alerts_acknowledged_by_check check (acknowledged_by is null or acknowledged_at is not null),
-    constraint alerts_resolved_at_check check (
-        resolved_at >= created_at and isfinite(resolved_at) and (acknowledged_at is null or resolved_at >= acknowledged_at)
-    ),
+    constraint alerts_resolved_at_check check (resolved_at >= created_at and isfinite(resolved_at)),
     constraint alerts_resolved_by_check check (resolved_by is null or resolved_at is not null),
-    constraint alerts_status_times_check check (
-        case status
-            when 'open' then acknowledged_at is null and resolved_at is null
-            when 'acknowledged' then acknowledged_at is not null and resolved_at is null
-            when 'resolved' then resolved_at is not null
-            else true
-        end
-    )
+    constraint alerts_status_times_check check (internal.validate_alert_times(status, acknowledged_at, resolved_at))
 );
 create unique index if not exists alerts_dedupe_key_unresolved_key on {{ relation }} (dedupe_key)
     where status in ('open', 'acknowledged');
@@ -47,6 +38,9 @@ create index if not exists alerts_acknowledged_by_idx on {{ relation }} (acknowl
 create index if not exists alerts_resolved_by_idx on {{ relation }} (resolved_by);
 create index if not exists alerts_details_idx on {{ relation }} using gin (details jsonb_path_ops);
 {{ create_updated_at_trigger(relation) }}
+create or replace trigger alerts_reopen before update of status on {{ relation }}
+    for each row execute function internal.refuse_second_open_alert();
+comment on trigger alerts_reopen on {{ relation }} is 'Says why an alert cannot be opened again while another one of its dedupe_key is.';
 {{ comment_on_indexes(relation, {
     'alerts_dedupe_key_unresolved_key': 'One open or acknowledged alert per dedupe_key; resolved ones do not count.',
     'alerts_severity_created_at_unresolved_idx': 'Unresolved alerts, the inbox: by severity and age.',

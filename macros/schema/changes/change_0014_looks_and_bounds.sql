@@ -3,7 +3,7 @@
     characters that nobody sees, addresses get their normal form where no other account has it; the trail has both. Other
     rows stay as they are: the next build validates what they do not violate, unvalidated_constraints names the rest.
 #}
-{% macro change_0013_looks_and_bounds() %}
+{% macro change_0014_looks_and_bounds() %}
 create or replace function internal.text_fault(key text, value text, max_length integer, takes_lines boolean default false)
 returns text
 language plpgsql immutable strict parallel safe set search_path = pg_catalog, pg_temp
@@ -98,6 +98,28 @@ begin
 end $f$;
 comment on function internal.validate_email(text, text) is
     'True for an address that cannot be written in another way that looks the same; otherwise an error that names the key.';
+create or replace function internal.validate_alert_times(status text, acknowledged_at timestamptz, resolved_at timestamptz)
+returns boolean
+language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    fault text := case
+        when status = 'open' and num_nonnulls(acknowledged_at, resolved_at) > 0 then
+            'status open has neither acknowledged_at nor resolved_at; empty them, or set another status'
+        when status = 'acknowledged' and acknowledged_at is null then 'status acknowledged needs acknowledged_at'
+        when status = 'acknowledged' and resolved_at is not null then
+            'status acknowledged has no resolved_at; empty it, or set status to resolved'
+        when status = 'resolved' and resolved_at is null then 'status resolved needs resolved_at'
+        when resolved_at < acknowledged_at then 'resolved_at is before acknowledged_at'
+    end;
+begin
+    if fault is not null then
+        raise exception 'alerts: %', fault using errcode = 'check_violation';
+    end if;
+    return true;
+end $f$;
+comment on function internal.validate_alert_times(text, timestamptz, timestamptz) is
+    'True for times that fit the status of an alert; otherwise an error that says what does not.';
 do $$
 declare
     hidden constant text :=
@@ -239,8 +261,8 @@ alter table if exists core.alerts
     add constraint alerts_details_check check (jsonb_typeof(details) = 'object' and octet_length(details::text) <= 65536) not valid,
     drop constraint if exists alerts_dedupe_key_check,
     add constraint alerts_dedupe_key_check check (internal.validate_text('alerts.dedupe_key', dedupe_key, 500)) not valid,
-    drop constraint if exists alerts_resolved_at_check,
-    add constraint alerts_resolved_at_check check (resolved_at >= created_at and isfinite(resolved_at) and (acknowledged_at is null or resolved_at >= acknowledged_at)) not valid;
+    drop constraint if exists alerts_status_times_check,
+    add constraint alerts_status_times_check check (internal.validate_alert_times(status, acknowledged_at, resolved_at)) not valid;
 alter table if exists core.alert_subscriptions
     drop constraint if exists alert_subscriptions_alert_type_check,
     add constraint alert_subscriptions_alert_type_check check (alert_type ~ '^([a-z][a-z0-9_]{0,99}|[*])$') not valid,
