@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -66,20 +67,20 @@ def test_a_database_with_bad_rows_is_upgraded_and_says_what_is_to_be_mended(olde
     run_dbt(["run", "--select", "roles", "--threads", "1"], older, quiet=True)
 
     with connect(older) as connection:
-        names = dict(connection.execute("select id, display_name from core.users").fetchall())
+        names: dict[Any, str] = dict(connection.execute("select id, display_name from core.users").fetchall())
         assert (names[hidden], names[blank]) == ("Ann Lee", "\u3000")
         assert value(connection, "select name from core.roles where id = %s", role) == "Role"
         trail = (
             "select before ->> 'display_name' from core.audit_logs where resource_id = %s and action = 'users.update'"
         )
         assert value(connection, trail, hidden) == "\u200eAnn\ufeff Lee"
-        emails = dict(connection.execute("select id, email from core.users").fetchall())
+        emails: dict[Any, str] = dict(connection.execute("select id, email from core.users").fetchall())
         assert (emails[decomposed], emails[taken], emails[twin]) == (NFC, "\uff42ob@example.com", "bob@example.com")
         published = "select published_at = created_at and updated_at = %s from core.policies where id = %s"
         assert value(connection, published, stamp, policy)
         assert not_valid(connection) == TO_BE_MENDED
         query = "select split_part(subject, ' ', 1), fix from verification.unvalidated_constraints"
-        fixes = dict(connection.execute(query).fetchall())
+        fixes: dict[Any, str] = dict(connection.execute(query).fetchall())
         assert fixes.keys() == TO_BE_MENDED
 
         rows = {"users_display_name_check": blank, "users_email_look_check": taken, "teams_slug_check": team}
