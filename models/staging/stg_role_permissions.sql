@@ -28,12 +28,14 @@ own_permissions as (
         actions.action
     from {{ ref('roles') }} as roles
     -- what the constraint refuses gives nobody anything, and doesn't keep the others from what is theirs
-    cross join lateral jsonb_each(
-        case when jsonb_typeof(roles.permissions) = 'object' then roles.permissions else '{}' end
-    ) as resources (resource, actions)
-    cross join lateral jsonb_array_elements_text(
-        case when jsonb_typeof(resources.actions) = 'array' then resources.actions else '[]' end
-    ) as actions (action)
+    cross join
+        jsonb_each(case jsonb_typeof(roles.permissions) when 'object' then roles.permissions else '{}' end)
+            as resources (resource, actions)
+    cross join
+        jsonb_array_elements_text(
+            case jsonb_typeof(resources.actions) when 'array' then resources.actions else '[]' end
+        )
+            as actions (action)
 )
 
 select distinct on (lines.role_id, own_permissions.resource, own_permissions.action)

@@ -85,7 +85,13 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
     with connect(url) as connection:
         verification = Verification(_chosen(_rules(connection), select))
         if any(rule.rule == _PASSWORD_RULE for rule in verification.rules) and may_judge(connection):
-            judge(connection, seconds=_JUDGING_SECONDS)
+            try:
+                judge(connection, seconds=_JUDGING_SECONDS)
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise GovernanceError(f"the connection broke off while comparing passwords: {error}") from error
+                reason = error.diag.message_primary or str(error)
+                verification.not_run[_PASSWORD_RULE] = f"passwords could not be compared: {reason}"
         connection.read_only = True
         accepted = 0
         for rule in verification.rules:

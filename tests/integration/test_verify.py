@@ -210,6 +210,17 @@ def test_a_hash_that_cannot_be_compared_is_told_and_stops_nobody(warehouse: str)
     assert run(warehouse, "--select", "identity").exit_code == 1
 
 
+def test_passwords_that_could_not_be_compared_leave_the_other_rules_their_answers(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        add_user(connection, status="active", password_hash=hash_password("changeme", allow_weak=True))
+        connection.execute("alter table internal.password_findings add constraint broken check (false) not valid")
+    verification = verify(warehouse, ["well_known_passwords", "missing_administrator"])
+    (reason,) = verification.not_run.values()
+    assert reason.startswith("passwords could not be compared: new row for relation")
+    assert [each.rule for each in verification.violations] == ["missing_administrator"]
+    assert verification.exit_code == 2
+
+
 def test_comparing_stops_when_its_time_is_up(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(warehouse) as connection:
         password_hash = hash_password("Admin123!", allow_weak=True)

@@ -28,8 +28,9 @@ select
     concat(
         format('Its address looks like %s', older),
         ', and is written with ' || (
-            select string_agg(distinct regexp_replace(upper('U+000' || to_hex(ascii(letter))), '[+]0+(?=.{4})', '+'), ', ')
-            from regexp_split_to_table(email, '') as letter
+            select
+                string_agg(distinct regexp_replace(upper('U+000' || to_hex(ascii(letter))), '[+]0+(?=.{4})', '+'), ', ')
+            from regexp_split_to_table(placed.email, '') as letter
             where letter !~ '[ -~]'
         ),
         '.'
