@@ -6,7 +6,9 @@
 do $$
 declare
     added record;
+    patience text := current_setting('lock_timeout');
 begin
+    set local lock_timeout = '5s';
     for added in
         select pg_constraint.conrelid::regclass as relation, pg_constraint.conname as name
         from pg_constraint
@@ -18,9 +20,10 @@ begin
         begin
             execute format('alter table %s validate constraint %I', added.relation, added.name);
         exception
-            when check_violation then
+            when check_violation or lock_not_available then
                 raise warning 'constraint % of % holds for new rows only: %', added.name, added.relation, sqlerrm;
         end;
     end loop;
+    perform set_config('lock_timeout', patience, true);
 end $$;
 {% endmacro %}
