@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.terminal import visible
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +23,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except GovernanceError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {visible(str(error))}", err=True)
             sys.exit(1)
 
 
@@ -76,7 +77,7 @@ def status() -> None:
     running, facts = describe()
     width = max(map(len, facts))
     for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {visible(value)}")
     if not running:
         sys.exit(3)
 
@@ -236,7 +237,7 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
         if probe:
             verification = rules.united([verification, probe_database()])
     except GovernanceError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(2)
     if as_json:
         click.echo(rules.as_json(verification))
@@ -297,12 +298,12 @@ def ingest(files: tuple[str, ...], mapping: dict[str, str], constants: dict[str,
         )
     except IngestError as error:
         display.close()
-        click.echo(str(error.report))
+        click.echo(visible(str(error.report)))
         raise
     display.close()
-    click.echo(str(report))
+    click.echo(visible(str(report)))
     for line in describe_quarantine(report, files):
-        click.echo(line, err=True)
+        click.echo(visible(line, keep=""), err=True)
     if report.loaded:
         click.echo("run `governance refresh` to bring the rollups up to date for closed hours", err=True)
 

@@ -35,6 +35,12 @@
         'create_internal_hierarchy_guards',
         'create_internal_password_findings',
         'create_internal_rollup_comparisons',
+        'create_function_text_fault',
+        'create_function_validate_text',
+        'create_function_email_fault',
+        'create_function_validate_email',
+        'create_function_validate_alert_times',
+        'create_function_refuse_second_open_alert',
         'create_function_update_updated_at',
         'create_function_generate_audit_checksum',
         'create_function_audit_log_trigger',
@@ -44,6 +50,7 @@
         'create_function_slug_of',
         'create_function_refuse_bad_hierarchy',
         'create_function_refuse_system_role_change',
+        'create_function_refuse_delete',
         'create_function_is_text_list',
         'create_function_validate_policy_rules',
         'create_function_publish_policy_version',
@@ -59,6 +66,7 @@
         'create_rollup_version_functions',
         'create_comparison_functions',
         'create_move_functions',
+        'validate_constraints',
     ]) }}
 {% endmacro %}
 

@@ -17,12 +17,12 @@ totals as (
 )
 
 select
-    policies.id as policy_id,
+    policies.policy_id,
     policies.slug,
-    policies.name as policy_name,
+    policies.policy_name,
     policies.policy_type,
     policies.version,
-    policies.is_active,
+    policies.state = 'in force' as is_active,
     policies.enforcement,
     coalesce(reach.assigned_teams, 0) as assigned_teams,
     coalesce(reach.assigned_users, 0) as assigned_users,
@@ -32,8 +32,13 @@ select
     coalesce(traffic.flagged, 0) as requests_flagged,
     coalesce(traffic.blocked, 0) as requests_blocked,
     trim_scale(1 - (traffic.flagged + traffic.blocked)::numeric / nullif(traffic.evaluated, 0)) as compliance_rate,
-    traffic.last_violation_day
-from {{ ref('policies') }} as policies
+    traffic.last_violation_day,
+    policies.state,
+    policies.effective_from,
+    policies.effective_to
+from {{ ref('stg_policies') }} as policies
 cross join totals
-left join {{ ref('stg_policy_reach') }} as reach on reach.policy_id = policies.id
-left join traffic on traffic.policy_id = policies.id
+-- what is not in force reaches nobody, whoever it is assigned to
+left join {{ ref('stg_policy_reach') }} as reach
+    on reach.policy_id = policies.policy_id and policies.state = 'in force'
+left join traffic on traffic.policy_id = policies.policy_id

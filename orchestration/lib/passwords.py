@@ -6,6 +6,7 @@ hash it was found of, and each password is compared once.
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 from orchestration.lib.database import connect
+from orchestration.lib.errors import GovernanceError
 
 # few, for each costs a quarter of a second an account; the part of the address before the @ is tried too
 COMMON = (
@@ -30,6 +32,9 @@ COMMON = (
     "changeme",
     "letmein",
 )
+WELL_KNOWN = ("default", "common")
+# each step of the cost doubles the time: at 14 the list takes some ten seconds, at 31 weeks
+MAX_COMPARED_COST = 14
 _LIST = hashlib.sha256("\n".join((DEFAULT_ADMIN_PASSWORD, *COMMON)).encode()).hexdigest()[:16]
 
 Connection = psycopg.Connection[TupleRow]
@@ -73,7 +78,7 @@ def judge(connection: Connection, *, seconds: float) -> Judgement:
             for account, finding in zip(batch, pool.map(finding_of, batch), strict=True):
                 _keep(connection, account, finding)
                 judged += 1
-                found += finding is not None
+                found += finding in WELL_KNOWN
     return Judgement(judged, len(accounts) - judged, found)
 
 
@@ -96,11 +101,23 @@ def may_judge(connection: Connection) -> bool:
 
 
 def finding_of(account: _Account) -> str | None:
-    """`default`, `common`, or None if the password is none of the list."""
-    if verify_password(DEFAULT_ADMIN_PASSWORD, account.password_hash):
-        return "default"
+    """`default`, `common`, or None if the password is none of the list.
+
+    `unreadable` where the stored text is no bcrypt hash, whatever its shape, and `costly` where a guess would take too
+    long: one such account is told, and keeps none of the others from being compared.
+    """
+    shape = re.fullmatch(r"\$2[aby]\$(\d\d)\$.{53}", account.password_hash)
+    if shape is None:
+        return "unreadable"
+    if int(shape[1]) > MAX_COMPARED_COST:
+        return "costly"
     guesses = (*COMMON, account.email.split("@")[0])
-    return "common" if any(verify_password(guess, account.password_hash) for guess in guesses) else None
+    try:
+        if verify_password(DEFAULT_ADMIN_PASSWORD, account.password_hash):
+            return "default"
+        return "common" if any(verify_password(guess, account.password_hash) for guess in guesses) else None
+    except GovernanceError:
+        return "unreadable"
 
 
 def _unjudged(connection: Connection) -> list[_Account]:

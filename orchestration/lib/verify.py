@@ -1,7 +1,7 @@
 """Asks the rules of schema `verification` what is not as it should be; needs the database only, and may only read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import TextIO
@@ -17,17 +17,20 @@ from orchestration.lib.comparison import compare, may_compare
 from orchestration.lib.database import connect, without_password
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.passwords import judge, may_judge
+from orchestration.lib.terminal import visible
+
+Connection = psycopg.Connection[TupleRow]
 
 SEVERITIES = ("error", "warn", "info")
 _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
 # title and share of the width that is left; None: as wide as its content
 _COLUMNS = {"severity": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
 _WIDTH = 160
-# these ask what Python found out before, which may take so long
-_PASSWORD_RULE, _JUDGING_SECONDS = "well_known_passwords", 4
-_COMPARISON_RULE, _COMPARING_SECONDS = "compared_days_differ", 4
-
-Connection = psycopg.Connection[TupleRow]
+# what Python finds out before its rule is asked, and for how many seconds
+_LOOKED_AT_FIRST: tuple[tuple[str, Callable[[Connection], bool], Callable[..., object], float], ...] = (
+    ("well_known_passwords", may_judge, judge, 4),
+    ("compared_days_differ", may_compare, compare, 4),
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,7 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
     """
     with connect(url) as connection:
         verification = Verification(_chosen(_rules(connection), select))
-        if any(rule.rule == _PASSWORD_RULE for rule in verification.rules) and may_judge(connection):
-            judge(connection, seconds=_JUDGING_SECONDS)
-        if any(rule.rule == _COMPARISON_RULE for rule in verification.rules) and may_compare(connection):
-            compare(connection, seconds=_COMPARING_SECONDS)
+        _look_first(connection, verification)
         connection.read_only = True
         accepted = 0
         for rule in verification.rules:
@@ -107,6 +107,18 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
                 )
                 accepted += sum(row[3] is not None for row in rows)
     return Verification(verification.rules, verification.violations, accepted, verification.not_run)
+
+
+def _look_first(connection: Connection, verification: Verification) -> None:
+    """Lets Python find out, for some seconds each, what chosen rules ask but SQL can't; only by a role that may."""
+    for rule, may, look, seconds in _LOOKED_AT_FIRST:
+        if any(each.rule == rule for each in verification.rules) and may(connection):
+            try:
+                look(connection, seconds=seconds)
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise GovernanceError(f"the connection broke off while looking for {rule}: {error}") from error
+                verification.not_run[rule] = f"it could not look: {error.diag.message_primary or error}"
 
 
 def united(parts: Sequence[Verification]) -> Verification:
@@ -142,11 +154,12 @@ def print_verification(verification: Verification, file: TextIO) -> None:
             table.add_column(column, ratio=ratio, overflow="fold", no_wrap=ratio is None)
         for each in verification.violations:
             severity = Text(each.severity, style=_STYLES[each.severity])
-            table.add_row(severity, each.rule, *map(Text, (each.subject, each.message, each.fix)))
+            parts = (each.subject, each.message, each.fix)
+            table.add_row(severity, each.rule, *(Text(visible(part, keep="")) for part in parts))
         console.print(table)
         console.print()
     for rule, reason in verification.not_run.items():
-        console.print(Text(f"{rule} could not run: {reason}", style=_STYLES["error"]))
+        console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
     counts = ", ".join(f"{verification.count(severity)} {severity}" for severity in SEVERITIES)
     accepted = f", {verification.accepted} accepted by exceptions" if verification.accepted else ""
     console.print(Text(f"{len(verification.rules)} rules: {counts}{accepted}"))

@@ -53,6 +53,14 @@ def add_policy(connection: Connection, **values: Any) -> UUID:
     return add(connection, "policies", **defaults | values)
 
 
+def delete(connection: Connection, table: str, row: UUID) -> None:
+    """Delete a row as one does that was made by mistake: users, teams, keys and policies are closed otherwise."""
+    with connection.transaction():
+        connection.execute("set local governance.managing_rows = 'on'")
+        connection.execute(sql.SQL("delete from core.{} where id = %s").format(sql.Identifier(table)), [row])
+        connection.execute("set local governance.managing_rows = ''")
+
+
 def value(connection: Connection, query: str, *parameters: Any) -> Any:
     """The first column of the only row."""
     rows = connection.execute(query, parameters).fetchall()

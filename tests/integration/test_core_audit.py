@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_policy, add_role, add_team, add_user, refused, value
+from core_rows import Connection, add, add_policy, add_role, add_team, add_user, delete, refused, value
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege, InvalidParameterValue
 
@@ -266,7 +266,7 @@ def trail(connection: Connection, resource: UUID) -> list[dict[str, Any]]:
 def test_a_row_leaves_a_trail_from_insert_to_delete(connection: Connection) -> None:
     team = add_team(connection, name="Before", budget_amount="100.10")
     connection.execute("update core.teams set name = 'After', cost_center = '42' where id = %s", [team])
-    connection.execute("delete from core.teams where id = %s", [team])
+    delete(connection, "teams", team)
     inserted, updated, deleted = trail(connection, team)
     assert [e["action"] for e in (inserted, updated, deleted)] == ["teams.insert", "teams.update", "teams.delete"]
     assert (inserted["before"], inserted["after"]["name"]) == (None, "Before")
@@ -317,7 +317,7 @@ def test_every_table_of_identity_access_organization_and_governance_is_audited(c
 def test_no_secret_reaches_the_trail_but_that_it_changed_does(connection: Connection) -> None:
     rows = add_all(connection)
     connection.execute("update core.users set password_hash = '$2b$12$' || rpad('other', 53, 'x')")
-    connection.execute("delete from core.users where id = %s", [add_user(connection)])
+    delete(connection, "users", add_user(connection))
     everything = connection.execute("select before::text, after::text from core.audit_logs").fetchall()
     text = "".join(str(column) for row in everything for column in row)
     for secret in (b"canary", b"canary!!"):

@@ -1,5 +1,6 @@
 """Policy rules, versions and assignments."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,6 +25,8 @@ RULES_TAKEN = [
     ("security", '{"require_mfa": false}'),
     ("model_allowlist", '{"models": ["openai/gpt-4o*"]}'),
     ("data_residency", '{"regions": ["eu-*", "ch"]}'),
+    ("cost_limit", '{"daily": "10", "monthly": "10.00", "yearly": "9999.5", "currency": "EUR"}'),
+    ("rate_limit", '{"requests_per_minute": 60, "requests_per_hour": 60, "tokens_per_minute": 5, "tokens_per_day": 5}'),
 ]
 RULES_REFUSED = [
     ("cost_limit", '["100.00"]', "cost_limit rules must be an object, not array"),
@@ -36,6 +39,24 @@ RULES_REFUSED = [
     ("cost_limit", '{"daily": "1e3", "currency": "USD"}', 'key "daily" is "1e3"'),
     ("cost_limit", '{"daily": "1", "currency": "usd"}', 'key "currency" is "usd"'),
     ("cost_limit", '{"daily": null, "currency": "USD"}', 'key "daily" is null'),
+    (
+        "cost_limit",
+        '{"daily": "10", "monthly": "5", "currency": "USD"}',
+        'key "monthly" is 5, which is below 10 of key "daily"',
+    ),
+    (
+        "cost_limit",
+        '{"daily": "10", "yearly": "9.99", "currency": "USD"}',
+        'key "yearly" is 9.99, which is below 10 of key',
+    ),
+    ("cost_limit", '{"monthly": "9", "quarterly": "9.5", "yearly": "9.2", "currency": "USD"}', 'key "yearly" is 9.2'),
+    ("cost_limit", '{"daily": "1234567890123456", "currency": "USD"}', 'key "daily" is "1234567890123456"'),
+    (
+        "rate_limit",
+        '{"requests_per_minute": 60, "requests_per_day": 59}',
+        'key "requests_per_day" is 59, which is below 60',
+    ),
+    ("rate_limit", '{"tokens_per_hour": 60, "tokens_per_day": 59}', 'key "tokens_per_day" is 59, which is below 60'),
     ("rate_limit", "{}", "at least one of requests_per_day"),
     ("rate_limit", '{"requests_per_minute": 0}', 'key "requests_per_minute" is 0, but must be a whole number above 0'),
     ("rate_limit", '{"requests_per_minute": 1.5}', 'key "requests_per_minute" is 1.5'),
@@ -53,6 +74,9 @@ RULES_REFUSED = [
     ("model_allowlist", '{"models": ["gpt 4"]}', 'key "models"'),
     ("model_allowlist", '{"models": [""]}', 'key "models"'),
     ("data_residency", '{"regions": []}', 'key "regions"'),
+    ("data_residency", '{"regions": ["eu-\\u200b*"]}', 'key "regions"'),
+    ("model_allowlist", f'{{"models": ["{"x" * 201}"]}}', 'key "models"'),
+    ("model_allowlist", json.dumps({"models": [f"m{n}" for n in range(1001)]}), 'key "models"'),
 ]
 
 
@@ -141,6 +165,88 @@ def test_a_version_can_be_published_ahead(connection: Connection) -> None:
     second = publish(connection, "limits", 2, effective_from=day(3))
     assert periods(connection, first) == [(team, day(-30), day(3))]
     assert periods(connection, second) == [(team, day(3), None), (later, day(7), None)]
+
+
+def states(connection: Connection, slug: str) -> list[tuple[int, str, bool, int]]:
+    """Version, state, whether it is in force, and teams it is assigned to, as the report says."""
+    return connection.execute(
+        "select version, state, is_active, assigned_teams from reporting.policy_compliance_view where slug = %s"
+        " order by version",
+        [slug],
+    ).fetchall()
+
+
+def test_until_a_version_begins_the_one_before_is_in_force(connection: Connection) -> None:
+    team = add_team(connection)
+    first = publish(connection, "limits", 1, effective_from=day(-30))
+    assign(connection, first, team_id=team, effective_from=day(-30))
+    publish(connection, "limits", 2, effective_from=day(3))
+    add_policy(connection, slug="limits", version=3, effective_from=day(-1), effective_to=day(9))
+    assert states(connection, "limits") == [
+        (1, "in force", True, 1),
+        (2, "scheduled", False, 0),
+        (3, "draft", False, 0),
+    ]
+
+
+def test_what_ended_by_the_clock_is_not_in_force_and_reaches_nobody(connection: Connection) -> None:
+    team = add_team(connection)
+    policy = publish(connection, "limits", 1, effective_from=day(-30), effective_to=day(1))
+    assign(connection, policy, team_id=team, effective_from=day(-30))
+    assert states(connection, "limits") == [(1, "in force", True, 1)]
+    connection.execute("update core.policies set effective_to = now() where id = %s", [policy])
+    assert states(connection, "limits") == [(1, "ended", False, 0)]
+    # a version after it takes over what was assigned, and doesn't lengthen it
+    second = publish(connection, "limits", 2)
+    now = value(connection, "select now()")
+    assert value(connection, "select effective_to from core.policies where id = %s", policy) == now
+    assert periods(connection, second) == [(team, now, None)]
+    assert states(connection, "limits") == [(1, "ended", False, 0), (2, "in force", True, 1)]
+
+
+def test_a_later_version_does_not_bring_back_days_after_the_end_of_the_one_before(connection: Connection) -> None:
+    first = publish(connection, "limits", 1, effective_from=day(-30), effective_to=day(1))
+    connection.execute("update core.policies set effective_to = %s where id = %s", [day(-9), first])
+    publish(connection, "limits", 2, effective_from=day(-20))
+    periods_in_force = connection.execute(
+        "select effective_from, effective_to from core.policies where slug = 'limits' order by version"
+    ).fetchall()
+    assert periods_in_force == [(day(-30), day(-9)), (value(connection, "select now()"), None)]
+
+
+def test_a_version_that_comes_before_a_scheduled_one_takes_its_place(connection: Connection) -> None:
+    team = add_team(connection)
+    first = publish(connection, "limits", 1, effective_from=day(-30))
+    assign(connection, first, team_id=team, effective_from=day(-30))
+    second = publish(connection, "limits", 2, effective_from=day(3))
+    third = publish(connection, "limits", 3)
+    now = value(connection, "select now()")
+    assert states(connection, "limits") == [
+        (1, "ended", False, 0),
+        (2, "ended", False, 0),
+        (3, "in force", True, 1),
+    ]
+    assert (periods(connection, first), periods(connection, second)) == ([(team, day(-30), now)], [])
+    assert periods(connection, third) == [(team, now, day(3)), (team, day(3), None)]
+
+
+def test_a_scheduled_version_that_is_taken_back_does_not_come_again(connection: Connection) -> None:
+    publish(connection, "limits", 1, effective_from=day(-30))
+    second = publish(connection, "limits", 2, effective_from=day(3))
+    connection.execute("update core.policies set is_active = false where id = %s", [second])
+    assert [row[:2] for row in states(connection, "limits")] == [(1, "in force"), (2, "ended")]
+    with refused(connection, CheckViolation, "version 2 has ended and cannot come back; publish a new version"):
+        connection.execute("update core.policies set is_active = true where id = %s", [second])
+
+
+def test_a_version_has_the_type_of_those_before_it(connection: Connection) -> None:
+    publish(connection, "limits", 1)
+    message = 'policy "limits" is a rate_limit since version 1, so version 2 cannot be a security; give it a slug'
+    with refused(connection, CheckViolation, message):
+        publish(connection, "limits", 2, policy_type="security", rules={"require_mfa": True})
+    draft = add_policy(connection, slug="limits", version=3, policy_type="security", rules={"require_mfa": True})
+    with refused(connection, CheckViolation, "so version 3 cannot be a security"):
+        connection.execute("update core.policies set is_active = true where id = %s", [draft])
 
 
 def test_an_assignment_prepared_for_the_draft_is_kept(connection: Connection) -> None:
@@ -243,4 +349,5 @@ def test_a_policy_that_was_ever_assigned_stays(connection: Connection) -> None:
     assign(connection, policy, team_id=add_team(connection), effective_from=day(-9), expires_at=day(-8))
     with refused(connection, ForeignKeyViolation, "policy_assignments_policy_id_fkey"):
         connection.execute("delete from core.policies where id = %s", [policy])
+    # a draft that nobody has seen
     connection.execute("delete from core.policies where id = %s", [unused])

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from core_rows import Connection, add_role, add_team, refused, value
+from core_rows import Connection, add_role, add_team, delete, refused, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import IsolationLevel, sql
@@ -104,8 +104,8 @@ def test_one_statement_is_judged_by_the_tree_it_leaves(connection: Connection, t
 def test_a_row_with_others_below_it_stays(connection: Connection, table: str) -> None:
     top, bottom = add_chain(connection, table, 2)
     with refused(connection, ForeignKeyViolation, table):
-        connection.execute(sql.SQL("delete from core.{} where id = %s").format(sql.Identifier(table)), [top])
-    connection.execute(sql.SQL("delete from core.{} where id = %s").format(sql.Identifier(table)), [bottom])
+        delete(connection, table, top)
+    delete(connection, table, bottom)
 
 
 def wait_until_blocked(database: str, pid: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, refused, value
+from core_rows import Connection, add, add_team, add_user, delete, refused, value
 from psycopg.errors import CheckViolation, Error, ForeignKeyViolation, NotNullViolation, UniqueViolation
 
 BCRYPT = "$2b${cost}$" + "a" * 53
@@ -40,7 +40,7 @@ def expect(connection: Connection, constraint: str | None, error: type[Error] = 
         ({"email": "someone@example.com\n"}, "users_email_check"),
         ({"email": "a@b@example.com"}, "users_email_check"),
         ({"email": "a" * 250 + "@x.io"}, "users_email_check"),
-        ({"display_name": "  "}, "users_display_name_check"),
+        ({"display_name": "  "}, "users.display_name is blank"),
         ({"password_hash": BCRYPT.format(cost=12)}, None),
         ({"password_hash": BCRYPT.format(cost=31)}, None),
         ({"password_hash": BCRYPT.format(cost=11)}, "users_password_hash_check"),
@@ -82,7 +82,7 @@ def test_an_address_is_one_account_whatever_its_case(connection: Connection) -> 
             "mfa_secrets_secret_ciphertext_check",
         ),
         ({"kind": "sms"}, "mfa_secrets_kind_check"),
-        ({"encryption_key_id": ""}, "mfa_secrets_encryption_key_id_check"),
+        ({"encryption_key_id": ""}, "mfa_secrets.encryption_key_id is blank"),
         ({"backup_code_hashes": [sha256(), sha256()]}, None),
         ({"backup_code_hashes": [sha256(), b"12345678"]}, "mfa_secrets_backup_code_hashes_check"),
         ({"backup_code_hashes": [sha256(), None]}, "mfa_secrets_backup_code_hashes_check"),
@@ -165,7 +165,7 @@ def test_what_belongs_to_a_user_goes_with_them_and_what_they_did_stays(connectio
     add(connection, "sessions", user_id=user, token_hash=sha256(), expires_at=hour(8))
     team = add_team(connection, owner_id=user)
     key = add_key(connection, team_id=team, created_by=user)
-    connection.execute("delete from core.users where id = %s", [user])
+    delete(connection, "users", user)
     assert value(connection, "select count(*) from core.sessions where user_id = %s", user) == 0
     assert value(connection, "select owner_id from core.teams where id = %s", team) is None
     assert value(connection, "select created_by from core.api_keys where id = %s", key) is None
@@ -176,7 +176,7 @@ def test_an_owner_of_keys_is_not_deleted(connection: Connection, owner: str) -> 
     row = add_user(connection) if owner == "user" else add_team(connection)
     add_key(connection, **{f"{owner}_id": row})
     with refused(connection, ForeignKeyViolation, f"api_keys_{owner}_id_fkey"):
-        connection.execute(f"delete from core.{owner}s where id = %s".encode(), [row])
+        delete(connection, f"{owner}s", row)
 
 
 def test_updated_at_is_the_last_real_change(connection: Connection) -> None:

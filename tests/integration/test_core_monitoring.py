@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_policy, add_team, add_user, refused
+from core_rows import Connection, add, add_policy, add_team, add_user, delete, refused
 from psycopg.errors import CheckViolation, ForeignKeyViolation, UniqueViolation
 
 NOW = datetime.now(UTC)
@@ -28,16 +28,24 @@ def add_alert(connection: Connection, **values: Any) -> UUID:
         ({"status": "resolved", "resolved_at": hour(1)}, None),
         ({"status": "resolved", "acknowledged_at": hour(1), "resolved_at": hour(2)}, None),
         ({"status": "suppressed"}, None),
-        ({"status": "acknowledged"}, "alerts_status_times_check"),
-        ({"status": "resolved"}, "alerts_status_times_check"),
-        ({"status": "open", "acknowledged_at": hour(1)}, "alerts_status_times_check"),
-        ({"status": "acknowledged", "acknowledged_at": hour(1), "resolved_at": hour(1)}, "alerts_status_times_check"),
+        ({"status": "acknowledged"}, "alerts: status acknowledged needs acknowledged_at"),
+        ({"status": "resolved"}, "alerts: status resolved needs resolved_at"),
+        ({"status": "open", "acknowledged_at": hour(1)}, "alerts: status open has neither"),
+        (
+            {"status": "acknowledged", "acknowledged_at": hour(1), "resolved_at": hour(1)},
+            "acknowledged has no resolved_at",
+        ),
         ({"status": "acknowledged", "acknowledged_at": hour(-1)}, "alerts_acknowledged_at_check"),
         ({"status": "resolved", "resolved_at": "infinity"}, "alerts_resolved_at_check"),
         ({"status": "closed"}, "alerts_status_check"),
         ({"severity": "urgent"}, "alerts_severity_check"),
         ({"alert_type": "Budget exceeded"}, "alerts_alert_type_check"),
-        ({"title": " "}, "alerts_title_check"),
+        ({"title": " "}, "alerts.title is blank"),
+        (
+            {"status": "resolved", "acknowledged_at": hour(2), "resolved_at": hour(1)},
+            "resolved_at is before acknowledged_at",
+        ),
+        ({"alert_type": "a" * 101}, "alerts_alert_type_check"),
         ({"details": '"text"'}, "alerts_details_check"),
     ],
 )
@@ -68,7 +76,13 @@ def test_the_same_thing_is_raised_once_until_it_is_resolved(connection: Connecti
     connection.execute(
         "update core.alerts set status = 'resolved', resolved_at = now() + interval '1 hour' where id = %s", [first]
     )
-    add_alert(connection, dedupe_key="budget:x")
+    again = add_alert(connection, dedupe_key="budget:x")
+    with refused(connection, UniqueViolation, f"{first} cannot be opened again: {again} of the same dedupe_key"):
+        connection.execute("update core.alerts set status = 'open', resolved_at = null where id = %s", [first])
+    connection.execute("update core.alerts set status = 'suppressed' where id = %s", [again])
+    connection.execute(
+        "update core.alerts set status = 'open', acknowledged_at = null, resolved_at = null where id = %s", [first]
+    )
 
 
 def test_what_an_alert_is_about_stays_and_who_worked_on_it_may_go(connection: Connection) -> None:
@@ -87,8 +101,8 @@ def test_what_an_alert_is_about_stays_and_who_worked_on_it_may_go(connection: Co
     )
     for table, row in subjects.items():
         with refused(connection, ForeignKeyViolation, "alerts_"):
-            connection.execute(f"delete from core.{table} where id = %s".encode(), [row])
-    connection.execute("delete from core.users where id = %s", [worker])
+            delete(connection, table, row)
+    delete(connection, "users", worker)
 
 
 @pytest.mark.parametrize(

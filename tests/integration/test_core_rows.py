@@ -129,6 +129,7 @@ def no_admin(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect
     monkeypatch.delenv("GOVERNANCE_ADMIN_PASSWORD", raising=False)
     with connect(database) as connection:
         yield connection
+        connection.execute("set governance.managing_rows = 'on'")
         connection.execute("delete from core.users where email = %s", [ADMIN_EMAIL])
 
 

@@ -192,6 +192,35 @@ def test_a_password_is_compared_once_and_found(warehouse: str) -> None:
         assert verify(warehouse, ["unjudged_passwords"]).violations == [], "the owner's verify has compared it"
 
 
+def test_a_hash_that_cannot_be_compared_is_told_and_stops_nobody(warehouse: str) -> None:
+    shape = "$2b${cost}$" + "a" * 53
+    with connect(warehouse) as connection:
+        add_user(connection, email="none@example.com", status="active", password_hash=shape.format(cost=12))
+        add_user(connection, email="costly@example.com", status="active", password_hash=shape.format(cost=31))
+        password_hash = hash_password("Admin123!", allow_weak=True)
+        add_user(connection, email="first@example.com", status="active", password_hash=password_hash)
+    judgement = judge_passwords(warehouse, seconds=300)
+    assert (judgement.judged, judgement.found, judgement.left) == (3, 1, 0)
+    found = verify(warehouse, ["well_known_passwords", "unjudged_passwords", "passwords_not_comparable"])
+    assert {(each.rule, each.subject) for each in found.violations} == {
+        ("well_known_passwords", "first@example.com"),
+        ("passwords_not_comparable", "none@example.com"),
+        ("passwords_not_comparable", "costly@example.com"),
+    }
+    assert run(warehouse, "--select", "identity").exit_code == 1
+
+
+def test_passwords_that_could_not_be_compared_leave_the_other_rules_their_answers(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        add_user(connection, status="active", password_hash=hash_password("changeme", allow_weak=True))
+        connection.execute("alter table internal.password_findings add constraint broken check (false) not valid")
+    verification = verify(warehouse, ["well_known_passwords", "missing_administrator"])
+    (reason,) = verification.not_run.values()
+    assert reason.startswith("it could not look: new row for relation")
+    assert [each.rule for each in verification.violations] == ["missing_administrator"]
+    assert verification.exit_code == 2
+
+
 def test_comparing_stops_when_its_time_is_up(warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(warehouse) as connection:
         password_hash = hash_password("Admin123!", allow_weak=True)

@@ -3,11 +3,11 @@ create or replace function internal.is_text_list(list jsonb, pattern text) retur
 language sql immutable strict parallel safe set search_path = pg_catalog, pg_temp
 as $f$
     select case when jsonb_typeof(list) = 'array' then (
-        select count(*) > 0
+        select count(*) between 1 and 1000
             and count(*) = count(distinct item)
             and bool_and(jsonb_typeof(item) = 'string' and item #>> '{}' ~ pattern)
         from jsonb_array_elements(list) as item
     ) else false end
 $f$;
-comment on function internal.is_text_list(jsonb, text) is 'True for a JSON list of at least one string, all different, all of the pattern.';
+comment on function internal.is_text_list(jsonb, text) is 'True for a JSON list of 1 to 1000 strings, all different, all of the pattern.';
 {% endmacro %}

@@ -6,23 +6,30 @@ declare
     resource text;
     actions jsonb;
     action jsonb;
+    most constant integer := 1000;
+    named integer := 0;
 begin
     if jsonb_typeof(permissions) <> 'object' then
         raise exception 'permissions must be an object like {"teams": ["read", "update"]}, not %', jsonb_typeof(permissions)
             using errcode = 'check_violation';
     end if;
     for resource, actions in select key, value from jsonb_each(permissions) loop
-        if resource !~ '^([a-z][a-z0-9_]*|[*])$' then
-            raise exception 'permissions: key "%" is no resource; use lower case words such as "api_keys", or "*" for all', resource
+        if resource !~ '^([a-z][a-z0-9_]{0,62}|[*])$' then
+            raise exception 'permissions: key "%" is no resource; use lower case words such as "api_keys", or "*" for all', left(resource, 100)
                 using errcode = 'check_violation';
         end if;
         if jsonb_typeof(actions) <> 'array' or jsonb_array_length(actions) = 0 then
-            raise exception 'permissions: key "%" needs a list of actions such as ["read", "update"], not %', resource, actions
+            raise exception 'permissions: key "%" needs a list of actions such as ["read", "update"], not %', resource, left(actions::text, 100)
+                using errcode = 'check_violation';
+        end if;
+        named := named + jsonb_array_length(actions);
+        if named > most then
+            raise exception 'permissions: with key "%" % actions are named, and at most % are allowed in all; use "*"', resource, named, most
                 using errcode = 'check_violation';
         end if;
         for action in select value from jsonb_array_elements(actions) loop
-            if jsonb_typeof(action) <> 'string' or action #>> '{}' !~ '^([a-z][a-z0-9_]*|[*])$' then
-                raise exception 'permissions: key "%" has %, which is no action; use lower case words such as "read", or "*" for all', resource, action
+            if jsonb_typeof(action) <> 'string' or action #>> '{}' !~ '^([a-z][a-z0-9_]{0,62}|[*])$' then
+                raise exception 'permissions: key "%" has %, which is no action; use lower case words such as "read", or "*" for all', resource, left(action::text, 100)
                     using errcode = 'check_violation';
             end if;
         end loop;

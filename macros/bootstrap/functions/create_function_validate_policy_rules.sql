@@ -25,8 +25,17 @@ declare
         when 'data_residency' then array['regions']
         else '{}'
     end;
+    -- of each list what comes later holds for longer, so less in all would never be reached by what comes before
+    rising text[] := case policy_type
+        when 'cost_limit' then array['daily', 'monthly', 'quarterly', 'yearly']
+        when 'rate_limit' then array[
+            'requests_per_minute', 'requests_per_hour', 'requests_per_day', 'tokens_per_minute', 'tokens_per_hour', 'tokens_per_day'
+        ]
+        else '{}'
+    end;
     key text;
     value jsonb;
+    below text;
     plain text;
     kind text;
     is_valid boolean;
@@ -51,18 +60,18 @@ begin
             when 'count' then jsonb_typeof(value) = 'number' and plain ~ '^[1-9][0-9]{0,14}$'
             when 'flag' then jsonb_typeof(value) = 'boolean'
             when 'action' then jsonb_typeof(value) = 'string' and plain in ('block', 'redact', 'flag')
-            when 'words' then internal.is_text_list(value, '^[a-z][a-z0-9_]*$')
-            when 'patterns' then internal.is_text_list(value, '^[^[:space:]]+$')
+            when 'words' then internal.is_text_list(value, '^[a-z][a-z0-9_]{0,62}$')
+            when 'patterns' then internal.is_text_list(value, '^[!-~]{1,200}$')
         end;
         if not is_valid then
-            raise exception '% rules: key "%" is %, but must be %', policy_type, key, value, case kind
+            raise exception '% rules: key "%" is %, but must be %', policy_type, key, left(value::text, 200), case kind
                 when 'amount' then 'an amount as a string, such as "100.00"'
                 when 'currency' then 'a currency code, such as "USD"'
                 when 'count' then 'a whole number above 0'
                 when 'flag' then 'true or false'
                 when 'action' then '"block", "redact" or "flag"'
-                when 'words' then 'a list of different lower case words, such as ["email", "phone"]'
-                when 'patterns' then 'a list of different patterns without spaces, such as ["eu-*"]'
+                when 'words' then 'a list of at most 1000 different lower case words, such as ["email", "phone"]'
+                when 'patterns' then 'a list of at most 1000 different patterns of ASCII without spaces, such as ["eu-*"]'
             end using errcode = 'check_violation';
         end if;
     end loop;
@@ -76,6 +85,18 @@ begin
             policy_type, (select string_agg(k, ', ' order by k) from jsonb_object_keys(known) as k where k <> 'currency')
             using errcode = 'check_violation';
     end if;
+    foreach key in array rising loop
+        if rules ? key then
+            if split_part(below, '_', 1) = split_part(key, '_', 1) or policy_type = 'cost_limit' then
+                if (rules ->> key)::numeric < (rules ->> below)::numeric then
+                    raise exception '% rules: key "%" is %, which is below % of key "%" and would make it meaningless',
+                        policy_type, key, rules ->> key, rules ->> below, below
+                        using errcode = 'check_violation';
+                end if;
+            end if;
+            below := key;
+        end if;
+    end loop;
     return true;
 end $f$;
 comment on function internal.validate_policy_rules(text, jsonb) is

@@ -1,13 +1,13 @@
 {% macro create_roles(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint roles_pkey primary key,
-    slug text not null constraint roles_slug_check check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
-    name text not null constraint roles_name_check check (btrim(name) <> ''),
-    description text,
+    slug text not null constraint roles_slug_check check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 100),
+    name text not null constraint roles_name_check check (internal.validate_text('roles.name', name, 200)),
+    description text constraint roles_description_check check (internal.validate_text('roles.description', description, 2000, true)),
     parent_role_id uuid constraint roles_parent_role_id_fkey references {{ relation }} (id) on delete restrict,
     permissions jsonb not null default '{}' constraint roles_permissions_check check (core.validate_permissions(permissions)),
     is_system_role boolean not null default false,
-    created_at timestamptz not null default now(),
+    created_at timestamptz not null default now() constraint roles_created_at_check check (isfinite(created_at)),
     updated_at timestamptz not null default now(),
     constraint roles_slug_key unique (slug)
 );

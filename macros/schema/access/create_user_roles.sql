@@ -5,13 +5,13 @@ create table if not exists {{ relation }} (
     role_id uuid not null constraint user_roles_role_id_fkey references {{ ref('roles') }} (id) on delete restrict,
     team_id uuid constraint user_roles_team_id_fkey references {{ ref('teams') }} (id) on delete cascade,
     granted_by uuid constraint user_roles_granted_by_fkey references {{ ref('users') }} (id) on delete set null,
-    granted_at timestamptz not null default now(),
+    granted_at timestamptz not null default now() constraint user_roles_granted_at_check check (isfinite(granted_at)),
     expires_at timestamptz,
     revoked_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    constraint user_roles_expires_at_check check (expires_at > granted_at),
-    constraint user_roles_revoked_at_check check (revoked_at >= granted_at),
+    constraint user_roles_expires_at_check check (expires_at > granted_at and isfinite(expires_at)),
+    constraint user_roles_revoked_at_check check (revoked_at >= granted_at and isfinite(revoked_at)),
     -- expressions: the planner takes a lookup by a later column of a GiST index for cheap, which reads all of it
     constraint user_roles_user_id_role_id_team_id_excl exclude using gist (
         (coalesce(user_id, '00000000-0000-0000-0000-000000000000')) with =,

@@ -4,13 +4,14 @@ create table if not exists {{ relation }} (
     policy_id uuid not null constraint policy_assignments_policy_id_fkey references {{ ref('policies') }} (id) on delete restrict,
     team_id uuid constraint policy_assignments_team_id_fkey references {{ ref('teams') }} (id) on delete cascade,
     user_id uuid constraint policy_assignments_user_id_fkey references {{ ref('users') }} (id) on delete cascade,
-    effective_from timestamptz not null default now(),
+    effective_from timestamptz not null default now() constraint policy_assignments_effective_from_check
+        check (isfinite(effective_from)),
     expires_at timestamptz,
     assigned_by uuid constraint policy_assignments_assigned_by_fkey references {{ ref('users') }} (id) on delete set null,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint policy_assignments_target_check check (num_nonnulls(team_id, user_id) = 1),
-    constraint policy_assignments_expires_at_check check (expires_at >= effective_from),
+    constraint policy_assignments_expires_at_check check (expires_at >= effective_from and isfinite(expires_at)),
     -- expressions: the planner takes a lookup by a later column of a GiST index for cheap, which reads all of it
     constraint policy_assignments_policy_id_team_id_user_id_excl exclude using gist (
         (coalesce(policy_id, '00000000-0000-0000-0000-000000000000')) with =,

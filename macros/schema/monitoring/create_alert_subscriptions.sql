@@ -2,11 +2,12 @@
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint alert_subscriptions_pkey primary key,
     user_id uuid not null constraint alert_subscriptions_user_id_fkey references {{ ref('users') }} (id) on delete cascade,
-    alert_type text not null constraint alert_subscriptions_alert_type_check check (alert_type ~ '^([a-z][a-z0-9_]*|[*])$'),
+    alert_type text not null constraint alert_subscriptions_alert_type_check check (alert_type ~ '^([a-z][a-z0-9_]{0,99}|[*])$'),
     min_severity text not null default 'medium' constraint alert_subscriptions_min_severity_check
         check (min_severity in ('info', 'low', 'medium', 'high', 'critical')),
     channel text not null constraint alert_subscriptions_channel_check check (channel in ('email', 'slack', 'webhook')),
-    target text not null,
+    target text not null constraint alert_subscriptions_target_look_check
+        check (internal.validate_text('alert_subscriptions.target', target, 2000)),
     is_enabled boolean not null default true,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),

@@ -1,13 +1,14 @@
 {% macro create_alerts(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint alerts_pkey primary key,
-    alert_type text not null constraint alerts_alert_type_check check (alert_type ~ '^[a-z][a-z0-9_]*$'),
+    alert_type text not null constraint alerts_alert_type_check check (alert_type ~ '^[a-z][a-z0-9_]{0,99}$'),
     severity text not null constraint alerts_severity_check check (severity in ('info', 'low', 'medium', 'high', 'critical')),
     status text not null default 'open' constraint alerts_status_check
         check (status in ('open', 'acknowledged', 'resolved', 'suppressed')),
-    title text not null constraint alerts_title_check check (btrim(title) <> ''),
-    details jsonb not null default '{}' constraint alerts_details_check check (jsonb_typeof(details) = 'object'),
-    dedupe_key text constraint alerts_dedupe_key_check check (dedupe_key <> ''),
+    title text not null constraint alerts_title_check check (internal.validate_text('alerts.title', title, 300)),
+    details jsonb not null default '{}' constraint alerts_details_check
+        check (jsonb_typeof(details) = 'object' and octet_length(details::text) <= 65536),
+    dedupe_key text constraint alerts_dedupe_key_check check (internal.validate_text('alerts.dedupe_key', dedupe_key, 500)),
     -- an alert is evidence: what it is about is closed or deactivated, not deleted
     policy_id uuid constraint alerts_policy_id_fkey references {{ ref('policies') }} (id) on delete restrict,
     team_id uuid constraint alerts_team_id_fkey references {{ ref('teams') }} (id) on delete restrict,
@@ -22,14 +23,7 @@ create table if not exists {{ relation }} (
     constraint alerts_acknowledged_by_check check (acknowledged_by is null or acknowledged_at is not null),
     constraint alerts_resolved_at_check check (resolved_at >= created_at and isfinite(resolved_at)),
     constraint alerts_resolved_by_check check (resolved_by is null or resolved_at is not null),
-    constraint alerts_status_times_check check (
-        case status
-            when 'open' then acknowledged_at is null and resolved_at is null
-            when 'acknowledged' then acknowledged_at is not null and resolved_at is null
-            when 'resolved' then resolved_at is not null
-            else true
-        end
-    )
+    constraint alerts_status_times_check check (internal.validate_alert_times(status, acknowledged_at, resolved_at))
 );
 create unique index if not exists alerts_dedupe_key_unresolved_key on {{ relation }} (dedupe_key)
     where status in ('open', 'acknowledged');
@@ -44,6 +38,9 @@ create index if not exists alerts_acknowledged_by_idx on {{ relation }} (acknowl
 create index if not exists alerts_resolved_by_idx on {{ relation }} (resolved_by);
 create index if not exists alerts_details_idx on {{ relation }} using gin (details jsonb_path_ops);
 {{ create_updated_at_trigger(relation) }}
+create or replace trigger alerts_reopen before update of status on {{ relation }}
+    for each row execute function internal.refuse_second_open_alert();
+comment on trigger alerts_reopen on {{ relation }} is 'Says why an alert cannot be opened again while another one of its dedupe_key is.';
 {{ comment_on_indexes(relation, {
     'alerts_dedupe_key_unresolved_key': 'One open or acknowledged alert per dedupe_key; resolved ones do not count.',
     'alerts_severity_created_at_unresolved_idx': 'Unresolved alerts, the inbox: by severity and age.',

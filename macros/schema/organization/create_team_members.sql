@@ -5,11 +5,11 @@ create table if not exists {{ relation }} (
     user_id uuid not null constraint team_members_user_id_fkey references {{ ref('users') }} (id) on delete cascade,
     member_role text not null default 'member' constraint team_members_member_role_check
         check (member_role in ('manager', 'member', 'viewer')),
-    joined_at timestamptz not null default now(),
+    joined_at timestamptz not null default now() constraint team_members_joined_at_check check (isfinite(joined_at)),
     left_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    constraint team_members_left_at_check check (left_at >= joined_at),
+    constraint team_members_left_at_check check (left_at >= joined_at and isfinite(left_at)),
     -- expressions: the planner takes a lookup by a later column of a GiST index for cheap, which reads all of it
     constraint team_members_team_id_user_id_excl exclude using gist (
         (coalesce(team_id, '00000000-0000-0000-0000-000000000000')) with =,

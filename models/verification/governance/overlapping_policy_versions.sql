@@ -1,16 +1,22 @@
--- one row per target to which two versions of a policy apply at once; assigning an ended version does that
-with assignments as (
+-- one row per policy, and per target of one, of which two versions apply at once; assigning an ended version does that
+with versions as (
+    select id, slug, version, effective_from as begins, coalesce(effective_to, 'infinity') as ends
+    from {{ ref('policies') }}
+    -- a draft applies to nobody yet
+    where is_active or published_at is not null
+),
+
+assignments as (
     select
-        policies.slug,
-        policies.version,
+        versions.slug,
+        versions.version,
         case when teams.id is null then format('user %s', users.email) else format('team %s', teams.slug) end as target,
-        tstzrange(assigned.effective_from, assigned.expires_at) as period
+        assigned.effective_from as begins,
+        coalesce(assigned.expires_at, 'infinity') as ends
     from {{ ref('policy_assignments') }} as assigned
-    inner join {{ ref('policies') }} as policies on policies.id = assigned.policy_id
+    inner join versions on versions.id = assigned.policy_id
     left join {{ ref('teams') }} as teams on teams.id = assigned.team_id
     left join {{ ref('users') }} as users on users.id = assigned.user_id
-    -- a draft applies to nobody yet
-    where policies.is_active or policies.effective_to is not null
 )
 
 select distinct
@@ -22,4 +28,12 @@ inner join assignments as later
     on later.slug = earlier.slug
         and later.target = earlier.target
         and later.version > earlier.version
-        and later.period && earlier.period
+where greatest(earlier.begins, later.begins) < least(earlier.ends, later.ends)
+union all
+select
+    format('policy %s', later.slug),
+    format('Versions %s and %s are in force at the same time.', earlier.version, later.version),
+    'Close the older version: set its effective_to to the effective_from of the newer one.'
+from versions as earlier
+inner join versions as later on later.slug = earlier.slug and later.version > earlier.version
+where greatest(earlier.begins, later.begins) < least(earlier.ends, later.ends)

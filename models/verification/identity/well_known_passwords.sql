@@ -11,5 +11,5 @@ inner join internal.password_findings as findings
     on findings.user_id = users.id
         -- of another password than the present one a finding says nothing
         and findings.fingerprint = sha256(convert_to(users.password_hash, 'UTF8'))
-where findings.finding is not null
+where findings.finding in ('default', 'common')
     and users.status <> 'deactivated'

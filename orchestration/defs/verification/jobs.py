@@ -55,7 +55,7 @@ def defs() -> dg.Definitions:
             scheduled(
                 "passwords", "30 3 * * *", "Compares new passwords with well-known ones, before somebody else does."
             ),
-            scheduled("comparison", "45 3 * * *", "Compares closed days of the rollups with raw rows, some each night."),
+            scheduled("comparison", "45 3 * * *", "Compares closed days of the rollups with raw rows."),
             scheduled("verification", "0 4 * * *", "Runs every check, also where nothing was built."),
         ],
     )

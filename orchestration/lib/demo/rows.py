@@ -163,6 +163,7 @@ def organisation_rows(organisation: Organisation, seeded: Seeded, now: datetime)
                 "priority": policy.priority,
                 "version": policy.version,
                 "is_active": policy.since is not None and policy.until is None,
+                "published_at": None if policy.since is None else start_of(policy.since),
                 "effective_from": start_of(policy.since or organisation.start),
                 "effective_to": None if policy.until is None else start_of(policy.until),
                 "created_by": policy.created_by,

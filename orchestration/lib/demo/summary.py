@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.lib.database import connect
+from orchestration.lib.terminal import visible
 
 WIDTH = 100
 _SHOWN = 4
@@ -53,18 +54,18 @@ def print_summary(
     """Print the answers, with colour on a terminal and plain elsewhere, then where to look further."""
     console = Console(file=file or sys.stdout, highlight=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    console.print(Text(heading, style="bold"))
+    console.print(Text(visible(heading), style="bold"))
     for number, answer in enumerate(given, 1):
         console.print()
         console.print(Text.assemble((f"{number}. {answer.question}", "bold cyan"), (f"  {answer.view}", "dim")))
-        console.print(Text(answer.sentence))
+        console.print(Text(visible(answer.sentence)))
         if answer.rows:
             table = Table(box=None, pad_edge=False, header_style="dim")
             for position, column in enumerate(answer.columns):
                 is_number = all(row[position][:1].isdigit() or row[position] == "-" for row in answer.rows)
                 table.add_column(column, justify="right" if is_number and position else "left")
             for row in answer.rows:
-                table.add_row(*map(Text, row))
+                table.add_row(*(Text(visible(cell)) for cell in row))
             console.print(table)
     console.print()
     console.print(Text("Look further", style="bold"))

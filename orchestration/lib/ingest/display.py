@@ -9,6 +9,7 @@ from psycopg import sql
 
 from orchestration.lib.ingest import IngestReport, Progress
 from orchestration.lib.ingest.files import source_name
+from orchestration.lib.terminal import visible
 
 _REASONS = 5
 
@@ -30,7 +31,7 @@ class ProgressDisplay:
         self._shown = now
         rate = progress.report.read / (now - self._begin)
         share = f", {progress.position.done / progress.position.total:.0%} of it" if progress.position.total else ""
-        text = f"{progress.source}{share}: {progress.report.read:,} rows, {rate:,.0f} a second"
+        text = f"{visible(progress.source, keep='')}{share}: {progress.report.read:,} rows, {rate:,.0f} a second"
         if self._terminal:
             click.echo(f"\r{text:<{self._width}}", err=True, nl=False)
             self._width = len(text)
@@ -40,7 +41,7 @@ class ProgressDisplay:
     def note(self, message: str) -> None:
         """A sentence on a line of its own."""
         self.close()
-        click.echo(message, err=True)
+        click.echo(visible(message), err=True)
 
     def close(self) -> None:
         """Clears the line on the terminal."""
