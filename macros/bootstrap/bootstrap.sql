@@ -54,6 +54,7 @@
         'create_retention_functions',
         'create_late_row_functions',
         'create_rollup_functions',
+        'create_gap_functions',
         'create_rollup_version_functions',
         'create_move_functions',
     ]) }}
@@ -127,9 +128,19 @@ create table if not exists internal.time_series (
     closed_before timestamptz not null default '-infinity',
     closing timestamptz not null default '-infinity',
     closing_began timestamptz,
-    closing_horizon xid8
+    closing_horizon xid8,
+    gone tstzmultirange not null default '{}'
 );
-comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, and how far its hours are closed.';
+comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, which spans within their retention are gone by hand, and how far its hours are closed.';
+
+create table if not exists internal.time_series_parts (
+    series text not null,
+    part text not null,
+    low timestamptz not null,
+    high timestamptz not null,
+    constraint time_series_parts_pkey primary key (series, part)
+);
+comment on table internal.time_series_parts is 'Partitions and chunks as they were last seen: one that is missing since was dropped or detached.';
 
 create table if not exists internal.rollup_state (
     name text constraint rollup_state_pkey primary key,
@@ -144,9 +155,10 @@ create table if not exists internal.rollup_state (
     version integer not null default 1,
     starts_at timestamptz not null default '-infinity',
     grain text[] not null default '{}',
-    query text
+    query text,
+    kept tstzmultirange not null default '{}'
 );
-comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, the instant its present version begins at, and the watermark up to which its buckets are stored.';
+comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, the instant its present version begins at, the later spans that older versions keep, and the watermark up to which its buckets are stored.';
 
 create table if not exists internal.rollup_history (
     rollup text not null,

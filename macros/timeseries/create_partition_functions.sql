@@ -33,6 +33,10 @@ begin
     from pg_attribute
     where attrelid = parent and attnum > 0 and not attisdropped and attgenerated = '';
 
+    if namespace = 'core' then
+        -- a partition made anew has the name of one that was dropped by hand; before any lock that a refresh may wait for
+        perform internal.note_gone_parts(parent_name);
+    end if;
     low := date_bin(width, from_time, origin);
     while low <= to_time loop
         high := low + width;
@@ -82,6 +86,22 @@ as $f$
     select exists (select from internal.partition_ranges(parent) where low < to_time and high > from_time)
 $f$;
 comment on function internal.is_covered(regclass, timestamptz, timestamptz) is 'Whether a partition overlaps the half-open span.';
+
+create or replace function internal.present_parts(series text)
+returns table (part text, low timestamptz, high timestamptz)
+language sql stable set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+{%- if time_series_engine() == 'postgres' %}
+    select c.relname, p.low, p.high
+    from internal.partition_ranges(to_regclass(format('core.%I', series))) as p
+    inner join pg_class as c on c.oid = p.partition
+{%- else %}
+    select c.chunk_name, c.range_start, c.range_end
+    from timescaledb_information.chunks as c
+    where c.hypertable_schema = 'core' and c.hypertable_name = series
+{%- endif %}
+$f$;
+comment on function internal.present_parts(text) is 'One row per partition or chunk of a time-series table, without the default partition: its half-open span.';
 
 create or replace procedure internal.make_partitions_ahead()
 language plpgsql
