@@ -414,7 +414,11 @@ class Warehouse:
             old = [time for time in clock_changes(self.zone) if time < NOW - timedelta(days=17)]
             self.retain(draw(times_near(old)), exactly=draw(st.booleans()))
         elif action == "drop":
-            self.drop_by_hand(draw(st.randoms(use_true_random=False)))
+            dropped = self.drop_by_hand(draw(st.integers(0, 20)))
+            if dropped:
+                # a late row of then makes the part anew, with itself alone in it
+                late = draw(st.lists(requests_at(st.sampled_from(dropped)), max_size=2))
+                self.insert(late, [], with_partitions=draw(st.booleans()))
         elif action == "full refresh":
             self.full_refresh()
         elif keys := sorted(self.oracle.requests.keys() - {STEADY}):
@@ -521,8 +525,8 @@ class Warehouse:
         floors = self.connection.execute("select dropped_before from internal.time_series order by name").fetchall()
         self.oracle.retain(*(floors[0] if exactly else max(floors)))
 
-    def drop_by_hand(self, choice: random.Random) -> None:
-        """Drops one partition or chunk that is within its retention, as who needs room on the disk."""
+    def drop_by_hand(self, choice: int) -> list[datetime]:
+        """Drops a partition or chunk with rows within their retention, as who needs room on the disk; their times."""
         refresh(self.url)
         parts = self.connection.execute(
             "select t.name, p.part, p.low, p.high"
@@ -530,10 +534,14 @@ class Warehouse:
             " where p.high < %s and p.high > internal.raw_floor(t.name) order by 1, 3",
             [NOW - timedelta(days=2)],
         ).fetchall()
-        if not parts:
-            return
-        # mostly one with rows
-        series, part, low, high = choice.choice(parts)
+        times = {
+            "llm_metrics": [request.time for request in self.oracle.requests.values()],
+            "system_metrics": [sample.time for sample in self.oracle.samples],
+        }
+        filled = [(series, *part) for series, *part in parts if any(part[1] <= t < part[2] for t in times[series])]
+        if not filled:
+            return []
+        series, part, low, high = filled[choice % len(filled)]
         if is_timescaledb(self.connection):
             self.connection.execute(
                 "select public.drop_chunks(%s::regclass, older_than => %s, newer_than => %s)",
@@ -542,6 +550,7 @@ class Warehouse:
         else:
             self.connection.execute(sql.SQL("drop table {}").format(sql.Identifier("core", part)))
         self.oracle.drop_by_hand("requests" if series == "llm_metrics" else "samples", low, high)
+        return [time for time in times[series] if low <= time < high]
 
     def keep_raw_rows(self, period: str) -> None:
         self.connection.execute(
