@@ -229,7 +229,6 @@ on conflict (name) do update set value = excluded.value;
     {{ return([
         'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
         'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
-        'refresh_hourly_every', 'refresh_hourly_from', 'refresh_hourly_lag', 'refresh_daily_every', 'refresh_daily_from',
-        'refresh_daily_lag',
+        'refresh_hourly_every', 'refresh_daily_every',
     ]) }}
 {% endmacro %}

@@ -255,12 +255,7 @@
     {%- set every = 'hourly' if config.get('bucket') == 'hour' else 'daily' -%}
     {%- set query = "select internal.stored_relation(name, version) from internal.rollup_state where name = '" ~ relation.identifier ~ "'" -%}
     {%- set stored = run_query(query).rows[0][0] -%}
-    select internal.set_refresh_policy(
-        '{{ stored }}',
-        interval '{{ var("refresh_" ~ every ~ "_from") }}',
-        interval '{{ var("refresh_" ~ every ~ "_lag") }}',
-        interval '{{ var("refresh_" ~ every ~ "_every") }}'
-    );
+    select internal.set_refresh_job('{{ relation.identifier }}', interval '{{ var("refresh_" ~ every ~ "_every") }}');
     select internal.set_compression_policy(
         '{{ stored }}', interval '{{ var("compress_rollups_after") }}', '{{ config.get("compress_orderby", "bucket") }}', ''
     );

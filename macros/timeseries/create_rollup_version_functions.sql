@@ -98,6 +98,14 @@ begin
     for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
         execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
     end loop;
+{%- if time_series_engine() == 'timescaledb' %}
+    perform public.delete_job(j.job_id)
+    from timescaledb_information.jobs as j
+    where j.proc_schema = 'internal' and j.proc_name = 'refresh_in_background'
+        and not exists (
+            select from internal.rollup_state as r where r.name = j.config ->> 'rollup' and r.kind = 'continuous_aggregate'
+        );
+{%- endif %}
     for part in
         select
             case c.relkind when 'v' then 'materialized view' else 'table' end as kind,
