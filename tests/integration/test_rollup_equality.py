@@ -564,7 +564,7 @@ class Warehouse:
 
     def rebuild(self) -> None:
         """Every bucket anew from raw rows; those that raw rows no longer cover are kept."""
-        dbt(self.url, self.zone, "run-operation", "detach_rollups")
+        dbt(self.url, self.zone, "run-operation", "rebuild_rollups")
         build_rollups(self.url, self.zone)
 
     def check(self) -> None:
@@ -613,7 +613,7 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
             # before the build, which takes what a shorter retention may have dropped for gone
             Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
-            dbt(url, zone, "run-operation", "detach_rollups")
+            dbt(url, zone, "run-operation", "rebuild_rollups")
             build_rollups(url, zone)
         with connect(url) as connection:
             connection.execute(

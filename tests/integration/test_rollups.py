@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt import run_dbt, run_operation
 from orchestration.lib.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
@@ -22,12 +22,9 @@ Connection = psycopg.Connection[TupleRow]
 def database(engine: Engine, database: str) -> str:
     """A database whose rollups are incremental also on Community, where continuous aggregates are for zone UTC only."""
     if engine.name == "timescaledb":
-        run_dbt(["run-operation", "detach_rollups"], database, quiet=True)
-        run_dbt(
-            ["run", "--select", "core.metrics", "rollups", "--vars", "{reporting_timezone: Etc/UTC}"],
-            database,
-            quiet=True,
-        )
+        variables = ["--vars", "{reporting_timezone: Etc/UTC}"]
+        run_operation("rebuild_rollups", url=database, options=variables)
+        run_dbt(["run", "--select", "core.metrics", "rollups", *variables], database, quiet=True)
     return database
 
 
