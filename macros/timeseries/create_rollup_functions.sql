@@ -229,6 +229,12 @@ begin
     if state.name is null then
         raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
     end if;
+    if exists (
+        select from internal.settings as s
+        where s.name operator(pg_catalog.=) 'reporting_timezone' and s.value operator(pg_catalog.<>) state.timezone
+    ) then
+        raise exception 'rollups.% is stored by days of %, which is not reporting_timezone; run `governance rebuild-rollups`', rollup_name, state.timezone;
+    end if;
 {%- if time_series_engine() == 'timescaledb' %}
     -- the continuous aggregates of other rollups may still be built on an older one
     foreach old_version in array (

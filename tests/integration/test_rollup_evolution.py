@@ -497,6 +497,31 @@ def change_zone(engine: Engine, warehouse: str, zone: str) -> None:
     assert rows(warehouse, "select distinct kind from internal.rollup_state") == [(kind(engine),)]
 
 
+def test_a_change_of_zone_that_fails_changes_nothing(engine: Engine, warehouse: str) -> None:
+    """The last of the rollups can't be stored: settings, rollups and answers are those of before, and refresh goes on."""
+    watched = (
+        "select name, version, timezone, kind, watermark, definition from internal.rollup_state order by name",
+        "select name, value from internal.settings order by name",
+        "select day, sum(request_count)::int from rollups.llm_metrics_daily group by day order by day",
+        "select relname from pg_class where relnamespace = 'rollups'::regnamespace and relkind in ('r', 'v') order by 1",
+    )
+    with connect(warehouse) as connection:
+        connection.execute("create table rollups.llm_user_daily_history_1 (of text)")
+    before = [rows(warehouse, query) for query in watched]
+    with pytest.raises(GovernanceError, match='"llm_user_daily_history_1" already exists'):
+        rebuild(warehouse, "Asia/Kolkata")
+    assert [rows(warehouse, query) for query in watched] == before
+    with connect(warehouse) as connection:
+        insert(connection, "late", KEPT + timedelta(minutes=1), "64")
+    refresh(warehouse)
+    assert totals(warehouse) == [(7, Decimal(127))] * len(USAGE_ROLLUPS)
+    with connect(warehouse) as connection:
+        connection.execute("drop table rollups.llm_user_daily_history_1")
+    rebuild(warehouse, "Asia/Kolkata")
+    refresh(warehouse)
+    assert totals(warehouse) == [(7, Decimal(127))] * len(USAGE_ROLLUPS)
+
+
 def rebuild(url: str, zone: str) -> None:
     """What `governance rebuild-rollups` does, without tests; the build has nothing left to store."""
     variables = ["--vars", f"{{reporting_timezone: {zone}}}"]
