@@ -95,12 +95,13 @@ inner join internal.settings as settings on settings.name = series.name || '_ret
 where upper(spans.span) > greatest(series.dropped_before, now() - settings.value::interval)
 {%- endmacro %}
 
-{# One row per time-series table with rows in its default partition. #}
+{# One row per time-series table with rows in its default partition that could be in one of their own. #}
 {% macro default_partition_rows() %}
 {%- if time_series_engine() == 'postgres' -%}
 {% for series in ['llm_metrics', 'system_metrics'] -%}
 select '{{ series }}' as series, count(*) as row_count, min(time) as low, max(time) as high
 from core.{{ series }}_default
+where time >= timestamptz '2000-01-01 00:00+00' and time < now() + interval '1 year'
 having count(*) > 0
 {{ 'union all' if not loop.last }}
 {% endfor %}
