@@ -428,6 +428,42 @@ def test_another_zone_counts_each_request_once(engine: Engine, warehouse: str) -
     change_zone(engine, warehouse, "Europe/Berlin")
 
 
+@pytest.mark.engines("postgres", "timescaledb")
+def test_a_gap_in_the_middle_is_kept_over_changes_of_zone(warehouse: str) -> None:
+    """Of a span that was dropped by hand the old buckets stay, and what they overlap of others is counted once."""
+    first = NOON - timedelta(days=60)
+    with connect(warehouse) as connection:
+        for time in (first, first + timedelta(days=20)):
+            connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [first, time])
+        connection.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
+            " select %s + i * interval '50 minutes', 'g' || i, 'p', 'm', 1, 'provider' from generate_series(1, 500) as i",
+            [first],
+        )
+    refresh(warehouse)
+    with connect(warehouse) as connection:
+        part, low, high = connection.execute(
+            "select part, low, high from internal.present_parts('llm_metrics') where low > %s order by low", [first]
+        ).fetchall()[0]
+        schema = rows(warehouse, f"select relnamespace::regnamespace::text from pg_class where relname = '{part}'")
+        connection.execute(f"drop table {schema[0][0]}.{part}")
+    before = totals(warehouse)
+    assert before == [(506, Decimal(563))] * len(USAGE_ROLLUPS)
+    for zone in ("Asia/Kolkata", "America/St_Johns", "UTC"):
+        rebuild(warehouse, zone)
+        refresh(warehouse)
+        assert totals(warehouse) == before, zone
+        with connect(warehouse) as connection:
+            insert(connection, f"late {zone}", low + timedelta(days=3), "1000")
+        refresh(warehouse)
+        assert totals(warehouse) == before, zone
+    with connect(warehouse) as connection:
+        insert(connection, "before the gap", low - timedelta(days=2), "64")
+        insert(connection, "after the gap", high + timedelta(days=2), "64")
+    refresh(warehouse)
+    assert totals(warehouse) == [(count + 2, cost + 128) for count, cost in before]
+
+
 @pytest.mark.engines("postgres")
 def test_a_zone_whose_hours_begin_elsewhere_counts_each_request_once(engine: Engine, warehouse: str) -> None:
     change_zone(engine, warehouse, "Asia/Kolkata")
