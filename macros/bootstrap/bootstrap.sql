@@ -63,6 +63,7 @@
         'create_retention_functions',
         'create_late_row_functions',
         'create_rollup_functions',
+        'create_gap_functions',
         'create_rollup_version_functions',
         'create_comparison_functions',
         'create_move_functions',
@@ -138,9 +139,19 @@ create table if not exists internal.time_series (
     closed_before timestamptz not null default '-infinity',
     closing timestamptz not null default '-infinity',
     closing_began timestamptz,
-    closing_horizon xid8
+    closing_horizon xid8,
+    gone tstzmultirange not null default '{}'
 );
-comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, and how far its hours are closed.';
+comment on table internal.time_series is 'One row per time-series table: how far raw rows were dropped, which spans within their retention are gone by hand, and how far its hours are closed.';
+
+create table if not exists internal.time_series_parts (
+    series text not null,
+    part text not null,
+    low timestamptz not null,
+    high timestamptz not null,
+    constraint time_series_parts_pkey primary key (series, part)
+);
+comment on table internal.time_series_parts is 'Partitions and chunks as they were last seen: one that is missing since was dropped or detached.';
 
 create table if not exists internal.rollup_state (
     name text constraint rollup_state_pkey primary key,
@@ -155,9 +166,10 @@ create table if not exists internal.rollup_state (
     version integer not null default 1,
     starts_at timestamptz not null default '-infinity',
     grain text[] not null default '{}',
-    query text
+    query text,
+    kept tstzmultirange not null default '{}'
 );
-comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, the instant its present version begins at, and the watermark up to which its buckets are stored.';
+comment on table internal.rollup_state is 'One row per rollup: its zone, its definition, the instant its present version begins at, the later spans that older versions keep, and the watermark up to which its buckets are stored.';
 
 create table if not exists internal.rollup_history (
     rollup text not null,
@@ -228,7 +240,6 @@ on conflict (name) do update set value = excluded.value;
     {{ return([
         'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
         'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
-        'refresh_hourly_every', 'refresh_hourly_from', 'refresh_hourly_lag', 'refresh_daily_every', 'refresh_daily_from',
-        'refresh_daily_lag',
+        'refresh_hourly_every', 'refresh_daily_every',
     ]) }}
 {% endmacro %}

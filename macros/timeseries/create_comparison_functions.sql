@@ -69,6 +69,7 @@ declare
     zone constant text := (select value from internal.settings where name = 'reporting_timezone');
     state internal.rollup_state;
     oldest timestamptz;
+    gone tstzmultirange;
 begin
     for state in select r.* from internal.rollup_state as r where r.timezone = zone and r.watermark is not null order by r.name loop
         execute format(
@@ -87,6 +88,7 @@ begin
             ),
             date_trunc('day', oldest, zone)
         );
+        gone := state.kept + (select t.gone from internal.time_series as t where t.name = state.source);
         return query
         select state.name, d.low, d.high
         from (
@@ -95,7 +97,8 @@ begin
         ) as d
         left join internal.rollup_comparisons as c
             on c.rollup = state.name and c.low = d.low and c.high = d.high and c.version = state.version
-        where c.rollup is null or c.differs or c.compared_at < now() - older_than;
+        where not gone && tstzrange(d.low, d.high)
+            and (c.rollup is null or c.differs or c.compared_at < now() - older_than);
     end loop;
 end $f$;
 comment on function internal.days_to_compare(interval) is 'Closed days of the rollups that raw rows cover and that were not compared since, or differed.';
@@ -152,6 +155,7 @@ as $f$
 declare
     rollup internal.rollup_state;
     {%- if has_continuous_aggregates() %}
+    span pg_catalog.tstzrange;
     low pg_catalog.timestamptz;
     high pg_catalog.timestamptz;
     {%- endif %}
@@ -162,19 +166,15 @@ begin
         where r.source operator(pg_catalog.=) series
         order by r.parent is not null, r.name
     loop
-        low := greatest(
-            internal.first_whole_bucket(series, rollup.bucket), pg_catalog.date_trunc(rollup.bucket, from_time, 'UTC')
-        );
-        high := least(
-            pg_catalog.date_trunc(rollup.bucket, pg_catalog.now(), 'UTC'),
-            internal.first_bucket_from(to_time, rollup.bucket, 'UTC')
-        );
-        commit;
-        continue when low operator(pg_catalog.>=) high;
-        call public.refresh_continuous_aggregate(
-            internal.stored_relation(rollup.name, rollup.version)::pg_catalog.regclass, low, high,
-            force => true
-        );
+        foreach span in array internal.refreshable_spans(series, rollup.bucket) loop
+            low := greatest(pg_catalog.lower(span), pg_catalog.date_trunc(rollup.bucket, from_time, 'UTC'));
+            high := least(pg_catalog.upper(span), internal.first_bucket_from(to_time, rollup.bucket, 'UTC'));
+            commit;
+            continue when low operator(pg_catalog.>=) high;
+            call public.refresh_continuous_aggregate(
+                internal.stored_relation(rollup.name, rollup.version)::pg_catalog.regclass, low, high, force => true
+            );
+        end loop;
     end loop;
 {%- else %}
     insert into internal.invalidations (source, slot)

@@ -50,6 +50,7 @@ begin
     if (select relkind from pg_class where oid = parent) <> 'p' then
         return;
     end if;
+    perform internal.note_gone_parts(series);
     execute format('lock table %s in access exclusive mode', parent);
     statements := internal.redirecting_statements(parent);
     select string_agg(quote_ident(attname), ', ' order by attnum)
@@ -174,6 +175,8 @@ begin
         execute format('drop view %s', reader);
     end loop;
     execute format('drop table moving.%I', series);
+    -- its rows are in chunks now, which the next refresh sees
+    delete from internal.time_series_parts as k where k.series = end_move.series;
 end $f$;
 comment on function internal.end_move(text) is 'Gives the hypertable the name of the time-series table, whose partitions are empty by now.';
 revoke all on function internal.end_move(text) from public;

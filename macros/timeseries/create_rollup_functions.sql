@@ -57,6 +57,7 @@ create or replace function internal.fan_out_invalidations(source_name text) retu
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$
 begin
+    perform internal.note_gone_parts(source_name);
     perform from internal.time_series where name = source_name for update;
     with logged as (
         delete from internal.invalidations where source = source_name returning slot
@@ -112,6 +113,7 @@ declare
     zone text := (select value from internal.settings where name = 'reporting_timezone');
     state internal.rollup_state;
     first_whole timestamptz;
+    gone tstzmultirange;
 begin
     select * into state from internal.rollup_state where name = rollup_name for update;
     if state.parent is null then
@@ -122,6 +124,7 @@ begin
     end if;
     new_watermark := greatest(new_watermark, state.watermark);
     first_whole := greatest(internal.first_whole_bucket(state.source, unit), state.starts_at);
+    gone := state.kept + (select t.gone from internal.time_series as t where t.name = state.source);
 
     with pending as (
         delete from internal.rollup_invalidations where rollup = rollup_name returning slot
@@ -130,9 +133,14 @@ begin
         select distinct date_trunc(unit, slot, zone) as low from pending
     ),
     spans as (
-        select low, internal.bucket_end(low, unit) as high from touched where low >= first_whole and low < state.watermark
+        select t.low, b.high
+        from touched as t
+        cross join lateral internal.bucket_end(t.low, unit) as b (high)
+        where t.low >= first_whole and t.low < state.watermark and not gone && tstzrange(t.low, b.high)
         union all
-        select greatest(state.watermark, first_whole), new_watermark
+        -- nothing is stored from the watermark on, so what is left of a gone span is all there is to count
+        select lower(s.span), upper(s.span)
+        from unnest(tstzmultirange(tstzrange(greatest(state.watermark, first_whole), new_watermark)) - state.kept) as s (span)
         where greatest(state.watermark, first_whole) < new_watermark
     ),
     marked as (
@@ -184,26 +192,26 @@ language plpgsql
 as $f$
 declare
     state internal.rollup_state;
+    span pg_catalog.tstzrange;
     low pg_catalog.timestamptz;
     high pg_catalog.timestamptz;
-    -- never into the running bucket, whose new rows it would hide
-    deadline pg_catalog.timestamptz;
 begin
     select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
-    -- never below the floor, where it would erase
-    low := internal.first_whole_bucket(state.source, state.bucket);
-    deadline := pg_catalog.date_trunc(state.bucket, pg_catalog.now(), 'UTC');
-    while low operator(pg_catalog.<) deadline loop
-        high := deadline;
-        if in_slices then
-            -- the oldest first and each in a transaction of its own, for their raw rows are the next to be dropped
-            high := least(deadline, low operator(pg_catalog.+) interval '28 days');
-        end if;
-        commit;
-        call public.refresh_continuous_aggregate(
-            internal.stored_relation(rollup_name, rollup_version)::pg_catalog.regclass, low, high
-        );
-        low := high;
+    perform internal.note_gone_parts(state.source);
+    foreach span in array internal.refreshable_spans(state.source, state.bucket) loop
+        low := pg_catalog.lower(span);
+        while low operator(pg_catalog.<) pg_catalog.upper(span) loop
+            high := pg_catalog.upper(span);
+            if in_slices then
+                -- the oldest first and each in a transaction of its own, for their raw rows are the next to be dropped
+                high := least(high, low operator(pg_catalog.+) interval '28 days');
+            end if;
+            commit;
+            call public.refresh_continuous_aggregate(
+                internal.stored_relation(rollup_name, rollup_version)::pg_catalog.regclass, low, high
+            );
+            low := high;
+        end loop;
     end loop;
     commit;
 end $f$;
@@ -220,6 +228,12 @@ begin
     select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
     if state.name is null then
         raise exception 'there is no rollup %; `select name from internal.rollup_state` lists them', rollup_name;
+    end if;
+    if exists (
+        select from internal.settings as s
+        where s.name operator(pg_catalog.=) 'reporting_timezone' and s.value operator(pg_catalog.<>) state.timezone
+    ) then
+        raise exception 'rollups.% is stored by days of %, which is not reporting_timezone; run `governance rebuild-rollups`', rollup_name, state.timezone;
     end if;
 {%- if time_series_engine() == 'timescaledb' %}
     -- the continuous aggregates of other rollups may still be built on an older one

@@ -27,33 +27,43 @@ declare
     state internal.rollup_state;
     history text;
     shared text;
-    -- old buckets end at `old_end`, new ones begin at `cut`: the same instant, unless days begin elsewhere now
-    old_end timestamptz;
-    cut timestamptz;
+    -- old buckets that raw rows don't cover, and the new ones they take: the same spans, unless days begin elsewhere now
+    old_kept tstzmultirange;
+    new_kept tstzmultirange;
+    span tstzrange;
     kept bigint;
     wanted text;
 begin
     select * into state from internal.rollup_state where name = rollup_name for update;
+    perform internal.note_gone_parts(state.source);
     perform from internal.time_series where name = state.source for update;
-    old_end := greatest(
-        state.starts_at, internal.first_bucket_from(internal.raw_floor(state.source), state.bucket, state.timezone)
-    );
-    cut := internal.first_bucket_from(old_end, state.bucket, zone);
+    old_kept := tstzmultirange(tstzrange(null, greatest(
+            state.starts_at, internal.first_bucket_from(internal.raw_floor(state.source), state.bucket, state.timezone)
+        )))
+        + state.kept
+        -- what is not stored yet is made of what is there
+        + internal.widened((select t.gone from internal.time_series as t where t.name = state.source), state.bucket, state.timezone)
+            * tstzmultirange(tstzrange(null, coalesce(state.watermark, date_trunc(state.bucket, now(), state.timezone))));
+    new_kept := internal.widened(old_kept, state.bucket, zone);
+    if upper(new_kept) > date_trunc('hour', now(), zone) then
+        raise exception 'raw rows of % up to % are gone, and the hours of that day that are still to come would not be counted; build again a day later',
+            state.source, to_char(upper(old_kept) at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"');
+    end if;
     history := internal.history_relation(rollup_name, state.version);
 
     execute format(
-        'create table %s as select * from rollups.%I where bucket >= %L and bucket < %L',
-        history, rollup_name, state.starts_at, old_end
+        'create table %s as select * from rollups.%I where bucket <@ %L::tstzmultirange and bucket >= %L and bucket < %L',
+        history, rollup_name, old_kept - state.kept, state.starts_at, upper(old_kept)
     );
-    if old_end < cut then
-        -- what lies between is counted once, in the new zone's bucket, which is never recomputed
+    -- what lies between is counted once, in the new zone's bucket, which is never recomputed
+    foreach span in array array(select s from unnest(new_kept - old_kept) as s) loop
         if parent_query is not null then
             execute 'create temp view governance_parent as ' || replace(replace(
-                parent_query, '{low}', format('timestamptz %L', old_end)), '{high}', format('timestamptz %L', cut)
+                parent_query, '{low}', format('timestamptz %L', lower(span))), '{high}', format('timestamptz %L', upper(span))
             );
         end if;
         execute 'create temp view governance_first as ' || replace(replace(
-            first_part, '{low}', format('timestamptz %L', old_end)), '{high}', format('timestamptz %L', cut)
+            first_part, '{low}', format('timestamptz %L', lower(span))), '{high}', format('timestamptz %L', upper(span))
         );
         select string_agg(quote_ident(h.attname), ', ')
         into shared
@@ -63,12 +73,12 @@ begin
         execute format('insert into %s (%s) select %s from pg_temp.governance_first', history, shared, shared);
         drop view pg_temp.governance_first;
         drop view if exists pg_temp.governance_parent;
-    end if;
+    end loop;
     execute format('select count(*) from %s', history) into kept;
     if kept = 0 then
         execute format('drop table %s', history);
     else
-        execute format('alter table %s add constraint %I check (bucket < %L)', history, rollup_name || '_history_' || state.version || '_check', cut);
+        execute format('alter table %s add constraint %I check (bucket < %L)', history, rollup_name || '_history_' || state.version || '_check', upper(new_kept));
         execute format('comment on table %s is %L', history, format('Buckets of %s that raw rows no longer covered when version %s was replaced; read the view of that name.', rollup_name, state.version));
         foreach wanted in array indexes loop
             if not exists (
@@ -80,11 +90,12 @@ begin
         end loop;
         execute format('analyze %s', history);
         insert into internal.rollup_history (rollup, version, timezone, definition, grain, ends_before)
-        values (rollup_name, state.version, state.timezone, state.definition, state.grain, cut);
+        values (rollup_name, state.version, state.timezone, state.definition, state.grain, upper(new_kept));
     end if;
     update internal.rollup_state
     set version = state.version + 1, kind = new_kind, timezone = zone, definition = new_definition, grain = new_grain,
-        query = new_query, starts_at = cut, watermark = null, refreshed_at = null
+        query = new_query, starts_at = f.cut, kept = new_kept - tstzmultirange(tstzrange(null, f.cut)), watermark = null, refreshed_at = null
+    from (select upper(s.span) as cut from unnest(new_kept) as s (span) where lower_inf(s.span)) as f
     where name = rollup_name;
 end $f$;
 comment on function internal.replace_version(text, text, text, text[], text, text[], text, text) is 'Keeps what raw rows no longer cover of a rollup and makes way for its next version.';
@@ -98,6 +109,14 @@ begin
     for part in select name from internal.rollup_state where kind = 'continuous_aggregate' loop
         execute format('drop function if exists internal.%I()', 'refresh_' || part.name);
     end loop;
+{%- if time_series_engine() == 'timescaledb' %}
+    perform public.delete_job(j.job_id)
+    from timescaledb_information.jobs as j
+    where j.proc_schema = 'internal' and j.proc_name = 'refresh_in_background'
+        and not exists (
+            select from internal.rollup_state as r where r.name = j.config ->> 'rollup' and r.kind = 'continuous_aggregate'
+        );
+{%- endif %}
     for part in
         select
             case c.relkind when 'v' then 'materialized view' else 'table' end as kind,

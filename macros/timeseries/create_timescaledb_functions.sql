@@ -87,31 +87,58 @@ begin
         end;
     end if;
     if job is null then
+        if kind = 'materialized view' then
+            -- it asks for one, and needs none: our own job refreshes
+            perform public.add_continuous_aggregate_policy(
+                series, start_offset => interval '4 days', end_offset => interval '1 day', schedule_interval => interval '1 day'
+            );
+        end if;
         call public.add_columnstore_policy(series, after => compress_after);
+        if kind = 'materialized view' then
+            perform public.remove_continuous_aggregate_policy(series);
+        end if;
     else
         perform internal.set_job_config(job, jsonb_build_object('compress_after', compress_after), null);
     end if;
 end $f$;
 comment on function internal.set_compression_policy(regclass, interval, text, text) is 'Order and sparse index of compressed chunks, and when a background job compresses.';
 
-create or replace function internal.set_refresh_policy(
-    rollup regclass, start_offset interval, end_offset interval, every interval
-) returns void
+create or replace procedure internal.refresh_in_background(job_id integer, config jsonb)
+language plpgsql
+as $f$
+begin
+    call internal.refresh_rollup(config operator(pg_catalog.->>) 'rollup');
+end $f$;
+comment on procedure internal.refresh_in_background(integer, jsonb) is 'What the background job of a rollup does: a refresh that leaves out where raw rows are gone, which a refresh policy of TimescaleDB would erase.';
+revoke all on procedure internal.refresh_in_background(integer, jsonb) from public;
+
+create or replace function internal.refresh_job(rollup_name text) returns integer
+language sql stable set search_path = pg_catalog, pg_temp
+as $f$
+    select job_id
+    from timescaledb_information.jobs
+    where proc_schema = 'internal' and proc_name = 'refresh_in_background' and config ->> 'rollup' = rollup_name
+$f$;
+comment on function internal.refresh_job(text) is 'Background job that refreshes a rollup; null without one.';
+
+create or replace function internal.set_refresh_job(rollup_name text, every interval) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$
 declare
-    job integer := internal.job_of(rollup, 'policy_refresh_continuous_aggregate');
+    job integer := internal.refresh_job(rollup_name);
 begin
+    perform public.remove_continuous_aggregate_policy(format('%I.%I', a.view_schema, a.view_name)::regclass, if_exists => true)
+    from timescaledb_information.continuous_aggregates as a
+    inner join internal.rollup_state as r
+        on format('%I.%I', a.view_schema, a.view_name) = internal.stored_relation(r.name, r.version)
+    where r.name = rollup_name
+        and internal.job_of(format('%I.%I', a.view_schema, a.view_name)::regclass, 'policy_refresh_continuous_aggregate') is not null;
     if job is null then
-        perform public.add_continuous_aggregate_policy(
-            rollup, start_offset => start_offset, end_offset => end_offset, schedule_interval => every
-        );
+        perform public.add_job('internal.refresh_in_background', every, config => jsonb_build_object('rollup', rollup_name));
     else
-        perform internal.set_job_config(
-            job, jsonb_build_object('start_offset', start_offset, 'end_offset', end_offset), every
-        );
+        perform internal.set_job_config(job, '{}', every);
     end if;
 end $f$;
-comment on function internal.set_refresh_policy(regclass, interval, interval, interval) is 'Refreshes a continuous aggregate by a background job.';
+comment on function internal.set_refresh_job(text, interval) is 'Refreshes a rollup that is a continuous aggregate by a background job, in place of a refresh policy.';
 {%- endif %}
 {% endmacro %}

@@ -62,12 +62,46 @@ where chunks.hypertable_schema = 'core'
 {%- endif -%}
 {% endmacro %}
 
-{# One row per time-series table with rows in its default partition. #}
+{# One row per span whose raw rows were dropped before their retention is over, and whose buckets the rollups keep. #}
+{% macro gone_spans() -%}
+select series.name as series, lower(spans.span) as low, upper(spans.span) as high
+from internal.time_series as series
+cross join lateral unnest(
+    -- also what no refresh has noted so far
+    series.gone + coalesce(
+        (
+            select range_agg(tstzrange(seen.low, seen.high))
+            from internal.time_series_parts as seen
+            where seen.series = series.name
+                -- nothing is stored of later ones
+                and seen.low < (select max(watermark) from internal.rollup_state where source = series.name)
+                and exists (
+                    select from pg_class
+                    where relname = series.name and relnamespace::regnamespace::text = 'core' and relkind <> 'v'
+                )
+                and not exists (
+                    select from pg_inherits
+                    inner join pg_class as parents on parents.oid = pg_inherits.inhparent
+                    inner join pg_class as parts on parts.oid = pg_inherits.inhrelid
+                    where parents.relname = series.name
+                        and parents.relnamespace::regnamespace::text = 'core'
+                        and parts.relname = seen.part
+                )
+        ),
+        '{}'
+    )
+) as spans (span)
+inner join internal.settings as settings on settings.name = series.name || '_retention'
+where upper(spans.span) > greatest(series.dropped_before, now() - settings.value::interval)
+{%- endmacro %}
+
+{# One row per time-series table with rows in its default partition that could be in one of their own. #}
 {% macro default_partition_rows() %}
 {%- if time_series_engine() == 'postgres' -%}
 {% for series in ['llm_metrics', 'system_metrics'] -%}
 select '{{ series }}' as series, count(*) as row_count, min(time) as low, max(time) as high
 from core.{{ series }}_default
+where time >= timestamptz '2000-01-01 00:00+00' and time < now() + interval '1 year'
 having count(*) > 0
 {{ 'union all' if not loop.last }}
 {% endfor %}
@@ -105,11 +139,7 @@ from (
     {% for unit, every in [('hour', 'hourly'), ('day', 'daily')] -%}
     union all
     select
-        'refresh_continuous_aggregate', {{ _stored_in('rollup_state') }},
-        jsonb_build_object(
-            'start_offset', interval '{{ var("refresh_" ~ every ~ "_from") }}',
-            'end_offset', interval '{{ var("refresh_" ~ every ~ "_lag") }}'
-        ),
+        'refresh', 'rollups.' || rollup_state.name, jsonb_build_object('rollup', rollup_state.name),
         interval '{{ var("refresh_" ~ every ~ "_every") }}'
     from internal.rollup_state where kind = 'continuous_aggregate' and bucket = '{{ unit }}'
     {% endfor -%}
@@ -119,9 +149,12 @@ left join _timescaledb_catalog.continuous_agg as aggregates
     on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = wanted.target
 left join _timescaledb_catalog.hypertable as stored on stored.id = aggregates.mat_hypertable_id
 left join timescaledb_information.jobs as jobs
-    on jobs.proc_name = 'policy_' || wanted.policy
+    on (
+        jobs.proc_name = 'policy_' || wanted.policy
         and format('%s.%s', jobs.hypertable_schema, jobs.hypertable_name)
             in (wanted.target, format('%s.%s', stored.schema_name, stored.table_name))
+    )
+    or (jobs.proc_schema = 'internal' and jobs.proc_name = 'refresh_in_background' and jobs.config @> wanted.config and wanted.policy = 'refresh')
 left join timescaledb_information.job_stats as stats on stats.job_id = jobs.job_id
 {%- else -%}
 select
@@ -129,6 +162,24 @@ select
     null::integer as job_id, null::jsonb as config, null::interval as every, null::boolean as is_scheduled,
     null::text as last_run_status, null::timestamptz as last_run_started_at, null::bigint as total_failures
 where false
+{%- endif -%}
+{% endmacro %}
+
+{# One row per refresh policy of TimescaleDB on a continuous aggregate of ours. #}
+{% macro erasing_policies() %}
+{%- if time_series_engine() == 'timescaledb' -%}
+select jobs.job_id, {{ _stored_in('rollups') }} as target
+from internal.rollup_state as rollups
+inner join _timescaledb_catalog.continuous_agg as aggregates
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
+inner join _timescaledb_catalog.hypertable as stored on stored.id = aggregates.mat_hypertable_id
+inner join timescaledb_information.jobs as jobs
+    on jobs.proc_name = 'policy_refresh_continuous_aggregate'
+        and (jobs.hypertable_schema, jobs.hypertable_name) in (
+            (stored.schema_name, stored.table_name), (aggregates.user_view_schema, aggregates.user_view_name)
+        )
+{%- else -%}
+select null::integer as job_id, null::text as target where false
 {%- endif -%}
 {% endmacro %}
 
@@ -213,12 +264,21 @@ inner join internal.settings as settings on settings.name = rollups.series || '_
 where rollups.rollup = '{{ rollup }}'
 {%- endmacro %}
 
-{# Whether a bucket of a rollup is waiting to be recomputed. #}
+{# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}
 {% macro is_pending(rollup, bucket, unit) -%}
-exists (
-    select from ({{ pending_spans() }}) as pending
-    where pending.rollup = '{{ rollup }}'
-        and pending.low < {{ bucket }} + interval '1 {{ unit }}'
-        and pending.high >= {{ bucket }}
+(
+    exists (
+        select from ({{ pending_spans() }}) as pending
+        where pending.rollup = '{{ rollup }}'
+            and pending.low < {{ bucket }} + interval '1 {{ unit }}'
+            and pending.high >= {{ bucket }}
+    )
+    or exists (
+        select from ({{ gone_spans() }}) as gone
+        inner join internal.rollup_state as states on states.source = gone.series
+        where states.name = '{{ rollup }}'
+            and gone.low < {{ bucket }} + interval '1 {{ unit }}'
+            and gone.high > {{ bucket }}
+    )
 )
 {%- endmacro %}

@@ -77,7 +77,10 @@ def _forget(connection: Connection) -> None:
     """Drops what was found about days that raw rows no longer cover, or about older versions."""
     connection.execute(
         "delete from internal.rollup_comparisons as c using internal.rollup_state as r"
-        " where r.name = c.rollup and (c.version <> r.version or c.low < internal.raw_floor(r.source))"
+        " inner join internal.time_series as t on t.name = r.source"
+        " where r.name = c.rollup and ("
+        "c.version <> r.version or c.low < internal.raw_floor(r.source)"
+        " or r.kept + t.gone && tstzrange(c.low, c.high))"
     )
 
 

@@ -1,5 +1,6 @@
 """Builds the whole warehouse, one build at a time: what `governance build`, the demo and the tests share."""
 
+import argparse
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -33,10 +34,10 @@ def build_warehouse(
 
 
 def rebuild_rollups(dbt_args: list[str], url: str | None = None) -> str | None:
-    """Set the stored buckets of every rollup aside and build the warehouse; returns what build_warehouse does."""
+    """Store every rollup anew in one transaction, also in another zone, and build; returns what build_warehouse does."""
     url = url or database_url()
     with build_lock(url):
-        run_operation("detach_rollups", url=url, application=APPLICATION)
+        run_operation("rebuild_rollups", url=url, options=_vars_of(dbt_args), application=APPLICATION)
         return _build(dbt_args, url, quiet=False, allow_default_password=False)
 
 
@@ -53,6 +54,14 @@ def _build(dbt_args: list[str], url: str, quiet: bool, allow_default_password: b
         return ensure_admin(
             connection, password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD"), allow_default=allow_default_password
         )
+
+
+def _vars_of(dbt_args: list[str]) -> list[str]:
+    """The option --vars among arguments of `dbt build`, the only one of them that a rebuild depends on."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--vars")
+    known, _ = parser.parse_known_args(dbt_args)
+    return [] if known.vars is None else ["--vars", known.vars]
 
 
 def _forget_applied(url: str) -> None:

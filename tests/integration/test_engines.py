@@ -63,12 +63,13 @@ def test_time_series_are_hypertables(warehouse: str) -> None:
 def test_policies_keep_their_jobs_over_builds_and_follow_the_vars(warehouse: str) -> None:
     jobs = """
         select job_id, proc_name, hypertable_name, schedule_interval, config
-        from timescaledb_information.jobs where proc_name like 'policy\\_%' and job_id >= 1000 order by job_id
+        from timescaledb_information.jobs
+        where (proc_name like 'policy\\_%' or proc_schema = 'internal') and job_id >= 1000 order by job_id
     """
     before = rows(warehouse, jobs)
     kinds = [row[1] for row in before]
     assert kinds.count("policy_retention") == 2
-    assert kinds.count("policy_refresh_continuous_aggregate") == 8
+    assert kinds.count("refresh_in_background") == 8
     assert kinds.count("policy_compression") == 10
     everything = ["run", "--select", "core.metrics", "rollups"]
     run_dbt(everything, warehouse, quiet=True)
@@ -91,7 +92,7 @@ def test_a_background_worker_refreshes_the_rollups(engine: Engine) -> None:
         from timescaledb_information.continuous_aggregates
         where view_name = 'llm_metrics_hourly_stored'
     """
-    job = "internal.job_of('rollups.llm_metrics_hourly_stored'::regclass, 'policy_refresh_continuous_aggregate')"
+    job = "internal.refresh_job('llm_metrics_hourly')"
     succeeded_since = f"""
         select total_failures::int from timescaledb_information.job_stats
         where job_id = {job} and last_run_started_at > '%s' and last_successful_finish >= last_run_started_at

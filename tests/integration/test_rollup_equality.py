@@ -98,28 +98,54 @@ def next_day(day: datetime, zone: str) -> datetime:
 
 @dataclass
 class Oracle:
-    """What was written and not deleted, and what had been counted when retention dropped it."""
+    """What was written and not deleted, and what had been counted when raw rows were dropped."""
 
     zone: str
     requests: dict[str, Request] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     _floor: datetime = datetime(1, 1, 1, tzinfo=UTC)
+    _gone: dict[str, list[tuple[datetime, datetime]]] = field(default_factory=lambda: defaultdict(list))
     _kept: dict[tuple[str, str], list[Any]] = field(default_factory=lambda: defaultdict(list))
 
     def retain(self, floor: datetime) -> None:
         """Buckets that begin before the floor stay as they are now, whatever is written later."""
-        for source, unit in (("requests", "hour"), ("requests", "day"), ("samples", "hour")):
-            self._kept[source, unit] += [
-                row for row in self._above(source, unit) if bucket(row.time, unit, self.zone) < floor
-            ]
+        counted = self._counted_above()
         self._floor = max(floor, self._floor)
+        self._keep(counted)
+
+    def drop_by_hand(self, source: str, low: datetime, high: datetime) -> None:
+        """So do the buckets that overlap a part that was dropped, where anything of it had been counted."""
+        hours = {bucket(row.time, "hour", self.zone) for row in self.counted(source, "hour")}
+        counted = self._counted_above()
+        if any(low - timedelta(hours=1) < hour < high for hour in hours):
+            self._gone[source].append((low, high))
+        self._keep(counted)
+        if source == "samples":
+            self.samples = [row for row in self.samples if not low <= row.time < high]
+        else:
+            self.requests = {key: row for key, row in self.requests.items() if not low <= row.time < high}
 
     def counted(self, source: str, unit: str) -> list[Any]:
         return self._kept[source, unit] + self._above(source, unit)
 
+    def _counted_above(self) -> dict[tuple[str, str], list[Any]]:
+        return {
+            (source, unit): self._above(source, unit)
+            for source, unit in (("requests", "hour"), ("requests", "day"), ("samples", "hour"))
+        }
+
+    def _keep(self, counted: dict[tuple[str, str], list[Any]]) -> None:
+        for (source, unit), rows in counted.items():
+            self._kept[source, unit] += [row for row in rows if self._is_frozen(row.time, source, unit)]
+
     def _above(self, source: str, unit: str) -> list[Any]:
         rows: Sequence[Any] = list(self.requests.values()) if source == "requests" else self.samples
-        return [row for row in rows if bucket(row.time, unit, self.zone) >= self._floor]
+        return [row for row in rows if not self._is_frozen(row.time, source, unit)]
+
+    def _is_frozen(self, time: datetime, source: str, unit: str) -> bool:
+        first = bucket(time, unit, self.zone)
+        end = first + timedelta(hours=1) if unit == "hour" else next_day(first, self.zone)
+        return first < self._floor or any(first < high and low < end for low, high in self._gone[source])
 
     def groups(self, source: str, unit: str, keys: Sequence[str]) -> list[tuple[Row, list[Any]]]:
         """The counted rows by bucket and keys; a day's group names its day too."""
@@ -355,7 +381,7 @@ def samples_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Sample]:
     return st.builds(Sample, times, st.just("gateway"), st.sampled_from(["cpu", "memory"]), values)
 
 
-ACTIONS = ("insert", "insert", "insert", "price", "move", "delete", "compress", "refresh", "refresh", "retain")
+ACTIONS = ("insert", "insert", "insert", "price", "move", "delete", "compress", "refresh", "refresh", "retain", "drop")
 
 
 @dataclass
@@ -387,6 +413,12 @@ class Warehouse:
             # far enough back for the background jobs of a server, which refresh the last two weeks
             old = [time for time in clock_changes(self.zone) if time < NOW - timedelta(days=17)]
             self.retain(draw(times_near(old)), exactly=draw(st.booleans()))
+        elif action == "drop":
+            dropped = self.drop_by_hand(draw(st.integers(0, 20)))
+            if dropped:
+                # a late row of then makes the part anew, with itself alone in it
+                late = draw(st.lists(requests_at(st.sampled_from(dropped)), max_size=2))
+                self.insert(late, [], with_partitions=draw(st.booleans()))
         elif action == "full refresh":
             self.full_refresh()
         elif keys := sorted(self.oracle.requests.keys() - {STEADY}):
@@ -493,6 +525,33 @@ class Warehouse:
         floors = self.connection.execute("select dropped_before from internal.time_series order by name").fetchall()
         self.oracle.retain(*(floors[0] if exactly else max(floors)))
 
+    def drop_by_hand(self, choice: int) -> list[datetime]:
+        """Drops a partition or chunk with rows within their retention, as who needs room on the disk; their times."""
+        refresh(self.url)
+        parts = self.connection.execute(
+            "select t.name, p.part, p.low, p.high"
+            " from internal.time_series as t cross join internal.present_parts(t.name) as p"
+            " where p.high < %s and p.high > internal.raw_floor(t.name) order by 1, 3",
+            [NOW - timedelta(days=2)],
+        ).fetchall()
+        times = {
+            "llm_metrics": [request.time for request in self.oracle.requests.values()],
+            "system_metrics": [sample.time for sample in self.oracle.samples],
+        }
+        filled = [(series, *part) for series, *part in parts if any(part[1] <= t < part[2] for t in times[series])]
+        if not filled:
+            return []
+        series, part, low, high = filled[choice % len(filled)]
+        if is_timescaledb(self.connection):
+            self.connection.execute(
+                "select public.drop_chunks(%s::regclass, older_than => %s, newer_than => %s)",
+                [f"core.{series}", high, low],
+            )
+        else:
+            self.connection.execute(sql.SQL("drop table {}").format(sql.Identifier("core", part)))
+        self.oracle.drop_by_hand("requests" if series == "llm_metrics" else "samples", low, high)
+        return [time for time in times[series] if low <= time < high]
+
     def keep_raw_rows(self, period: str) -> None:
         self.connection.execute(
             "update internal.settings set value = %s"
@@ -505,7 +564,7 @@ class Warehouse:
 
     def rebuild(self) -> None:
         """Every bucket anew from raw rows; those that raw rows no longer cover are kept."""
-        dbt(self.url, self.zone, "run-operation", "detach_rollups")
+        dbt(self.url, self.zone, "run-operation", "rebuild_rollups")
         build_rollups(self.url, self.zone)
 
     def check(self) -> None:
@@ -554,7 +613,7 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
             # before the build, which takes what a shorter retention may have dropped for gone
             Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
-            dbt(url, zone, "run-operation", "detach_rollups")
+            dbt(url, zone, "run-operation", "rebuild_rollups")
             build_rollups(url, zone)
         with connect(url) as connection:
             connection.execute(
@@ -587,7 +646,8 @@ def start_over(connection: Connection) -> None:
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("core", series)))
     for name in names:
         connection.execute(sql.SQL("delete from {}").format(stored_buckets(connection, name)))
-    connection.execute("update internal.time_series set dropped_before = '-infinity'")
+    connection.execute("update internal.time_series set dropped_before = '-infinity', gone = '{}'")
+    connection.execute("delete from internal.time_series_parts")
     if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
         return
     connection.execute("delete from internal.invalidations")
@@ -649,6 +709,7 @@ def check_histories(start: Callable[[], Warehouse], examples: int, number: int) 
     last.retain(clock_changes(last.zone)[-1] + timedelta(hours=1), exactly=True)
     last.full_refresh()
     last.check()
+    last.drop_by_hand(0)
     last.rebuild()
     last.check()
 

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt import run_dbt, run_operation
 from orchestration.lib.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
@@ -22,12 +22,9 @@ Connection = psycopg.Connection[TupleRow]
 def database(engine: Engine, database: str) -> str:
     """A database whose rollups are incremental also on Community, where continuous aggregates are for zone UTC only."""
     if engine.name == "timescaledb":
-        run_dbt(["run-operation", "detach_rollups"], database, quiet=True)
-        run_dbt(
-            ["run", "--select", "core.metrics", "rollups", "--vars", "{reporting_timezone: Etc/UTC}"],
-            database,
-            quiet=True,
-        )
+        variables = ["--vars", "{reporting_timezone: Etc/UTC}"]
+        run_operation("rebuild_rollups", url=database, options=variables)
+        run_dbt(["run", "--select", "core.metrics", "rollups", *variables], database, quiet=True)
     return database
 
 
@@ -202,6 +199,109 @@ def test_rows_before_their_partition_wait_in_the_default_one_and_move(warehouse:
     warehouse.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [far, far])
     assert warehouse.execute("select count(*) from core.llm_metrics_default").fetchone() == (0,)
     assert warehouse.execute("select request_id from core.llm_metrics").fetchall() == [("far",)]
+
+
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize("way", ["drop table {0}", "alter table core.llm_metrics detach partition {0}"])
+def test_a_partition_that_is_gone_by_hand_stays_in_the_rollups(warehouse: Connection, database: str, way: str) -> None:
+    """A late row makes the partition anew, under its old name; nothing is computed from that row alone."""
+    old = this_hour() - timedelta(days=60)
+    make = "select internal.ensure_partitions('core.llm_metrics', %s, %s)"
+    warehouse.execute(make, [old, old])
+    insert(warehouse, "old", old, "12.5")
+    insert(warehouse, "new", this_hour() - timedelta(days=1), "1")
+    refresh(database)
+    row = warehouse.execute(
+        "select p.partition::text, p.low, p.high from internal.partition_ranges('core.llm_metrics') as p"
+        " where p.low <= %s and p.high > %s",
+        [old, old],
+    ).fetchone()
+    assert row is not None
+    partition, low, high = row
+    warehouse.execute(way.format(partition))
+    assert len(warehouse.execute("select subject from verification.missing_raw_rows").fetchall()) == 1
+    warehouse.execute("alter table if exists " + partition + " rename to put_aside")
+    warehouse.execute(make, [old, old])
+    insert(warehouse, "late", old + timedelta(minutes=1), "100")
+    insert(warehouse, "late too", old - timedelta(days=30), "0.5")
+    refresh(database)
+    for rollup in USAGE_ROLLUPS:
+        assert warehouse.execute(f"select sum(cost_amount) from rollups.{rollup}").fetchone() == (Decimal(14),)
+    [violation] = warehouse.execute("select subject from verification.missing_raw_rows").fetchall()
+    assert violation == (f"core.llm_metrics from {low:%Y-%m-%d} to {high:%Y-%m-%d}",)
+    # put back: its buckets are computed from all of it, the late row too
+    if "detach" in way:
+        columns = "time, request_id, provider, model, input_tokens, cost_amount, cost_source"
+        warehouse.execute(f"insert into core.llm_metrics ({columns}) select {columns} from core.put_aside")
+        warehouse.execute("drop table core.put_aside")
+    else:
+        insert(warehouse, "old", old, "12.5")
+    warehouse.execute("select internal.raw_rows_are_back('llm_metrics', %s, %s)", [low, high])
+    refresh(database)
+    for rollup in USAGE_ROLLUPS:
+        assert warehouse.execute(f"select sum(cost_amount) from rollups.{rollup}").fetchone() == (Decimal(114),)
+    assert warehouse.execute("select subject from verification.missing_raw_rows").fetchall() == []
+
+
+@pytest.mark.engines("postgres")
+def test_an_empty_partition_that_is_dropped_leaves_no_gap(warehouse: Connection, database: str) -> None:
+    old = this_hour() - timedelta(days=90)
+    warehouse.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [old, old])
+    refresh(database)
+    warehouse.execute(
+        "do $$ begin execute (select format('drop table %s', p.partition)"
+        " from internal.partition_ranges('core.llm_metrics') as p where now() - interval '90 days' between p.low and p.high"
+        " order by p.low limit 1); end $$"
+    )
+    insert(warehouse, "late", old)
+    refresh(database)
+    assert requests(warehouse) == requests(warehouse, "llm_metrics_daily") == 1
+
+
+@pytest.mark.engines("postgres")
+def test_partitions_are_made_where_rows_are_and_in_bounded_steps(warehouse: Connection) -> None:
+    """One row of 2099 neither makes 3,800 partitions nor keeps the others from theirs."""
+    near = [this_hour() + timedelta(days=days) for days in (60, 61, 200)]
+    for number, time in enumerate([*near, datetime(2099, 12, 31, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)]):
+        insert(warehouse, f"r{number}", time)
+    count = "select count(*)::int from pg_inherits where inhparent = 'core.llm_metrics'::regclass"
+    [(before,)] = warehouse.execute(count).fetchall()
+    warehouse.execute("call internal.partition_default_rows('llm_metrics')")
+    left = warehouse.execute("select request_id from core.llm_metrics_default order by 1").fetchall()
+    assert left == [("r3",), ("r4",)]
+    [(after,)] = warehouse.execute(count).fetchall()
+    assert before < after <= before + 3
+    with pytest.raises(psycopg.errors.RaiseException, match=r"more than 10,000 partitions of 7 days; make them where"):
+        warehouse.execute("select internal.ensure_partitions('core.llm_metrics', '0001-01-01', '2099-12-31')")
+    ensure = "select internal.ensure_partitions('core.llm_metrics', now() + interval '300 days', now() + interval '6 years')"
+    made = [warehouse.execute(ensure).fetchone() for _ in range(3)]
+    warehouse.execute(
+        "do $$ declare part regclass; begin for part in select p.partition"
+        " from internal.partition_ranges('core.llm_metrics') as p where p.low > now() + interval '40 days'"
+        " loop execute format('drop table %s', part); end loop; end $$"
+    )
+    assert made[0] == (200,)
+    assert made[1] is not None
+    assert 0 < made[1][0] < 200
+    assert made[2] == (0,)
+
+
+def test_far_times_are_counted_and_named(warehouse: Connection, database: str) -> None:
+    """Up to the ends of what the database can hold; those before the raw floor change no bucket."""
+    for year in ("4700-01-01 BC", "0001-01-01", "1970-01-01", "2099-12-31", "290000-01-01"):
+        warehouse.execute(
+            "insert into core.llm_metrics (time, request_id, provider, model) values (%s::timestamptz, %s, 'p', 'm')",
+            [year, year],
+        )
+    refresh(database)
+    refresh(database)
+    assert requests(warehouse) == 2
+    for rollup in USAGE_ROLLUPS:
+        assert requests(warehouse, rollup) == 2
+    [(message,)] = warehouse.execute("select message from verification.impossible_times").fetchall()
+    assert message.startswith("5 rows are dated before 2000 or more than a year ahead, 4700-01-01 BC to 290000-01-01 AD")
+    for rule in ("rows_in_default_partition", "wrong_part_widths", "late_compression", "stale_rollups"):
+        warehouse.execute(f"select * from verification.{rule}")
 
 
 def test_truncate_is_refused(warehouse: Connection) -> None:

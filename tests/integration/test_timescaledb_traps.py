@@ -1,7 +1,7 @@
 """Where TimescaleDB would lose, hide or refuse something: each trap, and that the warehouse doesn't step into it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -57,6 +57,14 @@ def run_job(url: str, policy: str, relation: str) -> None:
         connection.execute(f"call run_job({row[0]})")
 
 
+def refresh_by_jobs(url: str) -> None:
+    with connect(url) as connection:
+        for rollup in USAGE_ROLLUPS:
+            row = connection.execute("select internal.refresh_job(%s)", [rollup]).fetchone()
+            assert row is not None
+            connection.execute(f"call run_job({row[0]})")
+
+
 def compress(url: str) -> None:
     with connect(url) as connection:
         connection.execute("select compress_chunk(c, true) from show_chunks('core.llm_metrics') as c")
@@ -81,9 +89,38 @@ def test_a_chunk_that_the_policy_drops_stays_in_the_rollups(warehouse: str) -> N
     build(warehouse)
     insert(warehouse, "late", old + timedelta(minutes=1), 4)
     refresh(warehouse)
-    for rollup in USAGE_ROLLUPS:
-        run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
+    refresh_by_jobs(warehouse)
     assert costs(warehouse) == {Decimal(3)}
+
+
+@pytest.mark.parametrize("refresh_rollups", [refresh, refresh_by_jobs])
+@pytest.mark.parametrize("age", [timedelta(days=4), timedelta(days=100)], ids=["of this week", "old"])
+def test_a_chunk_that_is_dropped_by_hand_stays_in_the_rollups(
+    warehouse: str, age: timedelta, refresh_rollups: Callable[[str], object]
+) -> None:
+    """As when the disk is full. A refresh policy would erase what it looks back on, a refresh of all would all."""
+    dropped, before = HOUR - age, HOUR - age - timedelta(days=21)
+    insert(warehouse, "before", before, 1)
+    insert(warehouse, "dropped", dropped, 2)
+    refresh(warehouse)
+    with connect(warehouse) as connection:
+        connection.execute(
+            "select drop_chunks('core.llm_metrics', older_than => range_end, newer_than => range_start)"
+            " from timescaledb_information.chunks where hypertable_name = 'llm_metrics'"
+            " and range_start <= %s and range_end > %s",
+            [dropped, dropped],
+        )
+    refresh_rollups(warehouse)
+    assert ("dropped",) not in rows(warehouse, "select request_id from core.llm_metrics")
+    assert costs(warehouse) == {Decimal(3)}
+    # a chunk of the same span comes again with a late row, and a transaction that touches all marks all as changed
+    with connect(warehouse) as connection, connection.transaction():
+        connection.execute("update core.llm_metrics set metadata = '{}'")
+    insert(warehouse, "late", dropped + timedelta(minutes=1), 8)
+    insert(warehouse, "late too", before + timedelta(minutes=1), 16)
+    refresh_rollups(warehouse)
+    assert costs(warehouse) == {Decimal(19)}
+    assert len(rows(warehouse, "select subject from verification.missing_raw_rows")) == 1
 
 
 def test_a_bucket_that_straddles_the_floor_is_never_recomputed(warehouse: str) -> None:
@@ -104,8 +141,7 @@ def test_new_rows_are_seen_at_once_and_after_a_refresh_of_the_running_hour(wareh
     running = datetime.now(UTC)
     insert(warehouse, "first", running, 1)
     refresh(warehouse)
-    for rollup in USAGE_ROLLUPS:
-        run_job(warehouse, "policy_refresh_continuous_aggregate", f"rollups.{rollup}_stored")
+    refresh_by_jobs(warehouse)
     insert(warehouse, "second", running + timedelta(microseconds=1), 2)
     assert costs(warehouse) == {Decimal(3)}
 

@@ -9,9 +9,7 @@ select
         to_char(defaults.high at time zone 'UTC', 'YYYY-MM-DD')
     ) as message,
     format(
-        'Run `select internal.ensure_partitions(''core.%s'', ''%s'', ''%s'')`, which moves them.',
-        defaults.series,
-        to_char(defaults.low at time zone 'UTC', 'YYYY-MM-DD'),
-        to_char(defaults.high at time zone 'UTC', 'YYYY-MM-DD')
+        'Run `call internal.partition_default_rows(''%s'')`, which makes partitions where rows are and moves them.',
+        defaults.series
     ) as fix
 from ({{ default_partition_rows() }}) as defaults

@@ -20,3 +20,9 @@ where policies.job_id is null
     or not policies.is_scheduled
     or not policies.config @> policies.wanted_config
     or policies.every <> policies.wanted_every
+union all
+select
+    format('refresh policy of %s', policies.target),
+    'It is a policy of TimescaleDB, which erases buckets whose raw rows were dropped.',
+    format('Run `select delete_job(%s)`; the background job of the rollup refreshes it.', policies.job_id)
+from ({{ erasing_policies() }}) as policies

@@ -179,11 +179,15 @@ class UsageMerger:
     def _make_partitions(self, oldest: datetime, newest: datetime) -> None:
         if self._covered and self._covered[0] <= oldest and newest <= self._covered[1]:
             return
-        self._patiently(
-            lambda: self._execute(
+
+        def make() -> None:
+            # some at a time, each time in a transaction of its own, until none is missing
+            while self._row(
                 f"select internal.ensure_partitions('core.llm_metrics', {_quoted(oldest)}, {_quoted(newest)})"
-            )
-        )
+            ) != (0,):
+                pass
+
+        self._patiently(make)
         low, high = self._covered or (oldest, newest)
         self._covered = min(low, oldest), max(high, newest)
 
