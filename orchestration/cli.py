@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, explained
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 
 
 class _Group(click.Group):
-    """Turns a GovernanceError of any command into one line on stderr and exit code 1."""
+    """Turns what goes wrong in any command into one sentence on stderr and exit code 1, or 130 after ctrl-c."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with explained():
+                return super().invoke(ctx)
         except GovernanceError as error:
             click.echo(f"error: {error}", err=True)
-            sys.exit(1)
+            sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\ninterrupted: run the same command again, it goes on from what is done", err=True)
+            sys.exit(130)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -229,12 +233,13 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     from orchestration.lib.probes import probe_database
 
     try:
-        verification = rules.verify(None, select, timeout_seconds=timeout)
-        if deep:
-            drift = find_drift(notify=lambda message: click.echo(message, err=True))
-            verification = rules.united([verification, drift])
-        if probe:
-            verification = rules.united([verification, probe_database()])
+        with explained():
+            verification = rules.verify(None, select, timeout_seconds=timeout)
+            if deep:
+                drift = find_drift(notify=lambda message: click.echo(message, err=True))
+                verification = rules.united([verification, drift])
+            if probe:
+                verification = rules.united([verification, probe_database()])
     except GovernanceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)

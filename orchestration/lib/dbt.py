@@ -1,6 +1,7 @@
 """Runs dbt in this process, against the database in use."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -11,6 +12,9 @@ from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
+
+# of the nodes that failed
+_SHOWN = 10
 
 
 def run_dbt(
@@ -26,14 +30,19 @@ def run_dbt(
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     if result.success:
         return
+    _raise_interrupt(result.exception)
+    failed = [
+        node for node in getattr(result.result, "results", []) if node.status in ("error", "fail", "runtime error")
+    ]
+    for text in (str(result.exception), *(node.message or "" for node in failed)):
+        if (said := refusal(text)) is not None:
+            raise GovernanceError(said)
     if result.exception is not None:
         raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
-    failures = [
-        f"{node.node.name}: {(node.message or node.status).strip()}"
-        for node in getattr(result.result, "results", [])
-        if node.status in ("error", "fail", "runtime error")
-    ]
-    raise GovernanceError(f"dbt {args[0]} failed in {len(failures)} nodes:\n  " + "\n  ".join(failures[:10]))
+    failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
+    nodes = "1 node" if len(failures) == 1 else f"{len(failures)} nodes"
+    more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
+    raise GovernanceError(f"dbt {args[0]} failed in {nodes}:\n  " + "\n  ".join([*failures[:_SHOWN], *more]))
 
 
 def run_operation(
@@ -67,7 +76,14 @@ def run_operation(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
         )
     if not result.success:
+        _raise_interrupt(result.exception)
         raise GovernanceError(_sentence(errors[0] if errors else str(result.exception)))
+
+
+def _raise_interrupt(error: BaseException | None) -> None:
+    """dbt keeps what ends a program to itself; whoever called it must know."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
 
 
 @contextmanager
@@ -85,9 +101,14 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def refusal(output: str) -> str | None:
+    """The sentence with which a hook of on-run-start refused to begin, in an error or the output of dbt; else None."""
+    found = re.search(r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n", output)
+    return found and _sentence(output[found.end() - 1 :])
+
+
 def _sentence(error: str) -> str:
-    """What one of dbt's errors says, without where in the project it was raised."""
-    # interrupted, dbt has nothing to say
-    lines = [line.strip() for line in error.strip().splitlines()] or ["it was interrupted"]
+    """What one of dbt's errors says below its headline, without where in the project it was raised."""
+    lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
     said = list(takewhile(lambda line: line and not line.startswith(("> ", "CONTEXT:", "compiled code")), lines[1:]))
     return "\n  ".join(said) if said else lines[0]

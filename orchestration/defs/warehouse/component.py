@@ -8,10 +8,13 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.defs.failures import explained
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
+from orchestration.lib.dbt import refusal
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.manifest import DBT, ensure_manifest
 from orchestration.lib.settings import dbt_target
 
@@ -56,5 +59,10 @@ class WarehouseProject(DbtProjectComponent):
             with build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
-                yield from build.stream()
+                try:
+                    yield from build.stream()
+                except DagsterDbtCliRuntimeError as error:
+                    if (said := refusal(str(error))) is None:
+                        raise
+                    raise GovernanceError(said) from error
         shutil.rmtree(build.target_path)
