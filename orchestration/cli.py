@@ -87,13 +87,26 @@ def status() -> None:
 
 @main.command()
 def url() -> None:
-    """Print the URL of the database in use, with its password, for psql and other programs.
+    """Print the URL of the database in use, with its password, for other programs.
 
-    That is $GOVERNANCE_DATABASE_URL, else the embedded server: psql "$(governance url)"
+    That is $GOVERNANCE_DATABASE_URL, else the embedded server: pg_dump -Fc "$(governance url)"
     """
     from orchestration.lib.database import database_url
 
     click.echo(database_url())
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("psql_args", nargs=-1, type=click.UNPROCESSED)
+def psql(psql_args: tuple[str, ...]) -> None:
+    """Open psql on the database in use.
+
+    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
+    'select * from cost_summary_view limit 10'. The password isn't part of its command line.
+    """
+    from orchestration.lib.psql import open_psql
+
+    open_psql(psql_args)
 
 
 @main.command()
@@ -323,8 +336,8 @@ def demo(
 ) -> None:
     """Build the warehouse, load a made-up organisation and its usage, and show an answer from each view.
 
-    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. Run again on the same day it adds
-    nothing, on a later day the usage since. Only for a database without people and usage of your own.
+    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. It grows once a day: run again on the
+    same day it adds nothing, on a later day the usage since. Only for a database without people and usage of your own.
     """
     from orchestration.lib.demo.run import look_further, run_demo
     from orchestration.lib.demo.summary import answers, print_summary
@@ -337,7 +350,7 @@ def demo(
         default_password=default_password,
         notify=lambda message: click.echo(message, err=True),
     )
-    print_summary(run.heading, answers(run.url), look_further())
+    print_summary(run.heading, answers(run.url), look_further(run))
 
 
 @main.command()

@@ -119,6 +119,11 @@ def without_password(url: str) -> str:
     return _build_url({name: value for name, value in _parameters(url).items() if "password" not in name})
 
 
+def password_of(url: str) -> str | None:
+    """The password that the URL names, if it does."""
+    return _parameters(url).get("password")
+
+
 def ensure_database(server_url: str, name: str, *, template: str | None = None) -> None:
     """Creates the database unless it's there and gives it its settings where they differ.
 

@@ -110,5 +110,6 @@ def refusal(output: str) -> str | None:
 def _sentence(error: str) -> str:
     """What one of dbt's errors says below its headline, without where in the project it was raised."""
     lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
-    said = list(takewhile(lambda line: line and not line.startswith(("> ", "CONTEXT:", "compiled code")), lines[1:]))
+    ends = ("> ", "LINE ", "CONTEXT:", "compiled code")
+    said = list(takewhile(lambda line: line and not line.startswith(ends), lines[1:]))
     return "\n  ".join(said) if said else lines[0]

@@ -16,6 +16,7 @@ from rich.text import Text
 from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.passwords import judge, may_judge
+from orchestration.lib.tables import print_table
 
 SEVERITIES = ("error", "warn", "info")
 _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
@@ -138,7 +139,7 @@ def print_verification(verification: Verification, file: TextIO) -> None:
         for each in verification.violations:
             severity = Text(each.severity, style=_STYLES[each.severity])
             table.add_row(severity, each.rule, *map(Text, (each.subject, each.message, each.fix)))
-        console.print(table)
+        print_table(console, table)
         console.print()
     for rule, reason in verification.not_run.items():
         console.print(Text(f"{rule} could not run: {reason}", style=_STYLES["error"]))
