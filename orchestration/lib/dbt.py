@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
@@ -26,7 +26,7 @@ def run_dbt(
     """
     from dbt.cli.main import dbtRunner
 
-    with _environment(dbt_environment(url or database_url(), application)):
+    with _environment(dbt_environment(url or database_url(), application)), _interruptible():
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     if result.success:
         return
@@ -70,7 +70,7 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with _environment(dbt_environment(url or database_url(), application)):
+    with _environment(dbt_environment(url or database_url(), application)), _interruptible():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
@@ -84,6 +84,44 @@ def _raise_interrupt(error: BaseException | None) -> None:
     """dbt keeps what ends a program to itself; whoever called it must know."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets ctrl-c end a statement of dbt's hooks; waiting for its result, psycopg2 would notice it at its end only."""
+    from psycopg2.extensions import set_wait_callback  # type: ignore[import-untyped]
+
+    set_wait_callback(_wait)
+    try:
+        yield
+    finally:
+        set_wait_callback(None)
+
+
+def _wait(connection: Any) -> None:
+    """Waits for the server as psycopg2 asks for it; interrupted, it has the statement cancelled first."""
+    import select
+
+    import psycopg2  # type: ignore[import-untyped]
+    from psycopg2.extensions import POLL_OK, POLL_READ
+
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            state = connection.poll()
+            if state == POLL_OK:
+                break
+            waiting: tuple[list[Any], list[Any]] = ([connection], []) if state == POLL_READ else ([], [connection])
+            select.select(*waiting, [])
+        except KeyboardInterrupt as error:
+            interrupt = error
+            connection.cancel()
+        except psycopg2.Error:
+            if interrupt is None:
+                raise
+            break
+    if interrupt is not None:
+        raise interrupt
 
 
 @contextmanager
@@ -110,6 +148,6 @@ def refusal(output: str) -> str | None:
 def _sentence(error: str) -> str:
     """What one of dbt's errors says below its headline, without where in the project it was raised."""
     lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
-    ends = ("> ", "LINE ", "CONTEXT:", "compiled code")
+    ends = ("> ", "LINE ", "CONTEXT:", "compiled code", "This probably means the server")
     said = list(takewhile(lambda line: line and not line.startswith(ends), lines[1:]))
     return "\n  ".join(said) if said else lines[0]
