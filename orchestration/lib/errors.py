@@ -1,5 +1,6 @@
 """The errors a user is meant to read, and the one place where the database's own become such."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -27,9 +28,9 @@ def explained(again: str = _AGAIN) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        import psycopg
-
-        if not isinstance(error, psycopg.Error) or (sentence := _sentence(error, again)) is None:
+        # who never talked to a database hasn't loaded it
+        psycopg = sys.modules.get("psycopg")
+        if psycopg is None or not isinstance(error, psycopg.Error) or (sentence := _sentence(error, again)) is None:
             raise
         raise sentence from error
 

@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 from orchestration.lib.database import connect
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, explained
 
 # few, for each costs a quarter of a second an account; the part of the address before the @ is tried too
 COMMON = (
@@ -61,7 +61,7 @@ def judge_passwords(url: str | None = None, *, seconds: float) -> Judgement:
 
     What was begun is ended, so it may take some seconds more. Needs the owner's rights.
     """
-    with connect(url) as connection:
+    with explained(), connect(url) as connection:
         return judge(connection, seconds=seconds)
 
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect, without_password
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.database import connect
+from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.verify import Rule, Verification, Violation
 
 RULE = Rule(
@@ -57,7 +57,7 @@ def probe_database(url: str | None = None) -> Verification:
     A probe that could not be tried stands in `not_run`. Raises GovernanceError where the role isn't the owner: who may
     do less is refused for another reason.
     """
-    with connect(url) as connection:
+    with explained(), connect(url) as connection:
         _assert_owner(connection)
         return run_probes(connection, PROBES)
 
@@ -71,7 +71,7 @@ def run_probes(connection: Connection, probes: Sequence[Probe]) -> Verification:
             wrong = _try_patiently(connection, each)
         except psycopg.Error as error:
             if connection.closed:
-                raise GovernanceError(f"the connection broke off while trying {each.name}: {error}") from error
+                raise
             not_run[each.name] = error.diag.message_primary or str(error)
             continue
         if wrong is not None:
@@ -86,8 +86,8 @@ def _assert_owner(connection: Connection) -> None:
         " where oid = to_regclass('core.audit_logs')"
     ).fetchone()
     if row is None:
-        raise GovernanceError(
-            f"{without_password(connection.info.dsn)} holds no warehouse yet; run `governance build` first"
+        raise NotBuiltError(
+            f"the database {connection.info.dbname} holds no warehouse yet; run `governance build` first"
         )
     owner, is_owner = row
     if not is_owner:

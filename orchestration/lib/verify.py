@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.lib.comparison import compare, may_compare
-from orchestration.lib.database import connect, without_password
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.database import connect
+from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.passwords import judge, may_judge
+from orchestration.lib.tables import print_table
 from orchestration.lib.terminal import visible
 
 Connection = psycopg.Connection[TupleRow]
@@ -87,7 +88,7 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
     Nothing is written but what a few seconds of comparing passwords, and rollups with raw rows, find out, and that only
     by a role that may.
     """
-    with connect(url) as connection:
+    with explained(), connect(url) as connection:
         verification = Verification(_chosen(_rules(connection), select))
         _look_first(connection, verification)
         connection.read_only = True
@@ -99,7 +100,7 @@ def verify(url: str | None = None, select: Sequence[str] = (), *, timeout_second
                 verification.not_run[rule.rule] = f"it took longer than {timeout_seconds:g} s"
             except psycopg.Error as error:
                 if connection.closed:
-                    raise GovernanceError(f"the connection broke off while asking {rule.rule}: {error}") from error
+                    raise
                 verification.not_run[rule.rule] = error.diag.message_primary or str(error)
             else:
                 verification.violations.extend(
@@ -156,13 +157,14 @@ def print_verification(verification: Verification, file: TextIO) -> None:
             severity = Text(each.severity, style=_STYLES[each.severity])
             parts = (each.subject, each.message, each.fix)
             table.add_row(severity, each.rule, *(Text(visible(part, keep="")) for part in parts))
-        console.print(table)
+        print_table(console, table)
         console.print()
     for rule, reason in verification.not_run.items():
         console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
     counts = ", ".join(f"{verification.count(severity)} {severity}" for severity in SEVERITIES)
     accepted = f", {verification.accepted} accepted by exceptions" if verification.accepted else ""
-    console.print(Text(f"{len(verification.rules)} rules: {counts}{accepted}"))
+    number = len(verification.rules)
+    console.print(Text(f"{number} rule{'s' if number != 1 else ''}: {counts}{accepted}"))
 
 
 def _rules(connection: Connection) -> list[Rule]:
@@ -172,8 +174,8 @@ def _rules(connection: Connection) -> list[Rule]:
         with connection.cursor(row_factory=class_row(Rule)) as cursor:
             rules = cursor.execute(query).fetchall()
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise GovernanceError(
-            f"there are no rules in {without_password(connection.info.dsn)} yet; run `governance build` first"
+        raise NotBuiltError(
+            f"there are no rules in the database {connection.info.dbname} yet; run `governance build` first"
         ) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise GovernanceError(

@@ -67,9 +67,12 @@ def test_no_database_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
-    with pytest.raises(GovernanceError, match=r"cannot connect to postgresql://app@127\.0\.0\.1:1/gov: ") as error:
+    with pytest.raises(GovernanceError) as error:
         connect("postgresql://app:tiger@127.0.0.1:1/gov")
-    assert "tiger" not in str(error.value)
+    assert str(error.value) == (
+        "cannot connect to postgresql://app@127.0.0.1:1/gov: no server listens there; start it, or correct "
+        "GOVERNANCE_DATABASE_URL"
+    )
 
 
 def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +92,7 @@ def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         "PGOPTIONS": "-c statement_timeout=1h",
         "DBT_PROFILES_DIR": str(project_dir()),
         "DBT_PROJECT_DIR": str(project_dir()),
+        "DBT_EXCLUDE_RESOURCE_TYPES": "exposure",
     }
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     assert dbt_environment(url)["GOVERNANCE_TARGET"] == "prod"

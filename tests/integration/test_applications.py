@@ -1,0 +1,82 @@
+"""What the role may do as which PgBouncer of docker-compose.yml connects applications."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from orchestration.lib.database import connect
+from orchestration.lib.embedded import bundled_program
+from orchestration.lib.settings import project_dir
+
+# a role is the server's own matter, and the file is psql's
+pytestmark = pytest.mark.engines("postgres")
+
+PASSWORD = 'it\'s a "secret"'
+LOGIN = "postgresql://applications:it%27s%20a%20%22secret%22@"
+
+
+@pytest.fixture(scope="module")
+def application(database: str) -> Iterator[str]:
+    """URL with which an application connects, after the file was run twice, as two builds do it."""
+    psql = bundled_program("psql")
+    assert psql is not None
+    for _ in range(2):
+        subprocess.run(
+            [
+                psql,
+                "-d",
+                database,
+                "-X",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-f",
+                project_dir() / "docker/applications.sql",
+            ],
+            env=os.environ | {"GOVERNANCE_APPLICATIONS_PASSWORD": PASSWORD},
+            check=True,
+        )
+    yield LOGIN + database.split("@")[1]
+    with connect(database) as session:
+        session.execute("drop owned by applications; drop role applications")
+
+
+def test_an_application_does_its_work(application: str) -> None:
+    with connect(application) as connection:
+        connection.execute(
+            "insert into core.users (email, display_name, password_hash) values ('a@b.example', 'A', null);"
+            "update core.users set display_name = 'B' where email = 'a@b.example';"
+            "insert into core.audit_logs (actor_type, actor_label, action, resource_type)"
+            " values ('service', 'portal', 'page.view', 'page')"
+        )
+        for _ in range(2):
+            connection.execute(
+                "insert into core.llm_metrics (time, request_id, provider, model) values ('now', 'r', 'p', 'm')"
+                " on conflict (request_id, time) do nothing"
+            )
+        connection.execute("insert into core.sessions (user_id) select id from core.users limit 0")
+        assert connection.execute("select count(*) from reporting.cost_summary_view").fetchone() is not None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update core.llm_metrics set cost_amount = 0",
+        "delete from core.llm_metrics",
+        "delete from core.audit_logs",
+        "update core.audit_logs set action = 'another'",
+        "select * from internal.quarantine",
+        "update internal.settings set value = 'EUR'",
+        "create table core.mine ()",
+        "alter table core.users disable trigger all",
+        "create role another",
+        "drop view reporting.cost_summary_view",
+        "truncate core.users",
+    ],
+)
+def test_an_application_may_no_more(application: str, statement: str) -> None:
+    with connect(application) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement.encode())
