@@ -89,6 +89,10 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
         raise GovernanceError(
             f"dbt needs exactly one host, {without_password(url)} names {given.get('host') or 'none'}"
         )
+    if problem := _problem_with(given["dbname"]):
+        raise GovernanceError(
+            f"dbt can't work in a database whose name holds {problem}: rename {given['dbname']!r} or take another one"
+        )
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
     values = {name: given.get(name, "") for name in names}
     environment = {f"GOVERNANCE_DB_{suffix}": values[name] for name, suffix in names.items()}
@@ -208,6 +212,14 @@ def _bytes_below(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += Path(parent, name).lstat().st_size
     return total
+
+
+def _problem_with(name: str) -> str | None:
+    """What dbt, which writes the database's name into its SQL as it is, can't bear in it."""
+    for character, called in {'"': "a double quote", "'": "a quote"}.items():
+        if character in name:
+            return called
+    return None if name == name.strip() and name.isprintable() else "space at its ends or an unprintable character"
 
 
 def _session_options(given: str) -> str:
