@@ -8,10 +8,12 @@
             {{ exceptions.raise_compiler_error('the time-series tables are being moved to hypertables; run `governance move-to-hypertables`, which goes on and builds') }}
         {%- endif -%}
         {%- set sets_database = sets_database_settings() -%}
+        {%- set has_search_path = has_database_setting('search_path') -%}
+        {%- if sets_database and not has_search_path %}{% do assert_none_hidden() %}{% endif -%}
         {%- set text = bootstrap_text() ~ apply_database_settings(sets_database) -%}
         {%- set applied = false -%}
         {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
-            {%- set applied = is_applied('internal.settings', text) and (has_database_settings() or not sets_database) -%}
+            {%- set applied = is_applied('internal.settings', text) and (not sets_database or has_search_path and has_database_setting('jit')) -%}
         {%- endif -%}
         {%- if not applied -%}
             {%- if not sets_database -%}

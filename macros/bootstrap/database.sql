@@ -9,6 +9,7 @@
     {%- endset -%}
     {%- if not run_query(is_ours).rows | length -%}
         {% do assert_nothing_of_others() %}
+        {%- if wanted_database_settings() is not false %}{% do assert_none_hidden() %}{% endif -%}
         {% do assert_may_create_schemas() %}
         {% do missing_extensions() %}
     {%- endif -%}
@@ -39,6 +40,10 @@
             'the schemas this project builds in hold what is not ours (' ~ some_of(found) ~ '), and nothing was changed: build in a database of its own, or rename the schema that is in the way (`alter schema ' ~ found[0].split('.')[0] ~ ' rename to …`)'
         ) }}
     {%- endif -%}
+{% endmacro %}
+
+{# Once search_path is ours, a program that names no schema finds our tables under these names. #}
+{% macro assert_none_hidden() %}
     {%- set in_public -%}
         select format('public.%I', c.relname)
         from pg_class as c
@@ -48,7 +53,7 @@
         order by 1
     {%- endset -%}
     {%- set found = run_query(in_public).columns[0].values() | list -%}
-    {%- if found | length and wanted_database_settings() is not false -%}
+    {%- if found | length -%}
         {{ exceptions.raise_compiler_error(
             'the database holds tables of another application with the names of ours (' ~ some_of(found) ~ '), and nothing was changed: build in a database of its own, or, if both shall live in this one, with `--vars "database_settings: false"`, which leaves its search_path alone'
         ) }}
@@ -165,11 +170,9 @@
 {% macro sets_database_settings() %}
     {%- set wanted = wanted_database_settings() -%}
     {%- if wanted is not none %}{{ return(wanted) }}{% endif -%}
+    {%- if has_database_setting('search_path') %}{{ return(true) }}{% endif -%}
     {%- set query -%}
-        select exists (
-            select from pg_db_role_setting as s
-            where s.setdatabase = d.oid and s.setrole = 0 and 'search_path={{ database_settings().search_path }}' = any(s.setconfig)
-        ) or pg_has_role(d.datdba, 'usage') and not exists (
+        select pg_has_role(d.datdba, 'usage') and not exists (
             select from pg_class as c
             inner join pg_namespace as n on n.oid = c.relnamespace
             where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
@@ -197,14 +200,14 @@
     {{ return({'search_path': 'core, rollups, reporting, public', 'jit': 'off'}) }}
 {% endmacro %}
 
-{# They belong to the database, not to what a dump holds: a restored database has lost them. #}
-{% macro has_database_settings() %}
+{# It belongs to the database, not to what a dump holds: a restored database has lost it. #}
+{% macro has_database_setting(name) %}
     {%- set query -%}
         select exists (
             select from pg_db_role_setting as s
             inner join pg_database as d on d.oid = s.setdatabase
             where d.datname = current_database() and s.setrole = 0
-                and s.setconfig @> array['search_path={{ database_settings().search_path }}', 'jit={{ database_settings().jit }}']
+                and '{{ name }}={{ database_settings()[name] }}' = any(s.setconfig)
         )
     {%- endset -%}
     {{ return(run_query(query).columns[0].values()[0]) }}

@@ -126,8 +126,10 @@ def with_database(url: str, name: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _build_url({name: value for name, value in _parameters(url).items() if "password" not in name})
+    """The URL as it may be shown, without what `connect` adds to one."""
+    added = {"options", "application_name", "connect_timeout", "keepalives_idle"}
+    shown = {name: value for name, value in _parameters(url).items() if "password" not in name and name not in added}
+    return _build_url(shown)
 
 
 def ensure_database(server_url: str, name: str, *, template: str | None = None) -> None:
