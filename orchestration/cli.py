@@ -55,9 +55,20 @@ def up(port: int | None) -> None:
 @main.command()
 @click.option("--destroy", is_flag=True, help="Delete the database and all its data after stopping the server.")
 @click.option("--yes", is_flag=True, help="Don't ask before deleting.")
-def down(destroy: bool, yes: bool) -> None:
-    """Stop the embedded PostgreSQL server; the data stay unless --destroy is given."""
+@click.option("--force", is_flag=True, help="Stop it also while others use it: what they have begun is rolled back.")
+def down(destroy: bool, yes: bool, force: bool) -> None:
+    """Stop the embedded PostgreSQL server; the data stay unless --destroy is given.
+
+    Refuses while a build, `governance ui` or another program uses it. A server of your own in GOVERNANCE_DATABASE_URL
+    is never touched.
+    """
     server = _embedded_server()
+    if os.environ.get("GOVERNANCE_DATABASE_URL"):
+        click.echo(
+            f"note: this is about the embedded server of {server.home}, not about GOVERNANCE_DATABASE_URL", err=True
+        )
+    if not force:
+        _assert_unused(server)
     if destroy and not yes:
         question = f"Delete the embedded database in {server.home} with all its data?"
         try:
@@ -67,10 +78,27 @@ def down(destroy: bool, yes: bool) -> None:
             confirmed = False
         if not confirmed:
             raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+    what = f"the embedded server of {server.home}"
     if destroy:
-        click.echo("deleted" if server.destroy() else "there is no embedded database", err=True)
+        click.echo(f"deleted {what} with its data" if server.destroy() else "there is no embedded database", err=True)
+    elif (port := server.status().port) and server.down():
+        click.echo(f"stopped {what} (port {port})", err=True)
     else:
-        click.echo("stopped" if server.down() else "the embedded server wasn't running", err=True)
+        click.echo(f"{what} wasn't running", err=True)
+
+
+def _assert_unused(server: "EmbeddedServer") -> None:
+    try:
+        users = server.in_use_by()
+    except GovernanceError as error:
+        # one whose password is lost must be stopped to get another
+        click.echo(f"note: could not ask who uses it: {error}", err=True)
+        return
+    if users:
+        raise GovernanceError(
+            f"the embedded server of {server.home} is in use by {', '.join(users)}: end that first, "
+            "or stop the server all the same with --force"
+        )
 
 
 @main.command()

@@ -7,12 +7,18 @@
         {%- if run_query("select true from pg_class where oid = to_regclass('core.llm_metrics') and relkind = 'v'").rows | length -%}
             {{ exceptions.raise_compiler_error('the time-series tables are being moved to hypertables; run `governance move-to-hypertables`, which goes on and builds') }}
         {%- endif -%}
-        {%- set text = bootstrap_text() -%}
+        {%- set sets_database = sets_database_settings() -%}
+        {%- set has_search_path = has_database_setting('search_path') -%}
+        {%- if sets_database and not has_search_path %}{% do assert_none_hidden() %}{% endif -%}
+        {%- set text = bootstrap_text() ~ apply_database_settings(sets_database) -%}
         {%- set applied = false -%}
         {%- if run_query("select to_regclass('internal.schema_objects') is not null").columns[0].values()[0] -%}
-            {%- set applied = is_applied('internal.settings', text) and has_database_settings() -%}
+            {%- set applied = is_applied('internal.settings', text) and (not sets_database or has_search_path and has_database_setting('jit')) -%}
         {%- endif -%}
         {%- if not applied -%}
+            {%- if not sets_database -%}
+                {% do log('search_path and jit of the database stay as they are, for it is shared or not ours to alter: name our tables with their schema (docs/operations.md)', info=true) %}
+            {%- endif -%}
             select pg_advisory_xact_lock({{ build_lock_key() }});
             {{ text }}
             {{ mark_applied('internal.settings', text) }}
@@ -21,7 +27,7 @@
 {% endmacro %}
 
 {% macro bootstrap_text() %}
-    {{ create_schemas_and_settings() }}
+    {{ create_schemas() }}
     {{ create_internal_tables() }}
     {% for name in bootstrap_functions() %}{{ context[name]() }}{% endfor %}
     {{ write_settings() }}
@@ -73,19 +79,11 @@
 
 {#
     A hook of its own before bootstrap: which engine there is, and so what bootstrap creates, can be found out only with
-    the extension. TimescaleDB is created only where the server has loaded it, else creating it ends the session.
+    the extension.
 #}
 {% macro create_extensions() %}
     {%- if execute and writes_schema() -%}
-        {%- set query -%}
-            select name
-            from pg_available_extensions
-            where name in ('timescaledb', 'pg_trgm', 'btree_gist', 'uuid-ossp', 'pgcrypto')
-                and installed_version is null
-                and (name <> 'timescaledb' or current_setting('shared_preload_libraries') like '%timescaledb%')
-            order by name <> 'timescaledb', name
-        {%- endset -%}
-        {%- set missing = run_query(query).columns[0].values() -%}
+        {%- set missing = missing_extensions() -%}
         {%- if missing | length -%}
             select pg_advisory_xact_lock({{ build_lock_key() }});
             {% for name in missing %}create extension if not exists "{{ name }}" schema public;
@@ -94,25 +92,7 @@
     {%- endif -%}
 {% endmacro %}
 
-{# They belong to the database, not to what a dump holds: a restored database has lost them. #}
-{% macro has_database_settings() %}
-    {%- set query -%}
-        select exists (
-            select from pg_db_role_setting as s
-            inner join pg_database as d on d.oid = s.setdatabase
-            where d.datname = current_database() and s.setrole = 0
-                and s.setconfig @> array['search_path=core, rollups, reporting, public', 'jit=off']
-        )
-    {%- endset -%}
-    {{ return(run_query(query).columns[0].values()[0]) }}
-{% endmacro %}
-
-{% macro create_schemas_and_settings() %}
-do $$
-begin
-    execute format('alter database %I set search_path = core, rollups, reporting, public', current_database());
-    execute format('alter database %I set jit = off', current_database());
-end $$;
+{% macro create_schemas() %}
 create schema if not exists core;
 create schema if not exists rollups;
 create schema if not exists reporting;

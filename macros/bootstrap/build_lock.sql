@@ -13,6 +13,7 @@
 
 {# dbt's own `create schema if not exists` fails when two builds race for it #}
 {% macro postgres__create_schema(relation) %}
+    {%- if writes_schema() %}{% do assert_database_fits() %}{% endif -%}
     {% call statement('create_schema') %}
         select pg_advisory_xact_lock({{ build_lock_key() }});
         create schema if not exists {{ relation.without_identifier().include(database=false) }}

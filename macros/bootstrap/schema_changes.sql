@@ -6,6 +6,7 @@
 {% macro apply_schema_changes() %}
     {%- if execute and writes_schema() -%}
         {%- set pending = pending_schema_changes() -%}
+        {%- if pending is none %}{% do assert_database_fits() %}{% endif -%}
         {%- if pending is none or pending | length -%}
             {% do assert_may_change_schema(pending) %}
             {% do run_query(create_change_ledger()) %}
@@ -95,7 +96,7 @@
 
 {% macro assert_may_change_schema(pending) %}
     {%- set owner = built_by() -%}
-    {%- if owner and not run_query("select pg_has_role('" ~ owner ~ "', 'usage')").columns[0].values()[0] -%}
+    {%- if owner and not run_query("select pg_has_role(" ~ dbt.string_literal(dbt.escape_single_quotes(owner)) ~ ", 'usage')").columns[0].values()[0] -%}
         {%- set names = (schema_changes() if pending is none else pending) | map(attribute='name') | join(', ') -%}
         {{ exceptions.raise_compiler_error(
             'the schema is older than this release, and this role may not change it (' ~ (names or 'there is no ledger of changes yet') ~ '): run `governance migrate` as ' ~ owner ~ ', then build again'

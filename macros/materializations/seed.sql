@@ -23,3 +23,19 @@
     {% call statement('_') %}{{ sql }}{% endcall %}
     {{ return(sql) }}
 {% endmacro %}
+
+{# dbt's own names the database, and a % in that would be a parameter to the driver. #}
+{% macro postgres__load_csv_rows(model, agate_table) %}
+    {%- set table = this.include(database=false) -%}
+    {%- set columns = get_seed_column_quoted_csv(model, agate_table.column_names) -%}
+    {%- set row_of_parameters = '(' ~ (['%s'] * agate_table.column_names | length) | join(', ') ~ ')' -%}
+    {%- set statements = [] -%}
+    {%- for rows in agate_table.rows | batch(get_batch_size()) -%}
+        {%- set bindings = [] -%}
+        {%- for row in rows %}{% do bindings.extend(row) %}{% endfor -%}
+        {%- set sql = 'insert into ' ~ table ~ ' (' ~ columns ~ ') values ' ~ ([row_of_parameters] * rows | length) | join(', ') -%}
+        {%- do adapter.add_query(sql, bindings=bindings, abridge_sql_log=True) -%}
+        {%- do statements.append(sql) -%}
+    {%- endfor -%}
+    {{ return(statements | first) }}
+{% endmacro %}

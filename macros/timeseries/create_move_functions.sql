@@ -78,7 +78,7 @@ begin
         select format('alter table %s owner to %I', r.name, pg_get_userbyid(c.relowner))
         from pg_class as c
         cross join lateral (values (format('internal.%I', series)), (format('core.%I', series))) as r (name)
-        where c.oid = parent and c.relowner <> current_user::regrole
+        where c.oid = parent and c.relowner <> (select oid from pg_roles where rolname = current_user)
     ) || array(
         select format(
             'grant %s on %s to %s%s', a.privilege_type, r.name,

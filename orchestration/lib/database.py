@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 # settings of the database itself, so that they hold for every program that connects
 DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
+# what our own sessions rely on, Python's and dbt's, whatever the database, the role or the environment say
+SESSION_SETTINGS = {
+    "search_path": DATABASE_SETTINGS["search_path"],
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "default_transaction_isolation": "read committed",
+    "client_encoding": "UTF8",
+}
+_PINNED = " ".join("-c {}={}".format(name, value.replace(" ", "\\ ")) for name, value in SESSION_SETTINGS.items())
 _KEPT_IN = {
     "timescaledb": "hypertables, TimescaleDB's Community edition (timescaledb)",
     "timescaledb_apache": "hypertables, TimescaleDB's Apache edition (timescaledb_apache)",
@@ -53,7 +68,9 @@ def connect(
     url = url or database_url()
     given = _parameters(url)
     defaults = {"application_name": application, "connect_timeout": "10", "keepalives_idle": "60"}
-    conninfo = make_conninfo(url, **{name: value for name, value in defaults.items() if name not in given})
+    others = {name: value for name, value in defaults.items() if name not in given}
+    options = _session_options(given.get("options") or os.environ.get("PGOPTIONS", ""))
+    conninfo = make_conninfo(url, options=options, **others)
     try:
         return psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.OperationalError as error:
@@ -80,6 +97,10 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
         raise GovernanceError(
             f"dbt needs exactly one host, {without_password(url)} names {given.get('host') or 'none'}"
         )
+    if problem := _problem_with(given["dbname"]):
+        raise GovernanceError(
+            f"dbt can't work in a database whose name holds {problem}: rename {given['dbname']!r} or take another one"
+        )
     names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
     values = {name: given.get(name, "") for name in names}
     environment = {f"GOVERNANCE_DB_{suffix}": values[name] for name, suffix in names.items()}
@@ -105,7 +126,7 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
     options = environment.get("PGOPTIONS") or os.environ.get("PGOPTIONS", "")
     if "statement_timeout" not in options:
         options = f"{options} -c statement_timeout={STATEMENT_TIMEOUT}".strip()
-    environment["PGOPTIONS"] = options
+    environment["PGOPTIONS"] = _session_options(options)
     return environment
 
 
@@ -115,8 +136,10 @@ def with_database(url: str, name: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _build_url({name: value for name, value in _parameters(url).items() if "password" not in name})
+    """The URL as it may be shown, without what `connect` adds to one."""
+    added = {"options", "application_name", "connect_timeout", "keepalives_idle"}
+    shown = {name: value for name, value in _parameters(url).items() if "password" not in name and name not in added}
+    return _build_url(shown)
 
 
 def password_of(url: str) -> str | None:
@@ -213,6 +236,22 @@ def _bytes_below(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += Path(parent, name).lstat().st_size
     return total
+
+
+def _problem_with(name: str) -> str | None:
+    """What dbt, which writes the database's name into its SQL as it is, can't bear in it."""
+    for character, called in {'"': "a double quote", "'": "a quote"}.items():
+        if character in name:
+            return called
+    return None if name == name.strip() and name.isprintable() else "space at its ends or an unprintable character"
+
+
+def _session_options(given: str) -> str:
+    """libpq's options: the given ones, and SESSION_SETTINGS, which win. Without a word of it jit is off."""
+    if given.endswith(_PINNED):
+        # of `governance env`
+        return given
+    return " ".join(filter(None, ["" if "jit" in given else "-c jit=off", given.strip(), _PINNED]))
 
 
 def _as_url(text: str) -> str:

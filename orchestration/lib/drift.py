@@ -33,6 +33,7 @@ RULE = Rule(
 # the session that holds it builds the reference
 _LOCK = 727003
 _NAME = "governance_drift_of_{}"
+_LONGEST_NAME = 63  # bytes
 # set aside by a change of a rollup, for an operator to drop
 _SET_ASIDE = re.compile(r"internal\.\w+_until_\d{14}|rollups\.\w+_history_\d+")
 _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage))*")
@@ -104,7 +105,7 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
     """
     with connect(url) as connection:
         variables = _variables(connection)
-        name = _NAME.format(connection.info.dbname)[:63]
+        name = _name_beside(connection)
         _assert_may_create(connection)
         if not _one(connection, "select pg_try_advisory_lock(%s)", [_LOCK]):
             raise GovernanceError(
@@ -123,6 +124,15 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
             yield with_database(url, name)
         finally:
             _drop(connection, name)
+
+
+def _name_beside(connection: Connection) -> str:
+    """The reference's name; a long one ends in the number of the database, for two may begin alike."""
+    name = _NAME.format(connection.info.dbname)
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    number = _one(connection, "select '_' || oid from pg_database where datname = current_database()")
+    return name.encode()[: _LONGEST_NAME - len(str(number))].decode(errors="ignore").rstrip() + str(number)
 
 
 def _catalog_of(url: str) -> Catalog:
@@ -190,9 +200,10 @@ def _variables(connection: Connection) -> dict[str, str]:
 
 def _assert_may_create(connection: Connection) -> None:
     if not _one(connection, "select rolsuper or rolcreatedb from pg_roles where rolname = current_user"):
+        role = _one(connection, "select quote_ident(current_user)")
         raise GovernanceError(
             f"{connection.info.user} may not create the database that a deep verification builds for comparison and "
-            f"drops again; let an administrator run `alter role {connection.info.user} createdb`"
+            f"drops again; let an administrator run `alter role {role} createdb`"
         )
 
 

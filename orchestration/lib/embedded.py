@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,21 @@ _INITIAL_SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %a ",
 }
+# what a refused row or statement held, a secret perhaps, stays out of the log; given at each start, so that this holds
+# for data folders of earlier releases too
+_TERSE_LOG = {
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+}
+_SESSIONS = """
+    select coalesce(nullif(application_name, ''), 'a program without a name'), datname, count(*)
+    from pg_stat_activity
+    where backend_type = 'client backend' and pid <> pg_backend_pid()
+    group by 1, 2
+    order by 1, 2
+"""
 _FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -90,6 +106,7 @@ class EmbeddedServer:
         self._durable = durable
         self._password_file = self.home / "password"
         self._state_file = self.home / "server.json"
+        self._ui_lock = self.home / "ui.lock"
 
     def up(self, port: int | None = None) -> str:
         """Starts the server unless it runs, makes sure the database is there, and returns its URL.
@@ -112,8 +129,35 @@ class EmbeddedServer:
             ensure_database(self._running_url("postgres"), DATABASE)
         return self._running_url(DATABASE)
 
+    def in_use_by(self) -> list[str]:
+        """Who would notice if the server stopped: sessions of others by database and program, and `governance ui`."""
+        users = []
+        if self._ui_lock.exists():
+            descriptor = _open_lock(self._ui_lock)
+            if not _lock(descriptor):
+                users.append("`governance ui`")
+            os.close(descriptor)
+        url = self.url("postgres")
+        if url is None:
+            return users
+        from orchestration.lib.database import connect
+
+        with connect(url) as connection:
+            sessions = connection.execute(_SESSIONS).fetchall()
+        return users + [
+            f"{program} on database {database}" + (f" ({number} sessions)" if number > 1 else "")
+            for program, database, number in sessions
+        ]
+
+    def keep_for_ui(self) -> None:
+        """Counts this process as `governance ui` until it ends, also after it has become another program."""
+        descriptor = _open_lock(self._ui_lock)
+        # several may run
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        os.set_inheritable(descriptor, True)
+
     def down(self) -> bool:
-        """Stops the server; the data stay. Returns False if it wasn't running."""
+        """Stops the server, whoever uses it; the data stay. Returns False if it wasn't running."""
         if not self._state():
             return False
         with self._locked():
@@ -139,6 +183,7 @@ class EmbeddedServer:
                         store.rmdir()
                 self._state_file.unlink(missing_ok=True)
                 self._password_file.unlink(missing_ok=True)
+                self._ui_lock.unlink(missing_ok=True)
         return existed
 
     def status(self) -> ServerStatus:
@@ -313,8 +358,13 @@ class EmbeddedServer:
             with _explained(f"cannot copy the PostgreSQL binaries to {copy}"):
                 temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=store))
                 shutil.copytree(installed.parent, temporary / "postgres", symlinks=True)
+                _make_readable(temporary / "postgres")
                 (temporary / "postgres").rename(copy)
                 temporary.rmdir()
+        elif self._problem_with(copy / "bin") is not None:
+            # of an earlier release, which copied the rights too
+            with _explained(f"cannot change {copy}"):
+                _make_readable(copy)
         if problem := self._problem_with(copy / "bin"):
             raise GovernanceError(
                 f"the PostgreSQL binaries in {copy} don't run: set GOVERNANCE_DATABASE_URL to the URL of a "
@@ -457,6 +507,7 @@ class EmbeddedServer:
             "port": str(port),
             "listen_addresses": HOST,
             "unix_socket_directories": "",
+            **_TERSE_LOG,
             **({} if _shared_memory_is_roomy() else {"dynamic_shared_memory_type": "sysv"}),
             **({} if self._durable else _FAST_AND_FORGETFUL),
         }
@@ -642,6 +693,14 @@ def _shared_memory_is_roomy() -> bool:
         return shutil.disk_usage("/dev/shm").total >= 512 * 1024**2  # noqa: S108
     except OSError:
         return False
+
+
+def _make_readable(folder: Path) -> None:
+    """For every user, whatever the umask was under which its files were installed."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(0o755 if path.is_dir() or mode & stat.S_IXUSR else 0o644)
 
 
 def _remove_leftovers(store: Path) -> None:

@@ -45,7 +45,9 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
 
         check_settings()
     if not os.environ.get("GOVERNANCE_DATABASE_URL"):
-        EmbeddedServer(governance_home(), notify=notify).up()
+        server = EmbeddedServer(governance_home(), notify=notify)
+        server.up()
+        server.keep_for_ui()
     url = database_url()
     with connect(url) as connection:
         password = invented_password(connection)

@@ -13,10 +13,17 @@ from orchestration.lib.database import connect, database_url, dbt_environment, w
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
+# what our sessions rely on, as libpq's options
+PINNED = (
+    r"-c search_path=core,\ rollups,\ reporting,\ public -c timezone=UTC -c datestyle=ISO,\ MDY"
+    r" -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 -c standard_conforming_strings=on"
+    r" -c quote_all_identifiers=off -c transform_null_equals=off -c default_transaction_isolation=read\ committed -c client_encoding=UTF8"
+)
 DIFFICULT = "p@ss:w/o%r?d#&='\" \\ü$(x)`y`"
 PARAMETERS = [
     {"host": "db.example", "port": "6432", "user": "app", "password": DIFFICULT, "dbname": "gov"},
     {"host": "::1", "port": "5432", "user": "ü@b", "password": "x", "dbname": "a/b c"},
+    {"host": "db.example", "user": 'O\'Brien "DBA" 100% {{ x }}', "password": "%41", "dbname": "Own \"50%\" 'Ü' код"},
     {"host": "/var/run/postgresql", "user": "app", "dbname": "gov"},
     {"host": "one,two", "port": "5432,5433", "user": "app", "dbname": "gov", "target_session_attrs": "read-write"},
     {"host": "db.example", "user": "app", "dbname": "gov", "sslmode": "verify-full", "sslrootcert": "/etc/our ca.pem"},
@@ -89,7 +96,7 @@ def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         "GOVERNANCE_DB_SSLMODE": "prefer",
         "GOVERNANCE_DB_APPLICATION_NAME": "governance dbt",
         "GOVERNANCE_TARGET": "embedded",
-        "PGOPTIONS": "-c statement_timeout=1h",
+        "PGOPTIONS": f"-c jit=off -c statement_timeout=1h {PINNED}",
         "DBT_PROFILES_DIR": str(project_dir()),
         "DBT_PROJECT_DIR": str(project_dir()),
         "DBT_EXCLUDE_RESOURCE_TYPES": "exposure",
@@ -110,14 +117,37 @@ def test_what_the_profile_has_no_variable_for_reaches_libpq() -> None:
     environment = dbt_environment("postgresql://app:x@h/gov?sslmode=verify-full&sslrootcert=/ca.pem&options=-cjit%3Don")
     assert environment["GOVERNANCE_DB_SSLMODE"] == "verify-full"
     assert environment["PGSSLROOTCERT"] == "/ca.pem"
-    assert environment["PGOPTIONS"] == "-cjit=on -c statement_timeout=1h"
+    assert environment["PGOPTIONS"] == f"-cjit=on -c statement_timeout=1h {PINNED}"
 
 
 def test_another_statement_timeout_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "postgresql://app:x@h/gov"
     monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=5min")
-    assert dbt_environment(url)["PGOPTIONS"] == "-c statement_timeout=5min"
-    assert dbt_environment(f"{url}?options=-cstatement_timeout%3D9")["PGOPTIONS"] == "-cstatement_timeout=9"
+    options = dbt_environment(url)["PGOPTIONS"]
+    assert options == f"-c jit=off -c statement_timeout=5min {PINNED}"
+    other = dbt_environment(f"{url}?options=-cstatement_timeout%3D9")["PGOPTIONS"]
+    assert other == f"-c jit=off -cstatement_timeout=9 {PINNED}"
+    # as by `eval "$(governance env)"` before
+    monkeypatch.setenv("PGOPTIONS", options)
+    assert dbt_environment(url)["PGOPTIONS"] == options
+
+
+@pytest.mark.parametrize("name", ["it's", 'a"b', " a", "a ", "a\nb"])
+def test_a_name_that_dbt_cannot_bear_is_refused_at_once(name: str) -> None:
+    with pytest.raises(GovernanceError, match="dbt can't work in a database whose name holds"):
+        dbt_environment(make_conninfo("", host="db.example", user="app", dbname=name))
+
+
+@pytest.mark.parametrize("name", ["50% %s {{ x }}", "Ü код a/b?c=d#e$$", "back\\slash", "2024"])
+def test_every_other_name_reaches_dbt_as_it_is(name: str) -> None:
+    environment = dbt_environment(make_conninfo("", host="db.example", user='O\'Brien "DBA" 100%', dbname=name))
+    assert environment["GOVERNANCE_DB_NAME"] == name
+    assert environment["GOVERNANCE_DB_USER"] == 'O\'Brien "DBA" 100%'
+
+
+def test_what_a_connection_adds_to_its_url_is_not_shown() -> None:
+    url = make_conninfo("postgresql://app@db.example/gov", options=PINNED, application_name="x", keepalives_idle="60")
+    assert without_password(url) == "postgresql://app@db.example/gov"
 
 
 def test_defaults_are_those_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:

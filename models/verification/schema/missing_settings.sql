@@ -1,4 +1,4 @@
--- one row per setting of the database that is not the project's
+-- one row per setting that a build gave the database and that it no longer has
 select
     expected.setting as subject,
     format(
@@ -8,7 +8,8 @@ select
 from (
     values ('search_path', 'core, rollups, reporting, public'), ('jit', 'off')
 ) as expected (setting, value)
-where not exists (
+where exists (select from internal.settings where name = 'database_settings' and value = 'true')
+    and not exists (
         select from pg_db_role_setting
         inner join pg_database on pg_database.oid = pg_db_role_setting.setdatabase
         where pg_database.datname = current_database()
