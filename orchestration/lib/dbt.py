@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -40,9 +41,10 @@ def run_dbt(
     if result.exception is not None:
         raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
     failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
-    nodes = "1 node" if len(failures) == 1 else f"{len(failures)} nodes"
     more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
-    raise GovernanceError(f"dbt {args[0]} failed in {nodes}:\n  " + "\n  ".join([*failures[:_SHOWN], *more]))
+    raise GovernanceError(
+        f"dbt {args[0]} failed in {counted(len(failures), 'node')}:\n  " + "\n  ".join([*failures[:_SHOWN], *more])
+    )
 
 
 def run_operation(
