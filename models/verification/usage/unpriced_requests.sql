@@ -7,8 +7,9 @@ select
         sum(request_count)
     ) as message,
     format(
-        'Have the source send the cost. Until it does: update core.llm_metrics set cost_amount = …, cost_source = ''computed'''
-        || ' where provider = %L and model = %L and cost_amount is null; then `governance refresh`.',
+        'Have the source send the cost. Until it does: update core.llm_metrics set cost_amount = …,'
+        || ' cost_source = ''computed'' where provider = %L and model = %L and cost_amount is null;'
+        || ' then `governance refresh`.',
         provider,
         model
     ) as fix
