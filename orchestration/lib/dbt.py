@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import project_dir
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def run_dbt(
     """
     from dbt.cli.main import dbtRunner
 
-    with _environment(dbt_environment(url or database_url(), application)), _interruptible():
+    environment = dbt_environment(url or database_url(), application)
+    _assert_target(args, environment["GOVERNANCE_TARGET"])
+    with _environment(environment), _interruptible():
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     if result.success:
         return
@@ -45,6 +48,23 @@ def run_dbt(
     raise GovernanceError(
         f"dbt {args[0]} failed in {counted(len(failures), 'node')}:\n  " + "\n  ".join([*failures[:_SHOWN], *more])
     )
+
+
+def _assert_target(args: Sequence[str], target: str) -> None:
+    """Says what dbt would say twice and in six lines."""
+    import yaml
+
+    if any(arg.startswith("--profile") for arg in args):
+        return
+    for option, value in pairwise([*args, ""]):
+        if option in ("--target", "-t"):
+            target = value
+        elif option.startswith("--target="):
+            target = option.partition("=")[2]
+    profiles = yaml.safe_load((project_dir() / "profiles.yml").read_text())
+    targets = profiles["governance"]["outputs"]
+    if target not in targets:
+        raise GovernanceError(f"profiles.yml has no target {target}; it has {', '.join(targets)}")
 
 
 def run_operation(
