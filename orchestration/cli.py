@@ -9,6 +9,7 @@ import click
 
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.terminal import visible
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -226,7 +227,8 @@ def retain() -> None:
 
     dropped = drop_old()
     for part in dropped:
-        click.echo(f"{part.series}: dropped {part.name} with {part.rows:,} rows from before {part.older_than:%Y-%m-%d}")
+        rows = counted(part.rows, "row")
+        click.echo(f"{part.series}: dropped {part.name} with {rows} from before {part.older_than:%Y-%m-%d}")
     if not dropped:
         click.echo("nothing is older than its retention")
 
@@ -329,7 +331,13 @@ def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[s
 def ingest(files: tuple[str, ...], mapping: dict[str, str], constants: dict[str, str], file_format: str | None) -> None:
     """Load usage from CSV or JSON Lines files, also gzipped; - is standard input.
 
-    Targets are the columns of llm_metrics; time, provider and model are required, times without a zone are UTC.
+    Targets are the columns of llm_metrics: time, provider and model, which are required, and request_id, trace_id,
+    session_id, user_id, team_id, api_key_id, requested_model, operation, application, environment, region,
+    service_tier, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
+    audio_input_tokens, audio_output_tokens, cost_amount, currency, cost_source, price_id, status, error_code,
+    latency_ms, time_to_first_token_ms, policy_id, policy_decision, tags, metadata, source. Times without a zone are
+    UTC. docs/ingestion.md says what each accepts.
+
     Columns with the name of a target fill it, --map names others. Loading a file again adds nothing: a request is
     known by its request_id and time, and where there is no request_id by what its row says. Rows that can't be
     loaded go to internal.quarantine with their line and every reason.

@@ -4,12 +4,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.database import database_url, dbt_environment
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.results import record_results
+from orchestration.lib.settings import project_dir
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from dbt_common.events.base_types import EventMsg
@@ -29,7 +31,9 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     url = url or database_url()
-    with _environment(dbt_environment(url, application)), _interruptible():
+    environment = dbt_environment(url, application)
+    _assert_target(args, environment["GOVERNANCE_TARGET"])
+    with _environment(environment), _interruptible():
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
@@ -46,9 +50,27 @@ def run_dbt(
     if result.exception is not None:
         raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
     failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
-    nodes = "1 node" if len(failures) == 1 else f"{len(failures)} nodes"
     more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
-    raise GovernanceError(f"dbt {args[0]} failed in {nodes}:\n  " + "\n  ".join([*failures[:_SHOWN], *more]))
+    raise GovernanceError(
+        f"dbt {args[0]} failed in {counted(len(failures), 'node')}:\n  " + "\n  ".join([*failures[:_SHOWN], *more])
+    )
+
+
+def _assert_target(args: Sequence[str], target: str) -> None:
+    """Says what dbt would say twice and in six lines."""
+    import yaml
+
+    if any(arg.startswith("--profile") for arg in args):
+        return
+    for option, value in pairwise([*args, ""]):
+        if option in ("--target", "-t"):
+            target = value
+        elif option.startswith("--target="):
+            target = option.partition("=")[2]
+    profiles = yaml.safe_load((project_dir() / "profiles.yml").read_text())
+    targets = profiles["governance"]["outputs"]
+    if target not in targets:
+        raise GovernanceError(f"profiles.yml has no target {target}; it has {', '.join(targets)}")
 
 
 def run_operation(

@@ -38,7 +38,11 @@ _LONGEST_NAME = 63  # bytes
 _SET_ASIDE = re.compile(r"internal\.\w+_until_\d{14}|rollups\.\w+_history_\d+")
 _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage))*")
 _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
-
+# what docker/applications.sql grants: all with rows that change, of the others no more than adding some
+_OF_APPLICATIONS = re.compile(r"(schema core|core\.\w+) to applications")
+_APPLICATIONS_MAY = re.compile(r"usage|delete, insert, select, update")
+_ADDED_ONLY = re.compile(r"core\.(audit_logs|llm_metrics|system_metrics) to applications")
+_APPLICATIONS_ADD = re.compile(r"insert(, select \([^)]+\))*")
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -174,11 +178,15 @@ def _is_an_operators_own(difference: Difference) -> bool:
         return False
     if difference.kind in ("extension", "database setting") or _SET_ASIDE.fullmatch(difference.name):
         return True
-    return (
-        difference.kind == "grant"
-        and _FOR_READERS.match(difference.name) is not None
-        and _READERS_MAY.fullmatch(difference.found or "") is not None
-    )
+    if difference.kind != "grant":
+        return False
+    if _OF_APPLICATIONS.fullmatch(difference.name):
+        allowed = _APPLICATIONS_ADD if _ADDED_ONLY.fullmatch(difference.name) else _APPLICATIONS_MAY
+    elif _FOR_READERS.match(difference.name):
+        allowed = _READERS_MAY
+    else:
+        return False
+    return allowed.fullmatch(difference.found or "") is not None
 
 
 def _variables(connection: Connection) -> dict[str, str]:

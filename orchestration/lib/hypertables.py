@@ -11,6 +11,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_operation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse import build_warehouse
+from orchestration.lib.words import counted
 
 # a reader that has the table open for longer lets a step fail, which then is tried again
 _ATTEMPTS, _PAUSE_SECONDS = 10, 2.0
@@ -29,8 +30,9 @@ class SeriesPlan:
     largest: int
 
     def __str__(self) -> str:
+        partitions, rows = counted(self.partitions, "partition"), counted(self.rows, "row")
         return (
-            f"{self.name}: {self.partitions} partitions with about {self.rows:,} rows and {self.size / 1e6:,.0f} MB"
+            f"{self.name}: {partitions} with about {rows} and {self.size / 1e6:,.0f} MB"
             f"{' left' if self.begun else ''}, the largest of {self.largest / 1e6:,.0f} MB"
         )
 
@@ -65,7 +67,8 @@ def move_to_hypertables(
                 left = each.partitions
                 while (part := _patiently(connection, "select * from internal.move_next_partition(%s)", each.name))[0]:
                     left = max(left - 1, 0)
-                    notify(f"{each.name}: moved {part[0]} with {part[1]:,} rows, {left} partitions left")
+                    rows, ahead = counted(part[1], "row"), counted(left, "partition")
+                    notify(f"{each.name}: moved {part[0]} with {rows}, {ahead} left")
         run_operation("end_move_to_hypertables", url=url, options=dbt_options)
         notify("the tables are hypertables and can be written to; the build brings policies and rollups")
     build_warehouse(list(dbt_options), url)

@@ -19,6 +19,7 @@ from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.passwords import judge, may_judge
 from orchestration.lib.tables import print_table
 from orchestration.lib.terminal import visible
+from orchestration.lib.words import counted
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -163,8 +164,7 @@ def print_verification(verification: Verification, file: TextIO) -> None:
         console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
     counts = ", ".join(f"{verification.count(severity)} {severity}" for severity in SEVERITIES)
     accepted = f", {verification.accepted} accepted by exceptions" if verification.accepted else ""
-    number = len(verification.rules)
-    console.print(Text(f"{number} rule{'s' if number != 1 else ''}: {counts}{accepted}"))
+    console.print(Text(f"{counted(len(verification.rules), 'rule')}: {counts}{accepted}"))
 
 
 def _rules(connection: Connection) -> list[Rule]:

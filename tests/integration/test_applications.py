@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from engines import Engine
 
 from orchestration.lib.database import connect
+from orchestration.lib.drift import find_drift
 from orchestration.lib.embedded import bundled_program
 from orchestration.lib.settings import project_dir
 
@@ -59,6 +61,17 @@ def test_an_application_does_its_work(application: str) -> None:
             )
         connection.execute("insert into core.sessions (user_id) select id from core.users limit 0")
         assert connection.execute("select count(*) from reporting.cost_summary_view").fetchone() is not None
+
+
+def test_its_rights_are_no_drift_but_one_more_is(engine: Engine, database: str, application: str) -> None:
+    assert application
+    with engine.database("applications_reference") as reference:
+        assert [(v.subject, v.message) for v in find_drift(database, reference_url=reference).violations] == []
+        with connect(database) as session:
+            session.execute("grant update on core.audit_logs to applications")
+            (violation,) = find_drift(database, reference_url=reference).violations
+            session.execute("revoke update on core.audit_logs from applications")
+    assert violation.subject == "grant core.audit_logs to applications"
 
 
 @pytest.mark.parametrize(

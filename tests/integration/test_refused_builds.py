@@ -119,6 +119,14 @@ def test_a_role_without_the_right_is_told_who_has_it(session: Connection, databa
         session.execute(sql.SQL("drop owned by {0}; drop role {0}").format(role))
 
 
+@pytest.mark.parametrize("arguments", [["--target", "elsewhere"], ["-t", "elsewhere"], ["--target=elsewhere"]])
+def test_a_target_that_is_none_is_refused_once(
+    database: str, arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert refusal(database, *arguments) == "profiles.yml has no target elsewhere; it has embedded, compose, prod"
+    assert "elsewhere" not in "".join(capfd.readouterr())
+
+
 def test_a_build_names_the_one_that_is_at_work(database: str) -> None:
     with build_lock(database):
         assert refusal(database).startswith("another build is at work on this database: governance build from ")

@@ -1,5 +1,8 @@
 """Old spellings of dbt's YAML, which dbt on Postgres takes without a word."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +94,11 @@ def test_model_begins_with_its_grain_and_is_short(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0].startswith("-- one row per ")
     assert len(lines) <= 80
+
+
+def test_a_forgotten_password_is_an_error(tmp_path: Path) -> None:
+    dbt = [str(Path(sys.executable).parent / "dbt"), "debug", "--log-path", str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GOVERNANCE_DB_")}
+    result = subprocess.run(dbt, cwd=project_dir(), env=environment, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "Env var required but not provided: 'GOVERNANCE_DB_PASSWORD'" in result.stdout

@@ -321,7 +321,11 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("path", "file_format", "message"),
         [
-            ("usage.xlsx", None, "doesn't tell its format: add --format csv or --format jsonl"),
+            ("usage.data", None, "doesn't tell its format: add --format csv or --format jsonl"),
+            ("usage.XLSX", None, "can't be loaded as it is: save the sheet as CSV in UTF-8, and load that"),
+            ("usage.parquet", None, "can't be loaded as it is: export it as CSV or JSON Lines"),
+            ("usage.zip", None, "can't be loaded as it is: unpack it"),
+            ("usage.json", None, "can't be loaded as it is: write each record on a line of its own"),
             ("-", None, "doesn't tell its format"),
             ("absent.csv", None, "there is no file absent.csv"),
         ],

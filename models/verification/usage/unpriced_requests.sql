@@ -6,7 +6,13 @@ select
         sum(unpriced_request_count),
         sum(request_count)
     ) as message,
-    'Have the source send the cost, or add the price of the model and price the requests anew.' as fix
+    format(
+        'Have the source send the cost. Until it does: update core.llm_metrics set cost_amount = …,'
+        || ' cost_source = ''computed'' where provider = %L and model = %L and cost_amount is null;'
+        || ' then `governance refresh`.',
+        provider,
+        model
+    ) as fix
 from {{ ref('llm_metrics_daily') }}
 where bucket >= now() - interval '{{ var("usage_window") }}'
 group by provider, model

@@ -16,6 +16,7 @@ from rich.text import Text
 from orchestration.lib.database import connect
 from orchestration.lib.tables import print_table
 from orchestration.lib.terminal import visible
+from orchestration.lib.words import counted
 
 WIDTH = 100
 _SHOWN = 4
@@ -97,7 +98,7 @@ def _who_can_delete_policies(connection: Connection) -> Answer:
     return Answer(
         "user_permissions_view",
         "Who can delete policies, and why?",
-        f"{_count(people, 'person', 'people')}." if rows else "Nobody.",
+        f"{counted(people, 'person', 'people')}." if rows else "Nobody.",
         ("who", "where", "because of the role"),
         [
             (
@@ -124,7 +125,7 @@ def _teams_near_their_budget(connection: Connection) -> Answer:
     return Answer(
         "team_hierarchy_view",
         "Which teams are past their budget, or closest to it?",
-        f"{over} of {_count(len(rows), 'team')} with a budget {verb} past it."
+        f"{over} of {counted(len(rows), 'team')} with a budget {verb} past it."
         if rows
         else "No team has a budget and spend to compare.",
         ("team, with those below it", "spent", "budget", "used"),
@@ -190,7 +191,7 @@ def _sessions_without_second_factor(connection: Connection) -> Answer:
     return Answer(
         "active_sessions_view",
         "Who is signed in without a second factor?",
-        f"{len(rows)} of {_count(total, 'live session')}{', those idle longest first' if rows else ''}."
+        f"{len(rows)} of {counted(total, 'live session')}{', those idle longest first' if rows else ''}."
         if total
         else "Nobody is signed in.",
         ("who", "from", "signed in for", "idle for"),
@@ -218,7 +219,7 @@ def _answered_alerts(connection: Connection) -> Answer:
     return Answer(
         "alert_summary_view",
         "How fast are the worst alerts answered?",
-        f"{_count(sum(row[2] for row in chosen), f'{worst} alert')}; of all severities {unresolved} are unresolved."
+        f"{counted(sum(row[2] for row in chosen), f'{worst} alert')}; of all severities {unresolved} are unresolved."
         if rows
         else "There were no alerts.",
         ("alert", "severity", "raised", "acknowledged after", "resolved after"),
@@ -269,20 +270,21 @@ def _unused_access(connection: Connection) -> Answer:
     return Answer(
         "user_activity_summary_view",
         "Who hasn't used their access for 30 days?",
-        f"{_count(len(rows), 'active account')}, {never} of them never used; {_count(keys, 'key')} of theirs still "
+        f"{counted(len(rows), 'active account')}, {never} of them never used; {counted(keys, 'key')} of theirs still "
         f"{'works' if keys == 1 else 'work'}."
         if rows
         else "Everybody who has access uses it.",
         ("who", "last seen", "roles", "live keys"),
         [
-            (email, "never" if days is None else f"{days} days ago", ", ".join(roles) or "-", str(keys_of_one))
+            (
+                email,
+                "never" if days is None else f"{counted(days, 'day')} ago",
+                ", ".join(roles) or "-",
+                str(keys_of_one),
+            )
             for email, days, roles, keys_of_one in rows
         ],
     )
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _money(amount: Decimal, currency: str) -> str:
@@ -300,5 +302,5 @@ def _span(span: timedelta | None) -> str:
     minutes = round(span.total_seconds() / 60)
     days, hours = minutes // 1440, minutes // 60 % 24
     if days:
-        return f"{_count(days, 'day')} {hours} h"
+        return f"{counted(days, 'day')} {hours} h"
     return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"

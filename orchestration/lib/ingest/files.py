@@ -23,6 +23,18 @@ from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# what to do with files of other formats, by the end of their names
+_SPREADSHEET = "save the sheet as CSV in UTF-8, and load that"
+_UNPACK = "unpack it, and load what is in it"
+_ADVICE = {
+    **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
+    **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
+    **dict.fromkeys(
+        [".parquet", ".avro", ".orc", ".arrow", ".feather"], "export it as CSV or JSON Lines, and load that"
+    ),
+    ".json": "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that",
+    ".tsv": "separate the columns by commas, and load that",
+}
 _LINE_LIMIT = 4 << 20
 # a character that hardly occurs in data
 _DELIMITER = "\x1f"
@@ -51,6 +63,8 @@ class UsageFile:
         plain = Path(path.removesuffix(".gz"))
         known = file_format or _SUFFIXES.get(plain.suffix.lower())
         if known is None:
+            if (advice := _ADVICE.get(plain.suffix.lower())) is not None:
+                raise GovernanceError(f"{path} can't be loaded as it is: {advice}")
             raise GovernanceError(f"the name {path} doesn't tell its format: add --format csv or --format jsonl")
         if path != "-" and not Path(path).exists():
             raise GovernanceError(f"there is no file {path}")
