@@ -114,7 +114,13 @@ QUERIES: list[tuple[str, str, str]] = [
     ("teams of one user", "team_members_user_id_idx", f"select team_id from core.team_members where user_id = {USER}"),
     # policies and alerts
     (
-        "version in force",
+        "version in force now",
+        "policies_slug_version_key",
+        "select id, rules from core.policies where slug = 'policy-17' and published_at is not null"
+        " and effective_from <= now() and (effective_to is null or effective_to > now())",
+    ),
+    (
+        "version published last",
         "policies_slug_active_key",
         "select id, rules from core.policies where slug = 'policy-17' and is_active",
     ),
