@@ -437,7 +437,8 @@ def test_a_gap_in_the_middle_is_kept_over_changes_of_zone(warehouse: str) -> Non
             connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [first, time])
         connection.execute(
             "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
-            " select %s + i * interval '50 minutes', 'g' || i, 'p', 'm', 1, 'provider' from generate_series(1, 500) as i",
+            " select %s + i * interval '50 minutes', 'g' || i, 'p', 'm', 1, 'provider'"
+            " from generate_series(1, 500) as i",
             [first],
         )
     refresh(warehouse)
@@ -450,8 +451,7 @@ def test_a_gap_in_the_middle_is_kept_over_changes_of_zone(warehouse: str) -> Non
     before = totals(warehouse)
     assert before == [(506, Decimal(563))] * len(USAGE_ROLLUPS)
     for zone in ("Asia/Kolkata", "America/St_Johns", "UTC"):
-        rebuild(warehouse, zone)
-        refresh(warehouse)
+        run_operation("rebuild_rollups", url=warehouse, options=["--vars", f"{{reporting_timezone: {zone}}}"])
         assert totals(warehouse) == before, zone
         with connect(warehouse) as connection:
             insert(connection, f"late {zone}", low + timedelta(days=3), "1000")
@@ -534,12 +534,13 @@ def change_zone(engine: Engine, warehouse: str, zone: str) -> None:
 
 
 def test_a_change_of_zone_that_fails_changes_nothing(engine: Engine, warehouse: str) -> None:
-    """The last of the rollups can't be stored: settings, rollups and answers are those of before, and refresh goes on."""
+    """The last of the rollups can't be stored: settings, rollups and answers are as before, and refresh goes on."""
     watched = (
         "select name, version, timezone, kind, watermark, definition from internal.rollup_state order by name",
         "select name, value from internal.settings order by name",
         "select day, sum(request_count)::int from rollups.llm_metrics_daily group by day order by day",
-        "select relname from pg_class where relnamespace = 'rollups'::regnamespace and relkind in ('r', 'v') order by 1",
+        "select relname from pg_class where relnamespace = 'rollups'::regnamespace and relkind in ('r', 'v')"
+        " order by 1",
     )
     with connect(warehouse) as connection:
         connection.execute("create table rollups.llm_user_daily_history_1 (of text)")

@@ -250,8 +250,8 @@ def test_an_empty_partition_that_is_dropped_leaves_no_gap(warehouse: Connection,
     refresh(database)
     warehouse.execute(
         "do $$ begin execute (select format('drop table %s', p.partition)"
-        " from internal.partition_ranges('core.llm_metrics') as p where now() - interval '90 days' between p.low and p.high"
-        " order by p.low limit 1); end $$"
+        " from internal.partition_ranges('core.llm_metrics') as p"
+        " where p.low <= now() - interval '90 days' and p.high > now() - interval '90 days'); end $$"
     )
     insert(warehouse, "late", old)
     refresh(database)
@@ -273,7 +273,8 @@ def test_partitions_are_made_where_rows_are_and_in_bounded_steps(warehouse: Conn
     assert before < after <= before + 3
     with pytest.raises(psycopg.errors.RaiseException, match=r"more than 10,000 partitions of 7 days; make them where"):
         warehouse.execute("select internal.ensure_partitions('core.llm_metrics', '0001-01-01', '2099-12-31')")
-    ensure = "select internal.ensure_partitions('core.llm_metrics', now() + interval '300 days', now() + interval '6 years')"
+    span = "now() + interval '300 days', now() + interval '6 years'"
+    ensure = f"select internal.ensure_partitions('core.llm_metrics', {span})"
     made = [warehouse.execute(ensure).fetchone() for _ in range(3)]
     warehouse.execute(
         "do $$ declare part regclass; begin for part in select p.partition"
@@ -299,7 +300,7 @@ def test_far_times_are_counted_and_named(warehouse: Connection, database: str) -
     for rollup in USAGE_ROLLUPS:
         assert requests(warehouse, rollup) == 2
     [(message,)] = warehouse.execute("select message from verification.impossible_times").fetchall()
-    assert message.startswith("5 rows are dated before 2000 or more than a year ahead, 4700-01-01 BC to 290000-01-01 AD")
+    assert message == "5 rows are dated before 2000 or more than a year ahead, 4700-01-01 BC to 290000-01-01 AD."
     for rule in ("rows_in_default_partition", "wrong_part_widths", "late_compression", "stale_rollups"):
         warehouse.execute(f"select * from verification.{rule}")
 
