@@ -243,6 +243,18 @@ def test_a_partition_that_is_gone_by_hand_stays_in_the_rollups(warehouse: Connec
     assert warehouse.execute("select subject from verification.missing_raw_rows").fetchall() == []
 
 
+def test_a_floor_above_what_is_stored_leaves_nothing_to_refresh(warehouse: Connection, database: str) -> None:
+    insert(warehouse, "now", this_hour() + timedelta(minutes=59), "7")
+    ahead = this_hour() + timedelta(hours=48)
+    warehouse.execute("update internal.time_series set dropped_before = %s where name = 'llm_metrics'", [ahead])
+    try:
+        warehouse.execute("select internal.ensure_partitions('core.llm_metrics', now(), now())")
+        refresh(database)
+        assert requests(warehouse) == 1
+    finally:
+        warehouse.execute("update internal.time_series set dropped_before = '-infinity'")
+
+
 @pytest.mark.engines("postgres")
 def test_an_empty_partition_that_is_dropped_leaves_no_gap(warehouse: Connection, database: str) -> None:
     old = this_hour() - timedelta(days=90)
