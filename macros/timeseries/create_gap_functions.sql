@@ -37,9 +37,10 @@ language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = '
 as $f$
 declare
     parent regclass := to_regclass(format('core.%I', series));
+    floor timestamptz := internal.raw_floor(series);
     -- what no rollup had stored yet is nothing to keep
     judged tstzrange := tstzrange(
-        internal.raw_floor(series), (select max(r.watermark) from internal.rollup_state as r where r.source = series)
+        floor, greatest(floor, (select max(r.watermark) from internal.rollup_state as r where r.source = series))
     );
     lost tstzmultirange;
 begin
@@ -63,7 +64,7 @@ begin
         )
         select range_agg(span) into lost from missing where not isempty(span) and internal.holds_buckets(series, span);
         update internal.time_series
-        set gone = (gone + coalesce(lost, '{}')) * tstzmultirange(tstzrange(lower(judged), null))
+        set gone = (gone + coalesce(lost, '{}')) * tstzmultirange(tstzrange(floor, null))
         where name = series;
     end if;
     if exists (

@@ -113,6 +113,7 @@ declare
     zone text := (select value from internal.settings where name = 'reporting_timezone');
     state internal.rollup_state;
     first_whole timestamptz;
+    since timestamptz;
     gone tstzmultirange;
 begin
     select * into state from internal.rollup_state where name = rollup_name for update;
@@ -124,6 +125,7 @@ begin
     end if;
     new_watermark := greatest(new_watermark, state.watermark);
     first_whole := greatest(internal.first_whole_bucket(state.source, unit), state.starts_at);
+    since := greatest(state.watermark, first_whole);
     gone := state.kept + (select t.gone from internal.time_series as t where t.name = state.source);
 
     with pending as (
@@ -140,8 +142,7 @@ begin
         union all
         -- nothing is stored from the watermark on, so what is left of a gone span is all there is to count
         select lower(s.span), upper(s.span)
-        from unnest(tstzmultirange(tstzrange(greatest(state.watermark, first_whole), new_watermark)) - state.kept) as s (span)
-        where greatest(state.watermark, first_whole) < new_watermark
+        from unnest(tstzmultirange(tstzrange(since, greatest(since, new_watermark))) - state.kept) as s (span)
     ),
     marked as (
         select low, high, lag(high) over (order by low) is distinct from low as starts from spans

@@ -34,7 +34,7 @@ def build_warehouse(
 
 
 def rebuild_rollups(dbt_args: list[str], url: str | None = None) -> str | None:
-    """Store every rollup anew in one transaction, also in another zone, and build; returns as build_warehouse does."""
+    """Store every rollup anew in one transaction, also in another zone, and build; returns what that does."""
     url = url or database_url()
     with build_lock(url):
         run_operation("rebuild_rollups", url=url, options=_vars_of(dbt_args), application=APPLICATION)

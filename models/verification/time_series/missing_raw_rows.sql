@@ -7,7 +7,8 @@ select
         to_char(gone.high at time zone 'UTC', 'YYYY-MM-DD')
     ) as subject,
     format(
-        'Its raw rows are gone, and core.%s keeps %s; the rollups keep what they hold of them, and count no later row of then.',
+        'Its raw rows are gone, and core.%s keeps %s; '
+        'the rollups keep what they hold of them, and count no later row of then.',
         gone.series,
         settings.value
     ) as message,
