@@ -48,6 +48,7 @@ def ingest_files(
     files: Sequence[str],
     mapping: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
     *,
     file_format: str | None = None,
     batch_rows: int = _BATCH_ROWS,
@@ -57,7 +58,8 @@ def ingest_files(
     """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
 
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
-    that fills it in every row; other columns with the name of a target fill that. Every file's header is looked at
+    that fills it in every row; other columns with the name of a target fill that. `values` says for a target what
+    the file's values mean. Every file's header is looked at
     before the first is loaded. `progress` is called after each batch, `notify` with sentences worth reading. Raises
     GovernanceError before anything is loaded, IngestError after that.
     """
@@ -73,7 +75,7 @@ def ingest_files(
             with OpenUsageFile(file, mapping, constants) as usage:
                 if usage.unused:
                     notify(f"{file.source}: not loaded are the columns {', '.join(usage.unused)}")
-                merger = UsageMerger(connection, file.source, usage.targets, constants)
+                merger = UsageMerger(connection, file.source, usage.targets, constants, values)
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 _load(merger, file.source, batches, report, progress)
                 for name in usage.never_found:
@@ -88,6 +90,7 @@ def ingest_rows(
     *,
     source: str,
     constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> IngestReport:
     """Loads rows of a program over its connection, which must be in autocommit mode and whose settings are changed.
@@ -104,7 +107,7 @@ def ingest_rows(
     report = IngestReport()
     records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
     with _reported(report):
-        merger = UsageMerger(connection, source, targets, constants)
+        merger = UsageMerger(connection, source, targets, constants, values)
         _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
     return report
 

@@ -38,13 +38,18 @@ _FUTURE = "'time is more than a day in the future'"
 
 @dataclass
 class IngestReport:
-    """What became of the records: read = loaded + duplicate + quarantined. `reasons` counts why rows were refused."""
+    """What became of the records: read = loaded + duplicate + quarantined.
+
+    `reasons` counts why rows were refused, `notes` what was noted of rows that were not: a value that can't be read
+    and is kept in metadata, for instance.
+    """
 
     read: int = 0
     loaded: int = 0
     duplicate: int = 0
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (
@@ -54,7 +59,8 @@ class IngestReport:
 
 
 class UsageMerger:
-    """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record.
+    """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record,
+    `values` says for a target what the source's values mean (`{"status": {"degraded": "error"}}`).
 
     The connection must be in autocommit mode: partitions are made in a transaction of their own, and each batch is
     merged in one. `stage` and `merge` take turns. Identical records without a request_id are counted over the whole
@@ -67,8 +73,10 @@ class UsageMerger:
         source: str,
         targets: Sequence[str],
         constants: Mapping[str, str],
+        values: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._connection = connection
+        self._values = values or {}
         self._source = source
         self._given = list(targets)
         self._targets = [name for name in TARGETS if name in targets or name in constants]
@@ -132,7 +140,7 @@ class UsageMerger:
         typed = "".join(f", {name}" for name in self._targets)
         self._execute(
             f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
-            f" null::bytea as digest {typed} from core.llm_metrics where false"
+            f" null::text[] as notes, null::jsonb as kept, null::bytea as digest {typed} from core.llm_metrics where false"
         )
         # the time comes first: identical rows have the same, and files are mostly in the order of time
         self._execute(
@@ -228,10 +236,11 @@ class UsageMerger:
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
         lines = f"line between {first} and {last}"
         with self._connection.transaction():
-            good, bad = self._row(
-                f"select count(*) filter (where reasons is null), count(reasons) from ingest_rows where {lines}"
+            good, bad, noted = self._row(
+                "select count(*) filter (where reasons is null), count(reasons),"
+                f" count(notes) filter (where reasons is null) from ingest_rows where {lines}"
             )
-            reasons = Counter[str]()
+            reasons, notes = Counter[str](), Counter[str]()
             if bad:
                 self._execute(self._quarantining(lines))
                 rows = self._connection.execute(
@@ -239,6 +248,12 @@ class UsageMerger:
                     f" where {lines} group by reason"
                 )
                 reasons.update(dict(rows.fetchall()))
+            if noted:
+                rows = self._connection.execute(
+                    "select note, count(*) from ingest_rows cross join unnest(notes) as note"
+                    f" where reasons is null and {lines} group by note"
+                )
+                notes.update(dict(rows.fetchall()))
             if good and self._has_quarantine:
                 self._execute(self._release(lines))
             loaded = self._execute(self._insertion(lines)) if good else 0
@@ -247,6 +262,7 @@ class UsageMerger:
         report.duplicate += good - loaded
         report.quarantined += bad
         report.reasons.update(reasons)
+        report.notes.update(notes)
 
     def _patiently(self, act: Callable[[], object]) -> None:
         """Does it again if another writer was in the way: a batch that failed left nothing behind."""
