@@ -65,6 +65,7 @@ def ingest_files(
     """
     mapping, constants = mapping or {}, constants or {}
     check_targets(mapping, constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
     named = [UsageFile.named(path, file_format) for path in files]
     for file in named:
         if file.path != "-":
@@ -102,6 +103,7 @@ def ingest_rows(
     """
     constants = constants or {}
     check_targets(dict.fromkeys(targets, ""), constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
     if missing := [name for name in REQUIRED if name not in targets and name not in constants]:
         raise ValueError(f"usage needs {', '.join(missing)}")
     report = IngestReport()

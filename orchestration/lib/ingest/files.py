@@ -23,10 +23,17 @@ from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_LINE_LIMIT = 4 << 20
+# characters of a record, loaded or not; what is held of one in memory is some ten times as much
+_RECORD_LIMIT = 32 << 20
 # a character that hardly occurs in data
 _DELIMITER = "\x1f"
-_SPACED_EDGES = (f" {_DELIMITER}", f"{_DELIMITER} ", " \r\n")
+# what counts as no text at the edges of a value: white space, and characters of no width
+_BLANKS = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u200b\u200c\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+)
+_SPACED_EDGES = (f" {_DELIMITER}", f"{_DELIMITER} ", " \r\n", "\t", "\v", "\f", "\x1c", "\x1d", "\x1e")
+_WIDE_BLANK = re.compile("[\x85\xa0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]")
 COPY_OPTIONS = "delimiter e'\\x1f', null ''"
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
@@ -48,7 +55,7 @@ class UsageFile:
     @classmethod
     def named(cls, path: str, file_format: str | None = None) -> "UsageFile":
         """The file at `path`; without `file_format` its name tells, .gz or not. Raises GovernanceError."""
-        plain = Path(path.removesuffix(".gz"))
+        plain = Path(path[:-3] if _is_gzip(path) else path)
         known = file_format or _SUFFIXES.get(plain.suffix.lower())
         if known is None:
             raise GovernanceError(f"the name {path} doesn't tell its format: add --format csv or --format jsonl")
@@ -60,6 +67,10 @@ class UsageFile:
     def source(self) -> str:
         """What the file is called in messages and in quarantine."""
         return source_name(self.path)
+
+
+def _is_gzip(path: str) -> bool:
+    return path.lower().endswith(".gz")
 
 
 def source_name(path: str) -> str:
@@ -108,7 +119,7 @@ class OpenUsageFile:
             self._raw = resources.enter_context(path.open("rb"))
             self._size = path.stat().st_size
         plain: BinaryIO | gzip.GzipFile = self._raw
-        if file.path.endswith(".gz"):
+        if _is_gzip(file.path):
             plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
         # undecodable bytes become lone surrogates, which show when the text is encoded again
         text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -138,6 +149,8 @@ class OpenUsageFile:
     # CSV
 
     def _open_csv(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        # of the whole process: a column that isn't loaded may be of any length that memory bears
+        csv.field_size_limit(_RECORD_LIMIT)
         reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
         try:
             header = next((row for row in reader if row), None)
@@ -145,7 +158,7 @@ class OpenUsageFile:
             raise GovernanceError(f"the header of {self._source} can't be read: {error}") from error
         if header is None:
             raise GovernanceError(f"{self._source} is empty: a CSV file begins with a line of column names")
-        header = [name.strip() for name in header]
+        header = [trimmed(name) for name in header]
         if any(_is_damaged(name) for name in header):
             raise GovernanceError(f"the header of {self._source} isn't UTF-8 text: save the file as CSV in UTF-8")
         columns = match_columns(self._source, header, mapping, constants)
@@ -280,11 +293,11 @@ def _follow(value: object, path: Sequence[str]) -> object:
 def _values(
     record: Mapping[str, object], fields: Sequence[tuple[str, str, list[str]]]
 ) -> tuple[list[object], str | None]:
-    """The values of a record as text, and what is wrong with those whose text wouldn't tell."""
+    """The values of a record as text, and what is to be said of those whose text wouldn't tell."""
     values: list[object] = []
     wrong = []
     find = record.get
-    for name, key, path in fields:
+    for place, (name, key, path) in enumerate(fields):
         value = find(key)
         if value is None and path:
             value = _follow(record, path)
@@ -292,10 +305,15 @@ def _values(
             value = str(value)
         elif value is not None and not isinstance(value, str):
             if TARGETS[name].holds_text:
-                wrong.append(f"{name} is {_kind(value)}")
+                wrong.append(_about(place, f"is {_kind(value)}"))
             value = _as_json(value)
         values.append(value)
     return values, "\n".join(wrong) or None
+
+
+def _about(place: int, what: str) -> str:
+    """What is wrong with one value, so that it is known whether that refuses the record."""
+    return f"~{place} {what}"
 
 
 def _kind(value: object) -> str:
@@ -318,7 +336,9 @@ def _as_json(value: object) -> str:
         return "{" + ", ".join(f"{_as_json(str(key))}: {_as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_as_json(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # half a surrogate pair, which no encoding can hold, is told as the escape that it was
+    return text if text.isascii() else _NOT_TEXT.sub(_as_json_escape, text)
 
 
 class _Lines:
@@ -330,6 +350,7 @@ class _Lines:
     def __init__(self, file: TextIO) -> None:
         self._readline = file.readline
         self._waiting: deque[str] = deque()
+        self._held_size = 0
         self.held: list[str] = []
         self.number = 0
         self.volume = 0
@@ -342,18 +363,19 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
+        self._held_size = len(line) + (self._held_size if self.held else 0)
         self.held.append(line)
-        if len(line) > _LINE_LIMIT:
-            raise csv.Error(f"it is longer than {_LINE_LIMIT} characters")
+        if self._held_size > _RECORD_LIMIT:
+            raise csv.Error(f"it is longer than {_RECORD_LIMIT} characters")
         return line
 
     def _next_from_file(self) -> str:
-        line = self._readline(_LINE_LIMIT)
+        line = self._readline(_RECORD_LIMIT)
         self.volume += len(line)
-        if len(line) == _LINE_LIMIT and not line.endswith(("\n", "\r")):
+        if len(line) == _RECORD_LIMIT and not line.endswith(("\n", "\r")):
             rest = line
             while rest and not rest.endswith(("\n", "\r")):
-                rest = self._readline(_LINE_LIMIT)
+                rest = self._readline(_RECORD_LIMIT)
             # one more than the limit: what is cut off stays refused when it is read again
             line += "\n"
         return line
@@ -389,12 +411,12 @@ def _is_damaged(text: str) -> bool:
 
 
 def encode(records: Sequence[Record]) -> bytes:
-    """Records for COPY with `COPY_OPTIONS`: values without the spaces around them, an empty text for null.
+    """Records for COPY with `COPY_OPTIONS`: values without the blanks around them, an empty text for null.
 
-    A record with text that no database can hold is marked as such.
+    A value with text that no database can hold is marked as such.
     """
     text = _joined(records)
-    if text is None or any(edge in text for edge in _SPACED_EDGES):
+    if text is None or any(edge in text for edge in _SPACED_EDGES) or (not text.isascii() and _WIDE_BLANK.search(text)):
         text = _escaped([(*record[:3], *map(_trimmed, record[3:])) for record in records])
     if _is_damaged(text):
         return encode([_repaired(record) for record in records])
@@ -426,21 +448,31 @@ def _escaped(records: Sequence[Record]) -> str:
     return buffer.getvalue()
 
 
+def trimmed(text: str) -> str:
+    """The text without the blanks around it: also tabs, newlines, no-break and zero-width spaces."""
+    return text.strip(_BLANKS)
+
+
 def _trimmed(value: object) -> object:
-    return value.strip(" ") if isinstance(value, str) else value
+    return trimmed(value) if isinstance(value, str) else value
 
 
 def _repaired(record: Record) -> Record:
-    line, wrong, *values = record
-    texts = ["" if value is None else str(value) for value in values]
+    line, wrong, raw, *values = record
+    texts = ["" if value is None else str(value) for value in (wrong, raw, *values)]
     if not any(map(_is_damaged, texts)):
         return record
-    reason = "it has bytes that are not UTF-8 text, or a NUL character"
-    return (
-        line,
-        f"{wrong}\n{reason}" if wrong else reason,
-        *(_NOT_TEXT.sub(_as_escape, text) for text in texts),
-    )
+    what = "has bytes that are not UTF-8 text, or a NUL character"
+    told = [str(wrong)] if wrong else []
+    told += [_about(place, what) for place, text in enumerate(texts[2:]) if _is_damaged(text)]
+    if raw is not None and not wrong:
+        told.append(f"it {what}")
+    wrong, raw, *texts = (_NOT_TEXT.sub(_as_escape, text) for text in ("\n".join(told), *texts[1:]))
+    return line, wrong, raw, *texts
+
+
+def _as_json_escape(character: "re.Match[str]") -> str:
+    return f"\\u{ord(character[0]):04x}"
 
 
 def _as_escape(character: "re.Match[str]") -> str:
