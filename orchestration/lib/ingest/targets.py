@@ -206,9 +206,9 @@ def _money(name: str) -> Target:
             when {name} ~ '{_UNBOUNDED_NUMBER}'
                 then '{name} is not an amount below 10^12 with {_MOST_DECIMALS} decimals at most'
             when {name} ~* '^[-+]?(nan|inf|infinity|∞)$' then '{name} is not a finite number'
-            when {_lower(name)} in ('null', '\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
+            when {_lower(name)} in ('null', '\\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
                 then '{name} is a word for no value: leave it empty where no cost is known'
-            when {name} ~ '[0-9][,_''’[:space:]][0-9]'
+            when {name} ~ '[0-9][,_''\u2019[:space:]][0-9]'
                 then '{name} has a comma or a separator of thousands: write 1234.5'
             when {name} ~ '[0-9]' and {name} ~ '^[^-+.0-9]{{0,5}}{number}[^-+.0-9]{{0,5}}$' and {name} !~ '^0[xX]'
                 then '{name} has more than the number: give the currency as currency'
@@ -263,9 +263,9 @@ def _object(name: str, takes_lists: bool = False) -> Target:
                 select jsonb_object_agg(e, true)
                 from jsonb_array_elements_text({items}) as e
             )
-        end""",
+        end""",  # noqa: S608 - of this module's own words
         json=f"""case
-            when {name}::text ~ '[.][0-9]*0\M'
+            when {name}::text ~ '[.][0-9]*0\\M'
                 then regexp_replace({name}::text, '{_ENDING_ZEROS}', '\\1\\2', 'g')
             else {name}::text
         end""",
