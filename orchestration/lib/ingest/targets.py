@@ -48,6 +48,7 @@ _NUMBER = "^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?0*[0-9]{1,3})?$"
 _LONGEST_NUMBER = 400
 _UNBOUNDED_NUMBER = "^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$"
 _MOST_DECIMALS = 100
+_SIGN = "[$€£¥₹₩₽₺₪₫₴₦฿¢]"
 # 60 seconds: a leap second ends an hour, in some zones half an hour
 _TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:([0-9]{2}(:[0-5][0-9]([.,][0-9]+)?)?|[25]9:60([.,]0+)?)"
@@ -210,7 +211,7 @@ def _money(name: str) -> Target:
                 then '{name} is a word for no value: leave it empty where no cost is known'
             when {name} ~ '[0-9][,_''\u2019[:space:]][0-9]'
                 then '{name} has a comma or a separator of thousands: write 1234.5'
-            when {name} ~ '[0-9]' and {name} ~ '^[^-+.0-9]{{0,5}}{number}[^-+.0-9]{{0,5}}$' and {name} !~ '^0[xX]'
+            when {name} ~ '^([A-Za-z]{{2,3}}|{_SIGN})* ?{number} ?([A-Za-z]{{3}}|{_SIGN})?$'
                 then '{name} has more than the number: give the currency as currency'
             when {name} is not null then '{name} is not a number'
         end""",
