@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest.files import OpenUsageFile, Position, Record, UsageFile, encode
+from orchestration.lib.ingest.encoding import Record, encode
+from orchestration.lib.ingest.files import OpenUsageFile, Position, UsageFile
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger
 from orchestration.lib.ingest.targets import REQUIRED, check_targets
 
@@ -48,6 +49,7 @@ def ingest_files(
     files: Sequence[str],
     mapping: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
     *,
     file_format: str | None = None,
     batch_rows: int = _BATCH_ROWS,
@@ -57,12 +59,14 @@ def ingest_files(
     """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
 
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
-    that fills it in every row; other columns with the name of a target fill that. Every file's header is looked at
+    that fills it in every row; other columns with the name of a target fill that. `values` says for a target what
+    the file's values mean. Every file's header is looked at
     before the first is loaded. `progress` is called after each batch, `notify` with sentences worth reading. Raises
     GovernanceError before anything is loaded, IngestError after that.
     """
     mapping, constants = mapping or {}, constants or {}
     check_targets(mapping, constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
     named = [UsageFile.named(path, file_format) for path in files]
     for file in named:
         if file.path != "-":
@@ -73,7 +77,7 @@ def ingest_files(
             with OpenUsageFile(file, mapping, constants) as usage:
                 if usage.unused:
                     notify(f"{file.source}: not loaded are the columns {', '.join(usage.unused)}")
-                merger = UsageMerger(connection, file.source, usage.targets, constants)
+                merger = UsageMerger(connection, file.source, usage.targets, constants, values)
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 _load(merger, file.source, batches, report, progress)
                 for name in usage.never_found:
@@ -88,6 +92,7 @@ def ingest_rows(
     *,
     source: str,
     constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> IngestReport:
     """Loads rows of a program over its connection, which must be in autocommit mode and whose settings are changed.
@@ -99,12 +104,13 @@ def ingest_rows(
     """
     constants = constants or {}
     check_targets(dict.fromkeys(targets, ""), constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
     if missing := [name for name in REQUIRED if name not in targets and name not in constants]:
         raise ValueError(f"usage needs {', '.join(missing)}")
     report = IngestReport()
     records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
     with _reported(report):
-        merger = UsageMerger(connection, source, targets, constants)
+        merger = UsageMerger(connection, source, targets, constants, values)
         _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
     return report
 

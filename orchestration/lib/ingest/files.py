@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.encoding import Record, about, is_damaged, trimmed
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
@@ -35,19 +36,13 @@ _ADVICE = {
     ".json": "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that",
     ".tsv": "separate the columns by commas, and load that",
 }
-_LINE_LIMIT = 4 << 20
-# a character that hardly occurs in data
-_DELIMITER = "\x1f"
-_SPACED_EDGES = (f" {_DELIMITER}", f"{_DELIMITER} ", " \r\n")
-COPY_OPTIONS = "delimiter e'\\x1f', null ''"
+# characters of a record, loaded or not; what is held of one in memory is some ten times as much
+_RECORD_LIMIT = 32 << 20
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
 # lines and characters of a JSON Lines file that are looked at before it is loaded
 _SAMPLE = (100, 1 << 20)
-_NOT_TEXT = re.compile("[\ud800-\udfff\0]")
-
-# line on which it begins, what is wrong with it (a sentence a line), its text if it has no readable columns, values
-Record = tuple[object, ...]
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class UsageFile:
     @classmethod
     def named(cls, path: str, file_format: str | None = None) -> "UsageFile":
         """The file at `path`; without `file_format` its name tells, .gz or not. Raises GovernanceError."""
-        plain = Path(path.removesuffix(".gz"))
+        plain = Path(path[:-3] if _is_gzip(path) else path)
         known = file_format or _SUFFIXES.get(plain.suffix.lower())
         if known is None:
             if (advice := _ADVICE.get(plain.suffix.lower())) is not None:
@@ -74,6 +69,10 @@ class UsageFile:
     def source(self) -> str:
         """What the file is called in messages and in quarantine."""
         return source_name(self.path)
+
+
+def _is_gzip(path: str) -> bool:
+    return path.lower().endswith(".gz")
 
 
 def source_name(path: str) -> str:
@@ -122,7 +121,7 @@ class OpenUsageFile:
             self._raw = resources.enter_context(path.open("rb"))
             self._size = path.stat().st_size
         plain: BinaryIO | gzip.GzipFile = self._raw
-        if file.path.endswith(".gz"):
+        if _is_gzip(file.path):
             plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
         # undecodable bytes become lone surrogates, which show when the text is encoded again
         text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -152,6 +151,8 @@ class OpenUsageFile:
     # CSV
 
     def _open_csv(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        # of the whole process: a column that isn't loaded may be of any length that memory bears
+        csv.field_size_limit(_RECORD_LIMIT)
         reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
         try:
             header = next((row for row in reader if row), None)
@@ -159,8 +160,8 @@ class OpenUsageFile:
             raise GovernanceError(f"the header of {self._source} can't be read: {error}") from error
         if header is None:
             raise GovernanceError(f"{self._source} is empty: a CSV file begins with a line of column names")
-        header = [name.strip() for name in header]
-        if any(_is_damaged(name) for name in header):
+        header = [trimmed(name) for name in header]
+        if any(is_damaged(name) for name in header):
             raise GovernanceError(f"the header of {self._source} isn't UTF-8 text: save the file as CSV in UTF-8")
         columns = match_columns(self._source, header, mapping, constants)
         self.targets = list(columns)
@@ -201,7 +202,7 @@ class OpenUsageFile:
                 f"{self._source} is a JSON array, not JSON Lines with one object a line: "
                 "convert it, for instance with jq -c '.[]'"
             )
-        if _is_damaged(first):
+        if is_damaged(first):
             raise GovernanceError(f"{self._source} isn't UTF-8 text: save it as JSON Lines in UTF-8")
         self._require_samples(sources, mapping, samples)
         self.targets = list(sources)
@@ -233,7 +234,7 @@ class OpenUsageFile:
     def _json_records(self) -> Iterator[Record]:
         lines = self._lines
         held = lines.held
-        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_refuse_constant).decode
+        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_NoNumber).decode
         nothing: list[object] = [None] * len(self.targets)
         mapped = {name: self._sources[name] for name in self.never_found}
         fields = [(name, *_path(source)) for name, source in self._sources.items()]
@@ -271,8 +272,8 @@ class _Number(str):
     """A JSON number with a fraction or an exponent as it is written: never a float, so money stays exact."""
 
 
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+class _NoNumber(_Number):
+    """NaN or Infinity, which are no JSON but which programs write: wrong for its value, not for its line."""
 
 
 def _path(source: str) -> tuple[str, list[str]]:
@@ -294,19 +295,19 @@ def _follow(value: object, path: Sequence[str]) -> object:
 def _values(
     record: Mapping[str, object], fields: Sequence[tuple[str, str, list[str]]]
 ) -> tuple[list[object], str | None]:
-    """The values of a record as text, and what is wrong with those whose text wouldn't tell."""
+    """The values of a record as text, and what is to be said of those whose text wouldn't tell."""
     values: list[object] = []
     wrong = []
     find = record.get
-    for name, key, path in fields:
+    for place, (name, key, path) in enumerate(fields):
         value = find(key)
         if value is None and path:
             value = _follow(record, path)
         if type(value) is int:
             value = str(value)
-        elif value is not None and not isinstance(value, str):
-            if TARGETS[name].holds_text:
-                wrong.append(f"{name} is {_kind(value)}")
+        elif value is not None and type(value) is not str:
+            if TARGETS[name].holds_text and type(value) is not _Number:
+                wrong.append(about(place, f"is {_kind(value)}"))
             value = _as_json(value)
         values.append(value)
     return values, "\n".join(wrong) or None
@@ -321,6 +322,8 @@ def _kind(value: object) -> str:
         return "true or false"
     if value is None:
         return "null"
+    if isinstance(value, _NoNumber):
+        return value
     return "a number" if isinstance(value, _Number | int) else "a text"
 
 
@@ -332,7 +335,9 @@ def _as_json(value: object) -> str:
         return "{" + ", ".join(f"{_as_json(str(key))}: {_as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_as_json(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # half a surrogate pair, which no encoding can hold, is told as the escape that it was
+    return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 class _Lines:
@@ -344,6 +349,7 @@ class _Lines:
     def __init__(self, file: TextIO) -> None:
         self._readline = file.readline
         self._waiting: deque[str] = deque()
+        self._held_size = 0
         self.held: list[str] = []
         self.number = 0
         self.volume = 0
@@ -356,18 +362,19 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
+        self._held_size = len(line) + (self._held_size if self.held else 0)
         self.held.append(line)
-        if len(line) > _LINE_LIMIT:
-            raise csv.Error(f"it is longer than {_LINE_LIMIT} characters")
+        if self._held_size > _RECORD_LIMIT:
+            raise csv.Error(f"it is longer than {_RECORD_LIMIT} characters")
         return line
 
     def _next_from_file(self) -> str:
-        line = self._readline(_LINE_LIMIT)
+        line = self._readline(_RECORD_LIMIT)
         self.volume += len(line)
-        if len(line) == _LINE_LIMIT and not line.endswith(("\n", "\r")):
+        if len(line) == _RECORD_LIMIT and not line.endswith(("\n", "\r")):
             rest = line
             while rest and not rest.endswith(("\n", "\r")):
-                rest = self._readline(_LINE_LIMIT)
+                rest = self._readline(_RECORD_LIMIT)
             # one more than the limit: what is cut off stays refused when it is read again
             line += "\n"
         return line
@@ -391,76 +398,6 @@ def _picker(positions: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ..
     if len(positions) == 1:
         return lambda row: (row[positions[0]],)
     return itemgetter(*positions)
-
-
-def _is_damaged(text: str) -> bool:
-    """Whether the text holds what no database text can: NUL, or bytes that weren't UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return "\0" in text
-
-
-def encode(records: Sequence[Record]) -> bytes:
-    """Records for COPY with `COPY_OPTIONS`: values without the spaces around them, an empty text for null.
-
-    A record with text that no database can hold is marked as such.
-    """
-    text = _joined(records)
-    if text is None or any(edge in text for edge in _SPACED_EDGES):
-        text = _escaped([(*record[:3], *map(_trimmed, record[3:])) for record in records])
-    if _is_damaged(text):
-        return encode([_repaired(record) for record in records])
-    return text.encode()
-
-
-def _joined(records: Sequence[Record]) -> str | None:
-    """The records where nothing has to be escaped, which takes less than half the time; None where something has to."""
-    try:
-        lines = [
-            _DELIMITER.join(["" if value is None else value for value in (str(line), *values)])  # type: ignore[misc]
-            for line, *values in records
-        ]
-    except TypeError:
-        # values of a program that aren't text
-        return None
-    text = "".join([line + "\r\n" for line in lines])
-    delimiters = sum(map(len, records)) - len(records)
-    ends = text.count("\n"), text.count("\r"), text.count(_DELIMITER)
-    return None if "\\" in text or ends != (len(records), len(records), delimiters) else text
-
-
-def _escaped(records: Sequence[Record]) -> str:
-    buffer = io.StringIO()
-    # the line terminator makes the writer escape both carriage return and newline
-    csv.writer(
-        buffer, delimiter=_DELIMITER, quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
-    ).writerows(records)
-    return buffer.getvalue()
-
-
-def _trimmed(value: object) -> object:
-    return value.strip(" ") if isinstance(value, str) else value
-
-
-def _repaired(record: Record) -> Record:
-    line, wrong, *values = record
-    texts = ["" if value is None else str(value) for value in values]
-    if not any(map(_is_damaged, texts)):
-        return record
-    reason = "it has bytes that are not UTF-8 text, or a NUL character"
-    return (
-        line,
-        f"{wrong}\n{reason}" if wrong else reason,
-        *(_NOT_TEXT.sub(_as_escape, text) for text in texts),
-    )
-
-
-def _as_escape(character: "re.Match[str]") -> str:
-    code = ord(character[0])
-    # a byte that couldn't be decoded came as a surrogate of its own
-    return f"\\x{code & 0xFF:02x}" if code == 0 or 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 @contextlib.contextmanager

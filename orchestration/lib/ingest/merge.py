@@ -19,8 +19,9 @@ from psycopg import sql
 
 from orchestration.lib import errors
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest.files import COPY_OPTIONS
-from orchestration.lib.ingest.targets import REQUIRED, TARGETS
+from orchestration.lib.ingest.encoding import COPY_OPTIONS, trimmed
+from orchestration.lib.ingest.reading import Reading
+from orchestration.lib.ingest.targets import TARGETS
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
@@ -31,19 +32,22 @@ _TRY_AGAIN = ("40P01", "40001", "55P03")
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
 _UNREADABLE = ("22", "54")
 _ROW_REFUSED = (*_UNREADABLE, "23", "P0")
-_OLD = "'time is older than the raw retention'"
-_FUTURE = "'time is more than a day in the future'"
 
 
 @dataclass
 class IngestReport:
-    """What became of the records: read = loaded + duplicate + quarantined. `reasons` counts why rows were refused."""
+    """What became of the records: read = loaded + duplicate + quarantined.
+
+    `reasons` counts why rows were refused, `notes` what was noted of rows that were not: a value that can't be read
+    and is kept in metadata, for instance.
+    """
 
     read: int = 0
     loaded: int = 0
     duplicate: int = 0
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (
@@ -53,7 +57,8 @@ class IngestReport:
 
 
 class UsageMerger:
-    """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record.
+    """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record,
+    `values` says for a target what the source's values mean (`{"status": {"degraded": "error"}}`).
 
     The connection must be in autocommit mode: partitions are made in a transaction of their own, and each batch is
     merged in one. `stage` and `merge` take turns. Identical records without a request_id are counted over the whole
@@ -66,8 +71,14 @@ class UsageMerger:
         source: str,
         targets: Sequence[str],
         constants: Mapping[str, str],
+        values: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._connection = connection
+        self._values = {
+            name: {trimmed(said): trimmed(means) for said, means in meanings.items()}
+            for name, meanings in (values or {}).items()
+            if name in targets or name in constants
+        }
         self._source = source
         self._given = list(targets)
         self._targets = [name for name in TARGETS if name in targets or name in constants]
@@ -99,24 +110,33 @@ class UsageMerger:
                     "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
                     "has ended"
                 )
-            self._floor, self._ceiling, self._currency = floor, ceiling, currency
+            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency)
             self._has_quarantine = was_refused
             self._staged = 0
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
-            trimmed = {name: value.strip(" ") for name, value in constants.items()}
-            self._check_constants(trimmed)
-            self._create_tables(trimmed)
+            constants = {name: trimmed(value) for name, value in constants.items()}
+            self._check_constants(constants)
+            self._check_values()
+            self._create_tables(constants)
 
     def _check_constants(self, constants: Mapping[str, str]) -> None:
         for name, value in constants.items():
             if not value:
                 raise GovernanceError(f"--set {name}= has no value: leave it out, or give it one")
-            (problem,) = self._row(
-                f"select {TARGETS[name].problem} from (select {_quoted(value)} as {name}) as constant"
-            )
-            if problem:
+            if problem := self._flaw(name, value):
                 raise GovernanceError(f"--set {name}={value} can't be used: {problem}")
+
+    def _check_values(self) -> None:
+        for name, values in self._values.items():
+            for said, means in values.items():
+                if means and (problem := self._flaw(name, means)):
+                    raise GovernanceError(f"--map-value {name}:{said}={means} can't be used: {problem}")
+
+    def _flaw(self, name: str, value: str) -> str | None:
+        flaw: str | None
+        (flaw,) = self._row(f"select {TARGETS[name].flaw} from (select {_quoted(value)} as {name} offset 0) as value")
+        return flaw
 
     def _create_tables(self, constants: Mapping[str, str]) -> None:
         self._execute("drop table if exists pg_temp.ingest_lines, pg_temp.ingest_rows, pg_temp.ingest_seen")
@@ -131,7 +151,8 @@ class UsageMerger:
         typed = "".join(f", {name}" for name in self._targets)
         self._execute(
             f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
-            f" null::bytea as digest {typed} from core.llm_metrics where false"
+            " null::text[] as notes, null::jsonb as kept, null::bytea as digest"
+            f" {typed} from core.llm_metrics where false"
         )
         # the time comes first: identical rows have the same, and files are mostly in the order of time
         self._execute(
@@ -140,7 +161,7 @@ class UsageMerger:
         )
 
     def stage(self, chunks: Iterable[bytes]) -> None:
-        """Copies a batch of encoded records (`files.encode`) into the staging table."""
+        """Copies a batch of encoded records (`encoding.encode`) into the staging table."""
         columns = ", ".join(("line", "wrong", "raw", *self._given))
         with explained(), self._connection.cursor() as cursor:
             cursor.execute("truncate ingest_lines")
@@ -168,13 +189,13 @@ class UsageMerger:
         """Fills ingest_rows from ingest_lines: what is plain at once, the rest closely."""
         plain = 0
         try:
-            plain = self._execute(self._reading())
+            plain = self._execute(self._reading.plain())
         except psycopg.DatabaseError as error:
             # something only looked plain, February 30 for instance: then the whole batch is judged closely
             if not _is_of(error, _UNREADABLE):
                 raise
         if plain < self._staged:
-            self._execute(self._judging())
+            self._execute(self._reading.closely())
 
     def _make_partitions(self, oldest: datetime, newest: datetime) -> None:
         if self._covered and self._covered[0] <= oldest and newest <= self._covered[1]:
@@ -231,10 +252,11 @@ class UsageMerger:
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
         lines = f"line between {first} and {last}"
         with self._connection.transaction():
-            good, bad = self._row(
-                f"select count(*) filter (where reasons is null), count(reasons) from ingest_rows where {lines}"
+            good, bad, noted = self._row(
+                "select count(*) filter (where reasons is null), count(reasons),"
+                f" count(notes) filter (where reasons is null) from ingest_rows where {lines}"
             )
-            reasons = Counter[str]()
+            reasons, notes = Counter[str](), Counter[str]()
             if bad:
                 self._execute(self._quarantining(lines))
                 rows = self._connection.execute(
@@ -242,14 +264,21 @@ class UsageMerger:
                     f" where {lines} group by reason"
                 )
                 reasons.update(dict(rows.fetchall()))
+            if noted:
+                rows = self._connection.execute(
+                    "select note, count(*) from ingest_rows cross join unnest(notes) as note"
+                    f" where reasons is null and {lines} group by note"
+                )
+                notes.update(dict(rows.fetchall()))
             if good and self._has_quarantine:
                 self._execute(self._release(lines))
-            loaded = self._execute(self._insertion(lines)) if good else 0
+            loaded = self._execute(self._reading.insertion(lines)) if good else 0
         report.read += good + bad
         report.loaded += loaded
         report.duplicate += good - loaded
         report.quarantined += bad
         report.reasons.update(reasons)
+        report.notes.update(notes)
 
     def _patiently(self, act: Callable[[], object]) -> None:
         """Does it again if another writer was in the way: a batch that failed left nothing behind."""
@@ -264,102 +293,6 @@ class UsageMerger:
                 return
 
     # the statements
-
-    def _plain(self) -> str:
-        """Condition for a line whose values can be cast as they are; null values are fine but where required."""
-        tests = [TARGETS[name].plain for name in self._targets]
-        tests += [f"{name} is not null" for name in REQUIRED]
-        if "cost_source" in self._targets:
-            cost = "cost_amount" if "cost_amount" in self._targets else "null"
-            tests.append(f"(cost_source = 'unpriced') = ({cost} is null)")
-        return f"(wrong is null and ({' and '.join(tests)}) is not false)"
-
-    def _reading(self) -> str:
-        """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
-        casts = ", ".join(f"{TARGETS[name].cast} as {name}" for name in self._targets)
-        return f"""
-        insert into ingest_rows (line, reasons, digest, {_list(self._targets)})
-        select
-            line,
-            case when {self._old()} then array[{_OLD}] when {self._future()} then array[{_FUTURE}] end,
-            case when {self._has_no_name()} then {self._digest()} end,
-            {_list(self._targets)}
-        from (
-            select line, {casts}
-            from ingest_lines
-            where {self._plain()}
-            offset 0
-        ) as typed
-        """
-
-    def _judging(self) -> str:
-        """Fills ingest_rows from the lines that aren't there yet, with every reason against them.
-
-        `offset 0` keeps the planner from pulling a level up and evaluating its expressions once for each use.
-        """
-        targets = [TARGETS[name] for name in self._targets]
-        own = ", ".join(f"{name}_problem" for name in self._targets)
-        joint = [
-            f"case when {self._old()} then {_OLD} end",
-            f"case when {self._future()} then {_FUTURE} end",
-        ]
-        if "cost_source" in self._targets:
-            has_cost = "cost_amount is not null" if "cost_amount" in self._targets else "false"
-            known = "cost_amount_problem is null" if "cost_amount" in self._targets else "true"
-            joint.append(
-                f"case when (cost_source = 'unpriced') = ({has_cost}) and {known} "
-                "then 'cost_source is unpriced where there is a cost_amount, or not unpriced where there is none' end"
-            )
-        return f"""
-        insert into ingest_rows (line, reasons, digest, {_list(self._targets)})
-        select
-            line,
-            reasons,
-            case when reasons is null and {self._has_no_name()} then {self._digest()} end,
-            {_list(self._targets)}
-        from (
-            select
-                line,
-                nullif(
-                    coalesce(string_to_array(wrong, e'\\n'), '{{}}')
-                    || case when raw is null then array_remove(array[{own}, {_list(joint)}], null) else '{{}}' end,
-                    '{{}}'
-                ) as reasons,
-                {_list(self._targets)}
-            from (
-                select
-                    line, wrong, raw, {own},
-                    {_list(f"case when {t.name}_problem is null then {t.value} end as {t.name}" for t in targets)}
-                from (
-                    select
-                        line, wrong, raw, {_list(self._targets)},
-                        {_list(f"{t.problem} as {t.name}_problem" for t in targets)}
-                    from ingest_lines as l
-                    where not exists (select from ingest_rows as r where r.line = l.line)
-                    offset 0
-                ) as judged
-                offset 0
-            ) as typed
-            offset 0
-        ) as checked
-        """
-
-    def _old(self) -> str:
-        return f"time < {_quoted(self._floor)}"
-
-    def _future(self) -> str:
-        return f"time > {_quoted(self._ceiling)}"
-
-    def _has_no_name(self) -> str:
-        return "request_id is null" if "request_id" in self._targets else "true"
-
-    def _digest(self) -> str:
-        """SHA-256 of what a row says, as a JSON object in the order of TARGETS.
-
-        What it doesn't say is left out, so a target that a later release adds changes no digest.
-        """
-        members = [f"'\"{name}\":' || ({TARGETS[name].json})::text" for name in self._targets if name != "request_id"]
-        return f"sha256(convert_to('{{' || concat_ws(',', {_list(members)}) || '}}', 'UTF8'))"
 
     def _row_data(self) -> str:
         texts = ", ".join(f"'{name}', l.{name}" for name in self._targets)
@@ -397,42 +330,6 @@ class UsageMerger:
             ) as again
             where row_hash = sha256(convert_to(row_data::text, 'UTF8'))
         )
-        """
-
-    def _insertion(self, lines: str) -> str:
-        values = {name: f"r.{name}" for name in self._targets}
-        for name, target in TARGETS.items():
-            if target.default is not None and name in values:
-                values[name] = f"coalesce(r.{name}, {target.default})"
-        named = "encode(sha256(r.digest || convert_to(n.ordinal::text, 'UTF8')), 'hex')"
-        values["request_id"] = f"coalesce({values.get('request_id', 'null')}, {named})"
-        values["currency"] = f"coalesce({values.get('currency', 'null')}, {_quoted(self._currency)})"
-        priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
-        values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
-        values["source"] = f"coalesce({values.get('source', 'null')}, 'ingest')"
-        return f"""
-        with unnamed as (
-            select line, time, digest from ingest_rows where digest is not null and reasons is null and {lines}
-        ),
-        counted as (
-            insert into ingest_seen as s (time, digest, before, total)
-            select time, digest, 0, count(*) from unnamed group by time, digest
-            on conflict (time, digest) do update set before = s.total, total = s.total + excluded.total
-            returning s.time, s.digest, s.before
-        ),
-        named as (
-            select
-                u.line,
-                c.before + row_number() over (partition by u.time, u.digest order by u.line) as ordinal
-            from unnamed as u
-            inner join counted as c using (time, digest)
-        )
-        insert into core.llm_metrics ({_list(values)})
-        select {_list(values.values())}
-        from ingest_rows as r
-        left join named as n using (line)
-        where r.reasons is null and r.{lines}
-        on conflict (request_id, time) do nothing
         """
 
     def _execute(self, statement: str) -> int:

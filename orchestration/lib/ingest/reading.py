@@ -1,0 +1,233 @@
+"""The SQL that reads staged records: from text in ingest_lines to typed rows in ingest_rows, and on into the table."""
+# ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import sql
+
+from orchestration.lib.ingest.targets import REQUIRED, TARGETS, Target
+
+_OLD = "'time is older than the raw retention'"
+_FUTURE = "'time is more than a day in the future'"
+_KEPT = "kept in metadata.source_values"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The statements for one source.
+
+    `given` are the targets of a record in its order, `targets` these and those of constants in the order of TARGETS;
+    `values` says for a target what the source's values mean. Rows before `floor` or after `ceiling` are refused;
+    `currency` is that of rows that name none.
+    """
+
+    given: Sequence[str]
+    targets: Sequence[str]
+    values: Mapping[str, Mapping[str, str]]
+    floor: datetime
+    ceiling: datetime
+    currency: str
+
+    def plain(self) -> str:
+        """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
+        casts = ", ".join(f"{TARGETS[name].cast} as {name}" for name in self.targets)
+        return f"""
+        insert into ingest_rows (line, reasons, digest, {_list(self.targets)})
+        select
+            line,
+            case when {self._old()} then array[{_OLD}] when {self._future()} then array[{_FUTURE}] end,
+            case when {self._has_no_name()} then {self._digest()} end,
+            {_list(self.targets)}
+        from (
+            select line, {casts}
+            from {self._lines()} as l
+            where {self._is_plain()}
+            offset 0
+        ) as typed
+        """
+
+    def closely(self) -> str:
+        """Fills ingest_rows from the lines that aren't there yet, with every reason against them.
+
+        `offset 0` keeps the planner from pulling a level up and evaluating its expressions once for each use.
+        """
+        targets = [TARGETS[name] for name in self.targets]
+        flaws = ", ".join(f"{name}_flaw" for name in self.targets)
+        refusing = [f"{t.name}_flaw" for t in targets if t.essential] + self._joint()
+        optional = [t.name for t in targets if not t.essential]
+        notes = [f"{name}_flaw || ': {_KEPT}'" for name in optional] + [f"{t.name}_remark" for t in targets]
+        kept = [f"'{name}', case when {name}_flaw is not null then {name} end" for name in optional]
+        return f"""
+        insert into ingest_rows (line, reasons, notes, kept, digest, {_list(self.targets)})
+        select
+            line,
+            reasons,
+            case when reasons is null then notes end,
+            kept,
+            case when reasons is null and {self._has_no_name()} then {self._digest("kept")} end,
+            {_list(self.targets)}
+        from (
+            select
+                line,
+                kept,
+                nullif(
+                    {_REFUSALS}
+                    || case when raw is null then array_remove(array[{_list(refusing)}], null) else '{{}}' end,
+                    '{{}}'
+                ) as reasons,
+                nullif(array_remove(array[{_list([*notes, "null::text"])}], null), '{{}}') as notes,
+                {_list(self.targets)}
+            from (
+                select
+                    line, wrong, raw, {flaws},
+                    nullif(jsonb_strip_nulls(jsonb_build_object({_list(kept)})), '{{}}') as kept,
+                    {_list(f"case when {t.name}_flaw is null then {t.remark} end as {t.name}_remark" for t in targets)},
+                    {_list(f"case when {t.name}_flaw is null then {t.value} end as {t.name}" for t in targets)}
+                from (
+                    select
+                        line, wrong, raw, {_list(self.targets)},
+                        {_list(f"{self._flaw(t)} as {t.name}_flaw" for t in targets)}
+                    from {self._lines()} as l
+                    where not exists (select from ingest_rows as r where r.line = l.line)
+                    offset 0
+                ) as judged
+                offset 0
+            ) as typed
+            offset 0
+        ) as checked
+        """
+
+    def insertion(self, lines: str) -> str:
+        """Puts the rows that `lines` selects into the table, where they aren't there yet."""
+        values = {name: f"r.{name}" for name in self.targets}
+        for name, target in TARGETS.items():
+            if target.default is not None and name in values:
+                values[name] = f"coalesce(r.{name}, {target.default})"
+        named = "encode(sha256(r.digest || convert_to(n.ordinal::text, 'UTF8')), 'hex')"
+        values["request_id"] = f"coalesce({values.get('request_id', 'null')}, {named})"
+        values["currency"] = f"coalesce({values.get('currency', 'null')}, {_quoted(self.currency)})"
+        priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
+        values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
+        values["source"] = values.get("source", TARGETS["source"].default or "null")
+        metadata = values.get("metadata", "null::jsonb")
+        own = f"{metadata} -> 'source_values'"
+        earlier = f"case jsonb_typeof({own}) when 'object' then {own} end"
+        values["metadata"] = f"""case
+            when r.kept is null then {metadata}
+            else coalesce({metadata}, '{{}}')
+                || jsonb_build_object('source_values', coalesce({earlier}, '{{}}') || r.kept)
+        end"""
+        return f"""
+        with unnamed as (
+            select line, time, digest from ingest_rows where digest is not null and reasons is null and {lines}
+        ),
+        counted as (
+            insert into ingest_seen as s (time, digest, before, total)
+            select time, digest, 0, count(*) from unnamed group by time, digest
+            on conflict (time, digest) do update set before = s.total, total = s.total + excluded.total
+            returning s.time, s.digest, s.before
+        ),
+        named as (
+            select
+                u.line,
+                c.before + row_number() over (partition by u.time, u.digest order by u.line) as ordinal
+            from unnamed as u
+            inner join counted as c using (time, digest)
+        )
+        insert into core.llm_metrics ({_list(values)})
+        select {_list(values.values())}
+        from ingest_rows as r
+        left join named as n using (line)
+        where r.reasons is null and r.{lines}
+        on conflict (request_id, time) do nothing
+        """
+
+    def _lines(self) -> str:
+        """The staged lines, their values replaced by what they mean."""
+        if not self.values:
+            return "ingest_lines"
+        texts = [
+            f"{meant(name, self.values[name])} as {name}" if name in self.values else name for name in self.targets
+        ]
+        return f"(select line, wrong, raw, {_list(texts)} from ingest_lines offset 0)"
+
+    def _is_plain(self) -> str:
+        """Condition for a line whose values can be cast as they are; null values are fine but where required."""
+        tests = [TARGETS[name].plain for name in self.targets]
+        tests += [f"{name} is not null" for name in REQUIRED]
+        if "cost_source" in self.targets:
+            cost = "cost_amount" if "cost_amount" in self.targets else "null"
+            tests.append(f"(cost_source = 'unpriced') = ({cost} is null)")
+        return f"(wrong is null and ({' and '.join(tests)}) is not false)"
+
+    def _flaw(self, target: Target) -> str:
+        """What is wrong with a value: what the reader of the file says of it, else what its text tells."""
+        if target.name not in self.given:
+            return target.flaw
+        told = f"substring(wrong from '(?n)^~{self.given.index(target.name)} (.*)$')"
+        return f"coalesce(case when wrong is not null then '{target.name} ' || {told} end, {target.flaw})"
+
+    def _joint(self) -> list[str]:
+        joint = [
+            f"case when {self._old()} then {_OLD} end",
+            f"case when {self._future()} then {_FUTURE} end",
+        ]
+        if "cost_source" in self.targets:
+            has_cost = "cost_amount is not null" if "cost_amount" in self.targets else "false"
+            known = "cost_amount_flaw is null" if "cost_amount" in self.targets else "true"
+            joint.append(
+                f"case when (cost_source = 'unpriced') = ({has_cost}) and {known} "
+                "then 'cost_source is unpriced where there is a cost_amount, or not unpriced where there is none' end"
+            )
+        return joint
+
+    def _old(self) -> str:
+        return f"time < {_quoted(self.floor)}"
+
+    def _future(self) -> str:
+        return f"time > {_quoted(self.ceiling)}"
+
+    def _has_no_name(self) -> str:
+        return "request_id is null" if "request_id" in self.targets else "true"
+
+    def _digest(self, kept: str | None = None) -> str:
+        """SHA-256 of what a row says, as a JSON object in the order of TARGETS.
+
+        What it doesn't say is left out, so a target that a later release adds changes no digest, and so is what an
+        empty value would mean: saying it changes nothing.
+        """
+        members = [f"'\"{name}\":' || ({self._json(name)})::text" for name in self.targets if name != "request_id"]
+        if kept:
+            members.append(f"'\"source_values\":' || {kept}::text")
+        return f"sha256(convert_to('{{' || concat_ws(',', {_list(members)}) || '}}', 'UTF8'))"
+
+    def _json(self, name: str) -> str:
+        if name == "currency":
+            return f"'\"' || nullif(currency, {_quoted(self.currency)}) || '\"'"
+        if name == "cost_source":
+            # without a cost it is unpriced, or the row is refused
+            return "'\"' || nullif(nullif(cost_source, 'provider'), 'unpriced') || '\"'"
+        return TARGETS[name].json
+
+
+# what the reader of the file says against a whole record; what begins with ~ is about one of its values
+_REFUSALS = """case
+                        when wrong is null then '{}'
+                        else array(select w from unnest(string_to_array(wrong, e'\\n')) as w where w not like '~%')
+                    end"""
+
+
+def meant(name: str, values: Mapping[str, str]) -> str:
+    """What a text of the source means by the user's `values`; an empty text stands for none, on both sides."""
+    whens = " ".join(f"when {_quoted(said)} then {_quoted(means)}" for said, means in values.items())
+    return f"nullif(case coalesce({name}, '') {whens} else {name} end, '')"
+
+
+def _quoted(value: object) -> str:
+    return sql.Literal(value).as_string()
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)
