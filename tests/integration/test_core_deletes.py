@@ -29,7 +29,7 @@ def add_row(connection: Connection, table: str) -> object:
 @pytest.mark.parametrize("table", INSTEAD)
 def test_a_row_is_closed_and_not_deleted(connection: Connection, table: str) -> None:
     row = add_row(connection, table)
-    with refused(connection, RestrictViolation, f'{table}: ".+" is not deleted, .*; {INSTEAD[table]}'):
+    with refused(connection, RestrictViolation, f'{table}: ".+" cannot be deleted: .*; {INSTEAD[table]}'):
         connection.execute(f"delete from core.{table} where id = %s".encode(), [row])
     with refused(connection, RestrictViolation, f"{table} cannot be emptied: .*; {INSTEAD[table]}"):
         connection.execute(f"truncate core.{table} cascade".encode())
@@ -40,7 +40,7 @@ def test_a_row_is_closed_and_not_deleted(connection: Connection, table: str) -> 
 def test_a_version_that_was_in_force_is_not_deleted_either(connection: Connection) -> None:
     policy = add_policy(connection, is_active=True)
     connection.execute("update core.policies set is_active = false where id = %s", [policy])
-    with refused(connection, RestrictViolation, "is not deleted"):
+    with refused(connection, RestrictViolation, "cannot be deleted"):
         connection.execute("delete from core.policies where id = %s", [policy])
 
 

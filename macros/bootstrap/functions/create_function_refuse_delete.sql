@@ -21,7 +21,7 @@ begin
     if tg_table_name = 'policies' and to_jsonb(old) ->> 'published_at' is null and to_jsonb(old) ->> 'is_active' = 'false' then
         return old;
     end if;
-    raise exception '%: "%" is not deleted, for spend and decisions would lose what they belong to; %', tg_table_name, row_name, tg_argv[0]
+    raise exception '%: "%" cannot be deleted: spend and decisions would lose what they belong to; %', tg_table_name, row_name, tg_argv[0]
         using errcode = 'restrict_violation';
 end $f$;
 comment on function internal.refuse_delete() is
