@@ -42,7 +42,7 @@ def run_dbt(
         if (said := refusal(text)) is not None:
             raise GovernanceError(said)
     if result.exception is not None:
-        raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
+        raise GovernanceError(_sentence(str(result.exception), f"dbt {args[0]} could not run: "))
     failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
     more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
     raise GovernanceError(
@@ -167,9 +167,12 @@ def refusal(output: str) -> str | None:
     return found and _sentence(output[found.end() - 1 :])
 
 
-def _sentence(error: str) -> str:
-    """What one of dbt's errors says below its headline, without where in the project it was raised."""
+def _sentence(error: str, otherwise: str = "") -> str:
+    """What one of dbt's errors says below its headline, without where in the project it was raised.
+
+    Where there is no more than a headline it's that, after `otherwise`.
+    """
     lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
     ends = ("> ", "LINE ", "CONTEXT:", "compiled code", "This probably means the server")
     said = list(takewhile(lambda line: line and not line.startswith(ends), lines[1:]))
-    return "\n  ".join(said) if said else lines[0]
+    return "\n  ".join(said) if said else otherwise + lines[0]
