@@ -164,7 +164,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def refusal(output: str) -> str | None:
     """The sentence with which a hook of on-run-start refused to begin, in an error or the output of dbt; else None."""
     found = re.search(r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n", output)
-    return found and _sentence(output[found.end() - 1 :])
+    # below a headline
+    return found and _sentence(f"{found[0].strip()}\n{output[found.end() :].lstrip()}")
 
 
 def _sentence(error: str, otherwise: str = "") -> str:
