@@ -48,7 +48,7 @@ def run_dbt(
         if (said := refusal(text)) is not None:
             raise GovernanceError(said)
     if result.exception is not None:
-        raise GovernanceError(f"dbt {args[0]} could not run: {_sentence(str(result.exception))}")
+        raise GovernanceError(_sentence(str(result.exception), f"dbt {args[0]} could not run: "))
     failures = [f"{node.node.name}: {(node.message or node.status).strip()}" for node in failed]
     more = [f"and {len(failures) - _SHOWN} more"] if len(failures) > _SHOWN else []
     raise GovernanceError(
@@ -170,12 +170,16 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 def refusal(output: str) -> str | None:
     """The sentence with which a hook of on-run-start refused to begin, in an error or the output of dbt; else None."""
     found = re.search(r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n", output)
-    return found and _sentence(output[found.end() - 1 :])
+    # below a headline
+    return found and _sentence(f"{found[0].strip()}\n{output[found.end() :].lstrip()}")
 
 
-def _sentence(error: str) -> str:
-    """What one of dbt's errors says below its headline, without where in the project it was raised."""
+def _sentence(error: str, otherwise: str = "") -> str:
+    """What one of dbt's errors says below its headline, without where in the project it was raised.
+
+    Where there is no more than a headline it's that, after `otherwise`.
+    """
     lines = [line.strip() for line in error.rstrip().splitlines()] or ["it says nothing"]
     ends = ("> ", "LINE ", "CONTEXT:", "compiled code", "This probably means the server")
     said = list(takewhile(lambda line: line and not line.startswith(ends), lines[1:]))
-    return "\n  ".join(said) if said else lines[0]
+    return "\n  ".join(said) if said else otherwise + lines[0]

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -186,3 +187,13 @@ def test_an_error_that_only_a_fault_of_ours_can_cause_stays_one(database: str) -
 
     with pytest.raises(psycopg.errors.SyntaxError), explained(), connect(database) as session:
         session.execute("selec 1")
+
+
+def test_psql_opens_the_database_in_use(database: str) -> None:
+    result = subprocess.run(
+        [Path(sys.executable).parent / "governance", "psql", "-XAt", "-c", "select count(*) from core.roles"],
+        env=os.environ | {"GOVERNANCE_DATABASE_URL": database},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.stderr) == ("7\n", "")

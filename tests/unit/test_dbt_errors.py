@@ -1,0 +1,28 @@
+"""What is read out of dbt's errors; the refusals themselves are tested on a database."""
+
+import pytest
+
+from orchestration.lib.dbt import refusal
+
+SAID = "the rollups were built in time zone UTC, not Europe/Berlin; set it back"
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        f"governance.on-run-start.2 failed, error:\n {SAID}\nCONTEXT:  PL/pgSQL function line 17 at RAISE\n",
+        f"Failure in operation\n  governance.on-run-start.2 failed, error:\n \n  {SAID}\nCONTEXT:  PL",
+        f"Compilation Error in operation governance-on-run-start-0 (./dbt_project.yml)\n  {SAID}\n  \n  > in macro x\n",
+        f"failed.\n\nDatabase Error in operation governance-on-run-start-0 (x)\n  {SAID}\n  LINE 1:",
+    ],
+)
+def test_a_hook_speaks_for_itself(output: str) -> None:
+    assert refusal(output) == SAID
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["Database Error in model users (models/core)\n  deadlock", "1 of 3 OK hook: governance.on-run-start.0", ""],
+)
+def test_others_are_no_refusal(output: str) -> None:
+    assert refusal(output) is None
