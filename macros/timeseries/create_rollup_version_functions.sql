@@ -52,8 +52,10 @@ begin
     history := internal.history_relation(rollup_name, state.version);
 
     execute format(
-        'create table %s as select * from rollups.%I where bucket <@ %L::tstzmultirange and bucket >= %L and bucket < %L',
-        history, rollup_name, old_kept - state.kept, state.starts_at, upper(old_kept)
+        -- TimescaleDB can't plan a condition of a time and a constant multirange
+        'create table %s as select r.* from rollups.%I as r where r.bucket >= %L and r.bucket < %L'
+        ' and exists (select from unnest(%L::tstzmultirange) as k (span) where r.bucket <@ k.span)',
+        history, rollup_name, state.starts_at, upper(old_kept), old_kept - state.kept
     );
     -- what lies between is counted once, in the new zone's bucket, which is never recomputed
     foreach span in array array(select s from unnest(new_kept - old_kept) as s) loop

@@ -29,7 +29,7 @@ from psycopg.rows import TupleRow, dict_row
 from reporting_rows import stored_buckets
 
 from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt import run_dbt, run_operation
 from orchestration.lib.refresh import refresh
 from orchestration.lib.retention import retain
 
@@ -570,7 +570,7 @@ class Warehouse:
 
     def rebuild(self) -> None:
         """Every bucket anew from raw rows; those that raw rows no longer cover are kept."""
-        dbt(self.url, self.zone, "run-operation", "rebuild_rollups")
+        run_operation("rebuild_rollups", url=self.url, options=variables(self.zone))
         build_rollups(self.url, self.zone)
 
     def check(self) -> None:
@@ -603,8 +603,11 @@ def is_timescaledb(connection: Connection) -> bool:
 
 def dbt(url: str, zone: str, *args: str) -> None:
     """Always with the same vars, for other ones make dbt read the whole project again."""
-    variables = json.dumps({"reporting_timezone": zone, "system_metrics_retention": "2 years"})
-    run_dbt([*args, "--vars", variables], url, quiet=True)
+    run_dbt([*args, *variables(zone)], url, quiet=True)
+
+
+def variables(zone: str) -> list[str]:
+    return ["--vars", json.dumps({"reporting_timezone": zone, "system_metrics_retention": "2 years"})]
 
 
 def build_rollups(url: str, zone: str, *options: str) -> None:
@@ -619,7 +622,7 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
             # before the build, which takes what a shorter retention may have dropped for gone
             Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
-            dbt(url, zone, "run-operation", "rebuild_rollups")
+            run_operation("rebuild_rollups", url=url, options=variables(zone))
             build_rollups(url, zone)
         with connect(url) as connection:
             connection.execute(
