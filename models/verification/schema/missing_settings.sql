@@ -8,7 +8,9 @@ select
 from (
     values ('search_path', 'core, rollups, reporting, public'), ('jit', 'off')
 ) as expected (setting, value)
-where exists (select from internal.settings where name = 'database_settings' and value = 'true')
+where exists (
+        select from internal.settings where settings.name = 'database_settings' and settings.value = 'true'
+    )
     and not exists (
         select from pg_db_role_setting
         inner join pg_database on pg_database.oid = pg_db_role_setting.setdatabase
