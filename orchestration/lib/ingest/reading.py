@@ -101,8 +101,8 @@ class Reading:
         ) as checked
         """
 
-    def insertion(self, lines: str) -> str:
-        """Puts the rows that `lines` selects into the table, where they aren't there yet."""
+    def insertion(self, lines: str, into: str = "core.llm_metrics") -> str:
+        """Puts the rows that `lines` selects into the table, where they aren't there yet; says what is in it now."""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
@@ -138,13 +138,53 @@ class Reading:
                 c.before + row_number() over (partition by u.time, u.digest order by u.line) as ordinal
             from unnamed as u
             inner join counted as c using (time, digest)
+        ),
+        inserted as (
+            insert into {into} ({_list(values)})
+            select {_list(values.values())}
+            from ingest_rows as r
+            left join named as n using (line)
+            where r.reasons is null and r.{lines}
+            on conflict (request_id, time) do nothing
+            returning time, cost_amount, total_tokens
         )
-        insert into core.llm_metrics ({_list(values)})
-        select {_list(values.values())}
-        from ingest_rows as r
-        left join named as n using (line)
-        where r.reasons is null and r.{lines}
-        on conflict (request_id, time) do nothing
+        select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
+        from inserted
+        """
+
+    def differences(self, lines: str, stored: str, wanted: int) -> str:
+        """Rows that say something else than the request of their id and time in `stored`.
+
+        One row for each of the first `wanted`, and one at least: how many there are in all, what this one says. What a
+        row doesn't say contradicts nothing, and the id of a row without one follows from what it says.
+        """
+        if "request_id" not in self.targets:
+            return "select 0, null where false"
+        says = [
+            f"case when r.{name} is not null and r.{name} is distinct from {_stored(name)} then"
+            f" format('{name} is %s, stored is %s', left(r.{name}::text, 60),"
+            f" coalesce(left({_stored(name)}::text, 60), 'nothing')) end"
+            for name in self.targets
+            if name not in ("request_id", "time")
+        ]
+        return f"""
+        with bounds as materialized (
+            select min(time) as low, max(time) as high from ingest_rows where reasons is null and {lines}
+        ),
+        told as materialized (
+            select distinct on (r.line)
+                r.line,
+                format('line %s, request %s: ', r.line, r.request_id) || d.says as says
+            from ingest_rows as r
+            inner join {stored} as m on m.request_id = r.request_id and m.time = r.time
+            cross join lateral (select nullif(concat_ws('; ', {_list(says)}), '') as says) as d
+            where r.reasons is null and r.{lines} and d.says is not null
+                and m.time >= (select low from bounds) and m.time <= (select high from bounds)
+        )
+        select (select count(*) from told), says
+        from (select 1) as one
+        left join lateral (select line, says from told order by line limit {wanted}) as first on true
+        order by line
         """
 
     def _lines(self) -> str:
@@ -228,6 +268,10 @@ def meant(name: str, values: Mapping[str, str]) -> str:
     """What a text of the source means by the user's `values`; an empty text stands for none, on both sides."""
     whens = " ".join(f"when {_quoted(said)} then {_quoted(means)}" for said, means in values.items())
     return f"nullif(case coalesce({name}, '') {whens} else {name} end, '')"
+
+
+def _stored(name: str) -> str:
+    return f"m.{name}" if name != "metadata" else "(m.metadata - 'source_values')"
 
 
 def _quoted(value: object) -> str:

@@ -5,7 +5,7 @@ full judgement: expensive regular expressions on some twenty columns cost more t
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.lib.errors import GovernanceError
@@ -345,16 +345,21 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
 
 
 def match_columns(
-    source: str, header: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]
+    source: str,
+    header: Sequence[str],
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    ignored: Collection[str] = (),
 ) -> dict[str, int]:
     """Position of the column for each target that a file with this header fills.
 
-    A column is named by `mapping`, else by the target's own name, unless a constant stands in for it. Raises
-    GovernanceError if a mapped or required column is missing, or its name stands in the header twice.
+    A column is named by `mapping`, else by the target's own name, unless a constant stands in or it is `ignored`.
+    Raises GovernanceError if a mapped or required column is missing, or its name stands in the header twice.
     """
-    wanted = {name: name for name in TARGETS if name in header and name not in constants} | dict(mapping)
+    own = [name for name in TARGETS if name in header and name not in constants and name not in ignored]
+    wanted = {name: name for name in own} | dict(mapping)
     has = f"{source} has the columns {_listed(header)}"
-    absent = [column for column in wanted.values() if column not in header]
+    absent = [column for column in (*wanted.values(), *ignored) if column not in header]
     if absent:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
     missing = [name for name in REQUIRED if name not in wanted and name not in constants]
