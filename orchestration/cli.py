@@ -259,7 +259,7 @@ def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[s
 
 
 def _meanings(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, str]]:
-    """TARGET:FROM=TO triples: for each target what its values mean. FROM may hold = and : in quotes of the shell only."""
+    """TARGET:FROM=TO triples: for each target what its values mean."""
     meanings: dict[str, dict[str, str]] = {}
     for value in values:
         target, colon, rest = value.partition(":")
@@ -322,7 +322,8 @@ def ingest(
 
     Columns with the name of a target fill it, --map names others, times without a zone are UTC. Loading a file again
     adds nothing: a request is known by its request_id and time, and where there is no request_id by what its row says.
-    Rows that can't be loaded go to internal.quarantine with their line and every reason. Exit code 3 if all were refused.
+    Rows that can't be loaded go to internal.quarantine with their line and every reason. Exit code 3 if that are all
+    of a file.
 
     \b
     Targets, the first three required:

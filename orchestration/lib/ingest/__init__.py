@@ -87,6 +87,7 @@ def ingest_files(
                     tell(f"not loaded are the columns {', '.join(usage.unused)}")
                 for sentence in unmapped(usage.offered, {*usage.origins, *constants}):
                     tell(sentence)
+                read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
                     ledger = Ledger(usage.origins, constants)
@@ -100,6 +101,8 @@ def ingest_files(
                     trial_merger.end(report)
                 for name in usage.never_found:
                     tell(f"no record has {mapping[name]}, which is mapped to {name}")
+                if 0 < report.read - read == report.quarantined - quarantined:
+                    report.refused.append(file.source)
     return report
 
 

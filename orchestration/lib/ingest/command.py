@@ -6,7 +6,7 @@ import click
 import psycopg
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import IngestError, IngestReport, Trial, ingest_files
+from orchestration.lib.ingest import IngestError, Trial, ingest_files
 from orchestration.lib.ingest.display import ProgressDisplay, describe_quarantine, describe_report, describe_trial
 from orchestration.lib.ingest.ledger import loads, undo
 from orchestration.lib.refresh import refresh
@@ -61,15 +61,10 @@ def load_files(
             _refresh()
         elif report.loaded:
             click.echo("reports have it when the rollups are brought up to date: `governance refresh`", err=True)
-    return _exit_code(report, dry_run)
-
-
-def _exit_code(report: IngestReport, dry_run: bool) -> int:
-    if not report.quarantined or report.loaded or report.duplicate:
-        return 0
-    said = "nothing would be loaded" if dry_run else "nothing is loaded"
-    click.echo(f"{said}: every record was refused", err=True)
-    return NOTHING_LOADED
+    for source in report.refused:
+        said = "would be loaded" if dry_run else "is loaded"
+        click.echo(visible(f"nothing of {source} {said}: every record was refused", keep=""), err=True)
+    return NOTHING_LOADED if report.refused else 0
 
 
 def undo_load(which: str, *, refreshes: bool) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.hints import alike
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
@@ -244,8 +245,10 @@ class OpenUsageFile:
                 has = f"the first records of {self._source} have the keys {', '.join(keys)}"
                 if name in mapping:
                     raise GovernanceError(f"{self._source} has no {mapping[name]}: {has}")
+                paths = dict.fromkeys(path for record in records for path in _paths(record))
+                likely = next(iter(alike(name, paths)), "KEY")
                 raise GovernanceError(
-                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}=KEY or "
+                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}={likely} or "
                     f"--set {name}=VALUE ({has})"
                 )
 

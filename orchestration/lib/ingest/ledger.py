@@ -47,11 +47,13 @@ class Load:
     duplicate: int
     quarantined: int
     undone_at: datetime | None
+    # records that it put into quarantine and that are there; those of an earlier load stay that one's
+    refused: int
 
     @property
     def left_something(self) -> bool:
         """Whether there is anything to take back."""
-        return self.undone_at is None and self.loaded + self.quarantined > 0
+        return self.undone_at is None and self.loaded + self.refused > 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,13 @@ class Ledger:
 _LOADS = """
     select
         l.id, l.source, l.started_at, l.ended_at, coalesce(sum(b.loaded), 0)::bigint,
-        coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.quarantined), 0)::bigint, l.undone_at
+        coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.quarantined), 0)::bigint, l.undone_at,
+        (
+            select count(*)
+            from internal.load_batches as own
+            inner join internal.quarantine as q on q.source = l.source and q.quarantined_at = own.ingested_at
+            where own.load_id = l.id and own.quarantined > 0
+        )
     from internal.loads as l
     left join internal.load_batches as b on b.load_id = l.id
 """

@@ -56,6 +56,8 @@ class IngestReport:
     # duplicates that say something else than what is stored, and what the first of them say
     differing: int = 0
     differences: list[str] = field(default_factory=list)
+    # sources of which every record was refused
+    refused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.hints import alike
 from orchestration.lib.ingest.spellings import SPELLINGS
 
 REQUIRED = ("time", "provider", "model")
@@ -364,8 +365,9 @@ def match_columns(
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
     missing = [name for name in REQUIRED if name not in wanted and name not in constants]
     if missing:
+        likely = next(iter(alike(missing[0], header)), "COLUMN")
         raise GovernanceError(
-            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}=COLUMN or "
+            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}={likely} or "
             f"--set {missing[0]}=VALUE ({has})"
         )
     doubled = [column for column in wanted.values() if header.count(column) > 1]
