@@ -290,7 +290,7 @@ def test_a_file_of_which_nothing_loads(run: Run, write: Callable[..., str], opti
 
 
 def test_what_is_loaded_is_in_the_reports(run: Run, write: Callable[..., str], database: str) -> None:
-    spend = "select coalesce(sum(cost_amount), 0) from reporting.cost_summary_view"
+    spend = "select coalesce(sum(cost), 0) from reporting.cost_summary_view"
     refresh(database)
     assert "governance refresh" in run(write(*numbered(1)), "--no-refresh").stderr
     assert query(database, spend) == [(0,)]
