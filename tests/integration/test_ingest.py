@@ -30,6 +30,7 @@ from orchestration.lib.dbt import run_dbt
 from orchestration.lib.embedded import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestError, IngestReport, Progress, ingest_files, ingest_rows
+from orchestration.lib.ingest.encoding import trimmed
 from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.processes import wait_until
 from orchestration.lib.refresh import refresh
@@ -105,6 +106,7 @@ MICROSECONDS = int(RECENT.timestamp()) * 1_000_000
                 "nine-digits": f"{RECENT:%Y-%m-%dT%H:%M:%S.000000000}",
                 "+00": f"{RECENT:%Y-%m-%d %H:%M:%S}+00",
                 "+05:30": f"{RECENT + timedelta(hours=5, minutes=30):%Y-%m-%dT%H:%M:%S}+05:30",
+                "comma": f'"{RECENT:%Y-%m-%dT%H:%M:%S},000Z"',
                 "-0800": f"{RECENT - timedelta(hours=8):%Y-%m-%d %H:%M:%S} -0800",
                 "seconds": str(int(RECENT.timestamp())),
                 "seconds-and-parts": f"{int(RECENT.timestamp())}.000",
@@ -137,6 +139,7 @@ MICROSECONDS = int(RECENT.timestamp()) * 1_000_000
         ("input_tokens", "999999999999", 999_999_999_999),
         ("output_tokens", "123.0", 123),
         ("output_tokens", "123.", 123),
+        *[("output_tokens", text, 1200) for text in ("1.2e3", "12E2", "+1200", "1200.00", "001200", "12000e-1")],
         ("cache_read_tokens", " 7 ", 7),
         ("latency_ms", "812", 812),
         ("latency_ms", "812.5", 813),
@@ -147,13 +150,24 @@ MICROSECONDS = int(RECENT.timestamp()) * 1_000_000
         ("cost_amount", "0.123456789012345678901234567890", Decimal("0.123456789012345678901234567890")),
         ("cost_amount", "999999999999.99", Decimal("999999999999.99")),
         ("cost_amount", "2.5e-07", Decimal("0.00000025")),
-        ("cost_amount", "1E3", Decimal(1000)),
+        *[
+            ("cost_amount", text, Decimal(text))
+            for text in (
+                "1E3", "12E-6", "1e11", "1.5E-005", "-0", "-0.0", "+0.5", "5.", ".5", "00.5", "1e-100", "0e999",
+                "12.5e-7", "1.2499999999999999e-05", "0.0000000000000000000000000000012345",
+            )
+        ],
         ("currency", "eur", "EUR"),
         ("tags", '"{""a"": [1, 1.10]}"', {"a": [1, 1.1]}),
         ("metadata", '" {} "', {}),
         ("source", "gateway", "gateway"),
+        *[("model", f"{blank}gpt-4o {blank}", "gpt-4o") for blank in ("\t", "\xa0", "\u200b", "\ufeff", "\u3000")],
+        ("model", '"gpt-4o\n"', "gpt-4o"),
+        ("model", '"\r\n gpt\n4 "', "gpt\n4"),
+        ("model", "GPT-4o", "GPT-4o"),
+        ("provider", "OpenAI", "openai"),
     ],
-)
+)  # fmt: skip
 def test_accepted_values(database: str, load: Load, target: str, text: str, value: object) -> None:
     given = {"time": T, "provider": "p", "model": "m"} | {target: text}
     report = load([",".join(given), ",".join(given.values())])
@@ -163,7 +177,7 @@ def test_accepted_values(database: str, load: Load, target: str, text: str, valu
 
 
 NOT_A_TIME = "time is neither an ISO 8601 timestamp nor a Unix time"
-NOT_AN_AMOUNT = "cost_amount is not an amount of 0 or more below 10^12"
+NO_COUNT = "input_tokens is not a whole number of 0 or more below 10^12"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,15 @@ NOT_AN_AMOUNT = "cost_amount is not an amount of 0 or more below 10^12"
                 "2026-13-01T10:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01", "01/02/2026 10:00:00",
                 "02-03-2026 10:00:00", "2026-01-01T10:00:00 PST", "2026-01-01 10:00:00 Europe/Berlin",
                 "2026-01-01 10:00:00 BC", "20260101T100000Z", "1700000000000000000000", "170000000", "-1700000000",
-                "1.7e9", "2026-01-01T10:00:00+99:00", "0000-01-01 00:00:00", "J2451187", "20260101", "10:00:00",
+                "1.7e9", "2026-01-01T10:00:00+99:00", "2026-11-20T10:00:00Z+02:00", "2026-11-20T10:00:00Z+0200",
+                "2026-11-20T10:00:00z+02", "2026-11-20T10:00:00+01:00+02:00", "2026-11-20T10:00:00+01:00Z",
+                "2026-11-20T10:00:00ZZ", "2026-11-20T10:60:00Z", "2026-11-20T10:60", "2026-11-20T10:00:60Z",
+                "2026-11-20T10:00:61Z", "2026-11-20T10:00:00+25:00", "2026-11-20T10:00:00+05:60",
+                "2026-11-20T10:00:00+1", "2026-11-20T10:00:00+053", "2026-11-20T10:00:00+05:30:15",
+                "2026-11-20T24:00:01Z", "2026-11-20T10:00.5Z", "2026-11-20T10:00:00.Z", "2026-11-20T10Z",
+                "2026-11-20TT10:00:00", "2026-11-20  10:00:00", "2026-11-2010:00:00", "2026-1-2T10:00:00",
+                "2026-11-20T10:00:00 AM", "2026-11-20T10:00:00 -  08", "2026-11-20T10:00:00 +-08",
+                "0000-01-01 00:00:00", "J2451187", "20260101", "10:00:00",
             )
         ],
         ("time", "2001-01-01T00:00:00Z", "time is older than the raw retention"),
@@ -188,32 +210,32 @@ NOT_AN_AMOUNT = "cost_amount is not an amount of 0 or more below 10^12"
         ("model", "  ", "model is missing"),
         ("model", "m" * 201, "model is longer than 200 characters"),
         ("request_id", "r" * 3000, "request_id is longer than 200 characters"),
-        ("error_code", "e" * 1001, "error_code is longer than 1000 characters"),
-        ("user_id", "alice", "user_id is not a uuid"),
-        ("user_id", "zf8fad5b-d9cb-469f-a165-70867728950e", "user_id is not a uuid"),
-        ("operation", "dance", "operation is none of chat, completion, embedding, image, audio, rerank, moderation"),
-        ("status", "ok", "status is none of success, error, blocked, rate_limited"),
-        ("policy_decision", "maybe", "policy_decision is none of allow, flag, block"),
+        ("provider", "p" * 201, "provider is longer than 200 characters"),
         *[
-            ("input_tokens", text, "input_tokens is not a whole number from 0 to 10^12")
-            for text in ("-1", "1.5", "1e3", "0x10", "1_000", "1000000000000", "NaN", "1 000", "+1", "٣", "true", ".0")
+            ("input_tokens", text, NO_COUNT)
+            for text in ("-1", "1.5", "0x10", "1_000", "1000000000000", "NaN", "1 000", "٣", "true", ".1", "1e12")
         ],
-        ("latency_ms", "-1", "latency_ms is not a number of milliseconds from 0 to 10^9"),
-        ("latency_ms", "1000000000", "latency_ms is not a number of milliseconds from 0 to 10^9"),
         *[
-            ("cost_amount", text, NOT_AN_AMOUNT)
-            for text in ("-0.01", "NaN", "Infinity", "$5", '"1,000.00"', "1e99", "1000000000000", ".", "1.2.3", "0x1")
+            ("cost_amount", text, f"cost_amount {problem}")
+            for problem, texts in {
+                "is negative: a credit or refund is no request, keep it out of usage": ("-0.01", "-1e-9"),
+                "is 10^12 or more": ("1000000000000", "1e99", "1e400", "1E+0012"),
+                "is not an amount below 10^12 with 100 decimals at most": ("1e99999", "1e-99999", "0." + "1" * 500),
+                "has more than 100 decimals": ("1e-101", "0." + "1" * 101),
+                "is not a finite number": ("NaN", "Infinity", "-inf"),
+                "is a word for no value: leave it empty where no cost is known": (
+                    "null", "NULL", r"\N", "N/A", "None", "-",
+                ),
+                "has a comma or a separator of thousands: write 1234.5": (
+                    '"0,5"', '"1,000.00"', "1 000", "1_000", "1'000", "1\u202f000", '"1 000,5"',
+                ),
+                "has more than the number: give the currency as currency": ("$0.25", "0.25 USD", "€0.25", "US$ 3"),
+                "is not a number": (".", "1.2.3", "0x10", "\u0660.\u0665", "--5", "free", "1e"),
+            }.items()
+            for text in texts
         ],
         ("currency", "EURO", "currency is not a code of three letters"),
         ("currency", "€$£", "currency is not a code of three letters"),
-        ("tags", "[1]", "tags is not a JSON object"),
-        ("tags", "{1}", "tags is not a JSON object"),
-        ("tags", '"{""a"": ""\\u0000""}"', "tags is not a JSON object"),
-        ("metadata", "null", "metadata is not a JSON object"),
-        pytest.param(
-            *("metadata", '"{""a"":' + "[" * 20_000 + "]" * 20_000 + '}"', "metadata is not a JSON object"),
-            marks=pytest.mark.not_on_pglite("its stack is too small for JSON nested thousands deep"),
-        ),
     ],
 )  # fmt: skip
 def test_refused_values(database: str, load: Load, target: str, text: str, reason: str) -> None:
@@ -231,7 +253,7 @@ def test_refused_values(database: str, load: Load, target: str, text: str, reaso
 
 
 def test_all_reasons_against_a_row_are_given(database: str, load: Load) -> None:
-    lines = ["time,provider,model,input_tokens,status,cost_amount", "now,,m,-1,ok,x", f"{T},p,m,1,success,1"]
+    lines = ["time,provider,model,input_tokens,status,cost_amount", "now,,m,-1,weird,x", f"{T},p,m,1,success,1"]
     assert counts(load(lines)) == (1, 0, 1)
     assert quarantined(database) == [
         (
@@ -239,11 +261,10 @@ def test_all_reasons_against_a_row_are_given(database: str, load: Load) -> None:
             [
                 NOT_A_TIME,
                 "provider is missing",
-                "input_tokens is not a whole number from 0 to 10^12",
-                NOT_AN_AMOUNT,
-                "status is none of success, error, blocked, rate_limited",
+                NO_COUNT,
+                "cost_amount is not a number",
             ],
-            {"time": "now", "model": "m", "input_tokens": "-1", "status": "ok", "cost_amount": "x"},
+            {"time": "now", "model": "m", "input_tokens": "-1", "status": "weird", "cost_amount": "x"},
         )
     ]
 
@@ -355,8 +376,7 @@ def test_json_lines_keep_money_and_tags_exact(database: str, load: Load) -> None
     assert tags == "0.1 0.2 0.0000001 12345678.000000000000000001"
     assert quarantined(database)[0][1] == [
         "model is true or false",
-        "input_tokens is not a whole number from 0 to 10^12",
-        "tags is not a JSON object",
+        NO_COUNT,
     ]
 
 
@@ -374,7 +394,9 @@ def test_rows_of_a_program(database: str) -> None:
     assert query(database, "select sum(cost_amount), sum(input_tokens), max(source) from core.llm_metrics") == [
         (Decimal("0.50"), 15, "demo")
     ]
-    assert query(database, "select source, line, reasons from internal.quarantine") == [("program", 6, [NOT_AN_AMOUNT])]
+    assert query(database, "select source, line, reasons from internal.quarantine") == [
+        ("program", 6, ["cost_amount is not a number"])
+    ]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -395,7 +417,7 @@ def test_any_text_arrives_as_it_is(database: str, texts: list[str]) -> None:
         found = connection.execute(
             "delete from core.llm_metrics returning request_id::integer, application, metadata ->> 'text'"
         ).fetchall()
-    assert sorted(found) == [(number, text.strip(" ") or None, text) for number, text in enumerate(texts)]
+    assert sorted(found) == [(number, trimmed(text) or None, text) for number, text in enumerate(texts)]
 
 
 # once and no more
@@ -716,7 +738,7 @@ def test_the_command_says_what_became_of_each_row(database: str, tmp_path: Path)
     first = run(database, str(path))
     assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + quarantined 3\n")
     assert "governance refresh" in first.stderr
-    assert "input_tokens is not a whole number from 0 to 10^12 (1 rows)" in first.stderr
+    assert f"{NO_COUNT} (1 rows)" in first.stderr
     statement = first.stderr.split("to look at them: ")[1].splitlines()[0]
     assert [row[1] for row in query(database, statement)] == [4, 5, 6]
     again = run(database, str(path))
@@ -742,7 +764,7 @@ def test_the_command_reads_standard_input(database: str) -> None:
         (["f.csv", "--map", "model=x", "--set", "model=y"], 1, "error: model is given twice, by --map and by --set"),
         (["f.csv", "--set", "model= "], 1, "error: --set model= has no value: leave it out, or give it one"),
         (["f.csv", "--set", "team_id=x"], 1, "error: --set team_id=x can't be used: team_id is not a uuid"),
-        (["f.csv", "--set", "cost_amount=-1"], 1, f"error: --set cost_amount=-1 can't be used: {NOT_AN_AMOUNT}"),
+        (["f.csv", "--set", "cost_amount=-1"], 1, "error: --set cost_amount=-1 can't be used: cost_amount is negative"),
         (["f.csv", "--map", "model"], 2, "'model' is not TARGET=SOURCE"),
         (["f.csv", "--set", "=x"], 2, "'=x' is not TARGET=VALUE"),
         (["f.csv", "--set", "model=x", "--set", "model=y"], 2, "model is given twice"),

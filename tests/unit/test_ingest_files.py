@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import _batches
-from orchestration.lib.ingest.files import OpenUsageFile, Record, UsageFile, _escaped, _joined, encode
+from orchestration.lib.ingest import _batches, files
+from orchestration.lib.ingest.encoding import Record, _escaped, _joined, encode
+from orchestration.lib.ingest.files import OpenUsageFile, UsageFile
+from orchestration.lib.ingest.targets import TARGETS
 
 CSV = "time,provider,model,input_tokens"
 SET = {"provider": "p", "model": "m"}
@@ -107,24 +109,29 @@ class TestCsv:
         assert [record[0] for record in records if record[1] is None] == [3, 5]
         assert [record[0] for record in records if record[1] is not None] == [2, 4]
 
-    def test_a_huge_field(self, read: Reader) -> None:
-        records = read(f"{CSV}\nt,p,{'x' * 200_000},1\nt,p,m,2\n")
-        assert records[0][:2] == (2, "the line can't be read as CSV: field larger than field limit (131072)")
-        assert len(str(records[0][2])) == 10_000
-        assert records[1:] == [good(3, "t", "p", "m", "2")]
+    @pytest.mark.parametrize("size", [200_000, 20_000_000])
+    @pytest.mark.parametrize("breaks", [False, True])
+    def test_a_long_column_that_is_not_loaded(self, read: Reader, size: int, breaks: bool) -> None:
+        """Nor does it matter whether its text goes over lines."""
+        text = '"' + ("x" * 99 + ("\n" if breaks else " ")) * (size // 100) + '"'
+        records = read(f"{CSV},messages\nt,p,m,1,{text}\nt,p,m,2,\n")
+        assert records == [good(2, "t", "p", "m", "1"), good(records[1][0], "t", "p", "m", "2")]  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("before", ["", 't,p,"m,0\n'])
-    def test_a_line_without_end(self, read: Reader, before: str) -> None:
-        records = read(f"{CSV}\n{before}t,p,{'x' * 9_000_000},1\nt,p,m,2\n")
-        assert len(records) == before.count("\n") + 2
-        assert records[-2][1] == "the line can't be read as CSV: it is longer than 4194304 characters"
-        assert records[-1] == good(3 + before.count("\n"), "t", "p", "m", "2")
+    @pytest.mark.parametrize("line", ["t,p," + "x" * 300_000 + ",1", 't,p,"' + ("x" * 99 + "\n") * 3_000 + '",1'])
+    def test_a_record_without_end(self, read: Reader, monkeypatch: pytest.MonkeyPatch, before: str, line: str) -> None:
+        monkeypatch.setattr(files, "_RECORD_LIMIT", 200_000)
+        records = read(f"{CSV}\n{before}{line}\nt,p,m,2\n")
+        refused = [record for record in records if record[1]]
+        assert "the line can't be read as CSV: it is longer than 200000 characters" in [r[1] for r in refused]
+        assert all(len(str(record[2])) <= 10_000 for record in refused)
+        assert records[-1][3:] == ("t", "p", "m", "2")
 
     def test_bytes_that_are_not_text(self, read: Reader) -> None:
         """Only where they are used: an unused column may hold anything."""
         records = read(b"time,provider,model,note\nt,p,m\xff\x00,x\nt,p,m,\xfe\x00\n")
         lines = encode(records).decode().split("\r\n")
-        assert lines[0].split("\x1f")[:3] == ["2", "it has bytes that are not UTF-8 text, or a NUL character", ""]
+        assert lines[0].split("\x1f")[:3] == ["2", "~2 has bytes that are not UTF-8 text, or a NUL character", ""]
         assert lines[0].split("\x1f")[3:] == ["t", "p", r"m\\xff\\x00"]
         assert lines[1] == "3\x1f\x1f\x1ft\x1fp\x1fm"
 
@@ -224,7 +231,11 @@ class TestJsonLines:
             write,
             {"time": "t", "provider": True, "model": ["m"], "region": {"a": 1}, "input_tokens": True, "tags": ["x"]},
         )
-        assert wrong == "provider is true or false\nmodel is a list\nregion is an object"
+        names = list(TARGETS)
+        assert wrong == "\n".join(
+            f"~{names.index(name)} is {kind}"
+            for name, kind in (("provider", "true or false"), ("model", "a list"), ("region", "an object"))
+        )
         assert values["input_tokens"] == "true"
         assert values["tags"] == '["x"]'
 
@@ -233,8 +244,6 @@ class TestJsonLines:
         [
             ("nonsense", "the line is not a JSON object: Expecting value"),
             ('{"time": "t"', "the line is not a JSON object: Expecting ',' delimiter"),
-            ('{"time": NaN}', "the line is not a JSON object: NaN is not JSON"),
-            ('{"cost_amount": -Infinity}', "the line is not a JSON object: -Infinity is not JSON"),
             ("5", "the line is not a JSON object: it is a number"),
             ("1" * 5000, "the line is not a JSON object: Exceeds the limit"),
             ("null", "the line is not a JSON object: it is null"),
@@ -244,10 +253,13 @@ class TestJsonLines:
                 '{"tags": ' + '{"a":' * 100_000 + "1" + "}" * 100_001,
                 "the line is not a JSON object: it is nested too deeply",
             ),
-            ('{"tags": "' + "x" * 9_000_000 + '"}', "the line can't be read: it is longer than 4194304 characters"),
+            ('{"tags": "' + "x" * 5_000_000 + '"}', "the line can't be read: it is longer than 4000000 characters"),
         ],
     )
-    def test_lines_that_are_no_records(self, read: Reader, line: str, message: str) -> None:
+    def test_lines_that_are_no_records(
+        self, read: Reader, monkeypatch: pytest.MonkeyPatch, line: str, message: str
+    ) -> None:
+        monkeypatch.setattr(files, "_RECORD_LIMIT", 4_000_000)
         fine = '{"time": "t", "provider": "p", "model": "m"}'
         before, bad, after = read(f"{fine}\n{line}\n\n{fine}\n", "usage.jsonl")
         assert (before[0], bad[0], after[0]) == (1, 2, 4)
@@ -258,9 +270,29 @@ class TestJsonLines:
     def test_half_a_surrogate_pair_and_nul(self, read: Reader) -> None:
         records = read('{"time": "t", "provider": "\\ud800", "model": "a\\u0000b"}\n', "usage.jsonl")
         fields = encode(records).decode().split("\x1f")
-        assert fields[1] == "it has bytes that are not UTF-8 text, or a NUL character"
+        assert fields[1].replace("\\\n", "\n") == (
+            "~7 has bytes that are not UTF-8 text, or a NUL character\n"
+            "~8 has bytes that are not UTF-8 text, or a NUL character"
+        )
         assert r"\\ud800" in fields
         assert r"a\\x00b" in fields
+
+    def test_what_json_has_no_word_for_is_said_of_its_value_only(self, write: Callable[..., UsageFile]) -> None:
+        content = (
+            '{"time": "t", "provider": "p", "model": NaN, "cost_amount": NaN, '
+            '"metadata": {"p": -Infinity, "q": "\\ud800"}}\n'
+        )
+        with OpenUsageFile(write(content, "usage.jsonl"), {}, {}) as file:
+            ((_, wrong, _, *values),) = file.records()
+        said = dict(zip(file.targets, values, strict=True))
+        assert wrong == f"~{file.targets.index('model')} is NaN"
+        assert (said["cost_amount"], said["metadata"]) == ("NaN", '{"p": -Infinity, "q": "\\ud800"}')
+
+    @pytest.mark.parametrize("size", [200_000, 20_000_000])
+    def test_a_long_key_that_is_not_loaded(self, read: Reader, size: int) -> None:
+        fine = '{"time": "t", "provider": "p", "model": "m"'
+        records = read(f'{fine}, "messages": "{"x" * size}"}}\n{fine}}}\n', "usage.jsonl")
+        assert [record[:3] for record in records] == [(1, None, None), (2, None, None)]
 
     def test_mapped_keys_that_no_record_has(self, write: Callable[..., UsageFile]) -> None:
         content = '{"time": "t", "provider": "p", "model": "m"}\n{"time": "t", "usage": {"in": 0}}\n'

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest.files import OpenUsageFile, Position, Record, UsageFile, encode
+from orchestration.lib.ingest.encoding import Record, encode
+from orchestration.lib.ingest.files import OpenUsageFile, Position, UsageFile
 from orchestration.lib.ingest.hints import unmapped
 from orchestration.lib.ingest.ledger import Ledger
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger

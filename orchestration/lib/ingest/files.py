@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.encoding import Record, about, is_damaged, trimmed
 from orchestration.lib.ingest.hints import alike
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
@@ -26,24 +27,11 @@ FORMATS = ("csv", "jsonl")
 _SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 # characters of a record, loaded or not; what is held of one in memory is some ten times as much
 _RECORD_LIMIT = 32 << 20
-# a character that hardly occurs in data
-_DELIMITER = "\x1f"
-# what counts as no text at the edges of a value: white space, and characters of no width
-_BLANKS = (
-    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u200b\u200c\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
-)
-_SPACED_EDGES = (f" {_DELIMITER}", f"{_DELIMITER} ", " \r\n", "\t", "\v", "\f", "\x1c", "\x1d", "\x1e")
-_WIDE_BLANK = re.compile("[\x85\xa0\u1680\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]")
-COPY_OPTIONS = "delimiter e'\\x1f', null ''"
 # as much of a line that can't be read as is kept
 _EXCERPT = 10_000
 # lines and characters of a JSON Lines file that are looked at before it is loaded
 _SAMPLE = (100, 1 << 20)
-_NOT_TEXT = re.compile("[\ud800-\udfff\0]")
-
-# line on which it begins, what is wrong with it (a sentence a line), its text if it has no readable columns, values
-Record = tuple[object, ...]
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -170,7 +158,7 @@ class OpenUsageFile:
         if header is None:
             raise GovernanceError(f"{self._source} is empty: a CSV file begins with a line of column names")
         header = [trimmed(name) for name in header]
-        if any(_is_damaged(name) for name in header):
+        if any(is_damaged(name) for name in header):
             raise GovernanceError(f"the header of {self._source} isn't UTF-8 text: save the file as CSV in UTF-8")
         columns = match_columns(self._source, header, mapping, constants, self._ignored)
         self.targets = list(columns)
@@ -221,7 +209,7 @@ class OpenUsageFile:
                 f"{self._source} is a JSON array, not JSON Lines with one object a line: "
                 "convert it, for instance with jq -c '.[]'"
             )
-        if _is_damaged(first):
+        if is_damaged(first):
             raise GovernanceError(f"{self._source} isn't UTF-8 text: save it as JSON Lines in UTF-8")
         records = _decoded(samples)
         self._require_samples(sources, mapping, records)
@@ -255,7 +243,7 @@ class OpenUsageFile:
     def _json_records(self) -> Iterator[Record]:
         lines = self._lines
         held = lines.held
-        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_refuse_constant).decode
+        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_NoNumber).decode
         nothing: list[object] = [None] * len(self.targets)
         mapped = {name: self._sources[name] for name in self.never_found}
         fields = [(name, *_path(source)) for name, source in self._sources.items()]
@@ -313,8 +301,8 @@ def _paths(record: Mapping[str, object], above: str = "", depth: int = 4) -> Ite
             yield from _paths(value, f"{above}{key}.", depth - 1)
 
 
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+class _NoNumber(_Number):
+    """NaN or Infinity, which are no JSON but which programs write: wrong for its value, not for its line."""
 
 
 def _path(source: str) -> tuple[str, list[str]]:
@@ -346,17 +334,12 @@ def _values(
             value = _follow(record, path)
         if type(value) is int:
             value = str(value)
-        elif value is not None and not isinstance(value, str):
-            if TARGETS[name].holds_text:
-                wrong.append(_about(place, f"is {_kind(value)}"))
+        elif value is not None and type(value) is not str:
+            if TARGETS[name].holds_text and type(value) is not _Number:
+                wrong.append(about(place, f"is {_kind(value)}"))
             value = _as_json(value)
         values.append(value)
     return values, "\n".join(wrong) or None
-
-
-def _about(place: int, what: str) -> str:
-    """What is wrong with one value, so that it is known whether that refuses the record."""
-    return f"~{place} {what}"
 
 
 def _kind(value: object) -> str:
@@ -368,6 +351,8 @@ def _kind(value: object) -> str:
         return "true or false"
     if value is None:
         return "null"
+    if isinstance(value, _NoNumber):
+        return value
     return "a number" if isinstance(value, _Number | int) else "a text"
 
 
@@ -381,7 +366,7 @@ def _as_json(value: object) -> str:
         return "[" + ", ".join(_as_json(item) for item in value) + "]"
     text = json.dumps(value, ensure_ascii=False)
     # half a surrogate pair, which no encoding can hold, is told as the escape that it was
-    return text if text.isascii() else _NOT_TEXT.sub(_as_json_escape, text)
+    return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
 
 
 class _Lines:
@@ -442,86 +427,6 @@ def _picker(positions: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ..
     if len(positions) == 1:
         return lambda row: (row[positions[0]],)
     return itemgetter(*positions)
-
-
-def _is_damaged(text: str) -> bool:
-    """Whether the text holds what no database text can: NUL, or bytes that weren't UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return "\0" in text
-
-
-def encode(records: Sequence[Record]) -> bytes:
-    """Records for COPY with `COPY_OPTIONS`: values without the blanks around them, an empty text for null.
-
-    A value with text that no database can hold is marked as such.
-    """
-    text = _joined(records)
-    if text is None or any(edge in text for edge in _SPACED_EDGES) or (not text.isascii() and _WIDE_BLANK.search(text)):
-        text = _escaped([(*record[:3], *map(_trimmed, record[3:])) for record in records])
-    if _is_damaged(text):
-        return encode([_repaired(record) for record in records])
-    return text.encode()
-
-
-def _joined(records: Sequence[Record]) -> str | None:
-    """The records where nothing has to be escaped, which takes less than half the time; None where something has to."""
-    try:
-        lines = [
-            _DELIMITER.join(["" if value is None else value for value in (str(line), *values)])  # type: ignore[misc]
-            for line, *values in records
-        ]
-    except TypeError:
-        # values of a program that aren't text
-        return None
-    text = "".join([line + "\r\n" for line in lines])
-    delimiters = sum(map(len, records)) - len(records)
-    ends = text.count("\n"), text.count("\r"), text.count(_DELIMITER)
-    return None if "\\" in text or ends != (len(records), len(records), delimiters) else text
-
-
-def _escaped(records: Sequence[Record]) -> str:
-    buffer = io.StringIO()
-    # the line terminator makes the writer escape both carriage return and newline
-    csv.writer(
-        buffer, delimiter=_DELIMITER, quoting=csv.QUOTE_NONE, escapechar="\\", quotechar=None, lineterminator="\r\n"
-    ).writerows(records)
-    return buffer.getvalue()
-
-
-def trimmed(text: str) -> str:
-    """The text without the blanks around it: also tabs, newlines, no-break and zero-width spaces."""
-    return text.strip(_BLANKS)
-
-
-def _trimmed(value: object) -> object:
-    return trimmed(value) if isinstance(value, str) else value
-
-
-def _repaired(record: Record) -> Record:
-    line, wrong, raw, *values = record
-    texts = ["" if value is None else str(value) for value in (wrong, raw, *values)]
-    if not any(map(_is_damaged, texts)):
-        return record
-    what = "has bytes that are not UTF-8 text, or a NUL character"
-    told = [str(wrong)] if wrong else []
-    told += [_about(place, what) for place, text in enumerate(texts[2:]) if _is_damaged(text)]
-    if raw is not None and not wrong:
-        told.append(f"it {what}")
-    wrong, raw, *texts = (_NOT_TEXT.sub(_as_escape, text) for text in ("\n".join(told), *texts[1:]))
-    return line, wrong, raw, *texts
-
-
-def _as_json_escape(character: "re.Match[str]") -> str:
-    return f"\\u{ord(character[0]):04x}"
-
-
-def _as_escape(character: "re.Match[str]") -> str:
-    code = ord(character[0])
-    # a byte that couldn't be decoded came as a surrogate of its own
-    return f"\\x{code & 0xFF:02x}" if code == 0 or 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
 
 
 @contextlib.contextmanager

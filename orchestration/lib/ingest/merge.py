@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest.files import COPY_OPTIONS, trimmed
+from orchestration.lib.ingest.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.ingest.hints import DURATIONS, seconds
 from orchestration.lib.ingest.ledger import Inserted, Ledger
 from orchestration.lib.ingest.reading import Reading
@@ -180,7 +180,7 @@ class UsageMerger:
         )
 
     def stage(self, chunks: Iterable[bytes]) -> None:
-        """Copies a batch of encoded records (`files.encode`) into the staging table."""
+        """Copies a batch of encoded records (`encoding.encode`) into the staging table."""
         columns = ", ".join(("line", "wrong", "raw", *self._given))
         with explained(), self._connection.cursor() as cursor:
             cursor.execute("truncate ingest_lines")

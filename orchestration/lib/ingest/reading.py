@@ -56,11 +56,9 @@ class Reading:
         targets = [TARGETS[name] for name in self.targets]
         flaws = ", ".join(f"{name}_flaw" for name in self.targets)
         refusing = [f"{t.name}_flaw" for t in targets if t.essential] + self._joint()
-        notes = [f"{t.name}_flaw || ': {_KEPT}'" for t in targets if not t.essential]
-        notes += [f"{t.name}_remark" for t in targets]
-        kept = [
-            f"'{t.name}', case when {t.name}_flaw is not null then {t.name} end" for t in targets if not t.essential
-        ]
+        optional = [t.name for t in targets if not t.essential]
+        notes = [f"{name}_flaw || ': {_KEPT}'" for name in optional] + [f"{t.name}_remark" for t in targets]
+        kept = [f"'{name}', case when {name}_flaw is not null then {name} end" for name in optional]
         return f"""
         insert into ingest_rows (line, reasons, notes, kept, digest, {_list(self.targets)})
         select
@@ -114,9 +112,8 @@ class Reading:
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
         values["source"] = values.get("source", TARGETS["source"].default or "null")
         metadata = values.get("metadata", "null::jsonb")
-        earlier = (
-            f"case jsonb_typeof({metadata} -> 'source_values') when 'object' then {metadata} -> 'source_values' end"
-        )
+        own = f"{metadata} -> 'source_values'"
+        earlier = f"case jsonb_typeof({own}) when 'object' then {own} end"
         values["metadata"] = f"""case
             when r.kept is null then {metadata}
             else coalesce({metadata}, '{{}}')
@@ -210,9 +207,7 @@ class Reading:
         if target.name not in self.given:
             return target.flaw
         told = f"substring(wrong from '(?n)^~{self.given.index(target.name)} (.*)$')"
-        return (
-            f"case when wrong is null then {target.flaw} else coalesce('{target.name} ' || {told}, {target.flaw}) end"
-        )
+        return f"coalesce(case when wrong is not null then '{target.name} ' || {told} end, {target.flaw})"
 
     def _joint(self) -> list[str]:
         joint = [

@@ -49,6 +49,7 @@ _NUMBER = "^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?0*[0-9]{1,3})?$"
 _LONGEST_NUMBER = 400
 _UNBOUNDED_NUMBER = "^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$"
 _MOST_DECIMALS = 100
+_SIGN = "[$€£¥₹₩₽₺₪₫₴₦฿¢]"
 # 60 seconds: a leap second ends an hour, in some zones half an hour
 _TIME = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:([0-9]{2}(:[0-5][0-9]([.,][0-9]+)?)?|[25]9:60([.,]0+)?)"
@@ -207,11 +208,11 @@ def _money(name: str) -> Target:
             when {name} ~ '{_UNBOUNDED_NUMBER}'
                 then '{name} is not an amount below 10^12 with {_MOST_DECIMALS} decimals at most'
             when {name} ~* '^[-+]?(nan|inf|infinity|∞)$' then '{name} is not a finite number'
-            when {_lower(name)} in ('null', '\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
+            when {_lower(name)} in ('null', '\\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
                 then '{name} is a word for no value: leave it empty where no cost is known'
-            when {name} ~ '[0-9][,_''’[:space:]][0-9]'
+            when {name} ~ '[0-9][,_''\u2019[:space:]][0-9]'
                 then '{name} has a comma or a separator of thousands: write 1234.5'
-            when {name} ~ '[0-9]' and {name} ~ '^[^-+.0-9]{{0,5}}{number}[^-+.0-9]{{0,5}}$' and {name} !~ '^0[xX]'
+            when {name} ~ '^([A-Za-z]{{2,3}}|{_SIGN})* ?{number} ?([A-Za-z]{{3}}|{_SIGN})?$'
                 then '{name} has more than the number: give the currency as currency'
             when {name} is not null then '{name} is not a number'
         end""",
@@ -264,9 +265,9 @@ def _object(name: str, takes_lists: bool = False) -> Target:
                 select jsonb_object_agg(e, true)
                 from jsonb_array_elements_text({items}) as e
             )
-        end""",
+        end""",  # noqa: S608 - of this module's own words
         json=f"""case
-            when {name}::text ~ '[.][0-9]*0\M'
+            when {name}::text ~ '[.][0-9]*0\\M'
                 then regexp_replace({name}::text, '{_ENDING_ZEROS}', '\\1\\2', 'g')
             else {name}::text
         end""",
