@@ -15,6 +15,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestReport, ingest_files
 from orchestration.lib.ingest.spellings import SPELLINGS
+from orchestration.lib.ingest.targets import TARGETS
 
 T = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)).isoformat()
 FINE = {"time": T, "provider": "p", "model": "m", "cost_amount": "0.25"}
@@ -67,7 +68,7 @@ NOT_UTF8 = "has bytes that are not UTF-8 text, or a NUL character"
         ("user_id", "0f8fad5bd9cb-469f-a165-7086772-8950e", "user_id is not a uuid"),
         ("status", "weird", "status 'weird' is none of success, error, blocked, rate_limited, taken as success"),
         ("status", "302", "status '302' is none of success, error, blocked, rate_limited, taken as success"),
-        ("status", "x" * 41, "status is none of success, error, blocked, rate_limited, taken as success"),
+        ("status", "user-1a2b", "status is none of success, error, blocked, rate_limited, taken as success"),
         (
             "operation",
             "dance",
@@ -260,6 +261,50 @@ def test_values_of_the_user(database: str, load: Load) -> None:
 def test_values_that_can_not_be_used(load: Load, values: dict[str, dict[str, str]], message: str) -> None:
     with pytest.raises(GovernanceError, match=message):
         load([FINE | {"status": "a"}], values=values)
+
+
+def test_what_looks_plain_is_read_as_it_is_closely(database: str) -> None:
+    """Else what a value says would depend on the values beside it."""
+    numbers = [
+        f"{sign}{whole}{point}{fraction}{exponent}"
+        for sign in ("", "-", "+")
+        for whole in ("", "0", "007", "999999999999", "1000000000000", "9" * 60)
+        for point in ("", ".")
+        for fraction in ("", "0", "50", "1" * 40, "1" * 101)
+        for exponent in ("", "e1", "e-7", "E-39", "e-40", "e11", "e-", "e99999")
+    ]
+    hours = ("00", "10", "23", "24", "25")
+    times = [
+        f"2026-11-20{between}{hour}:{rest}{zone}"
+        for between in ("T", " ", "t", "  ", "")
+        for hour in hours
+        for rest in ("00", "60", "00:00", "00:60", "59:60", "00:61", "00:00.5", "00:00,5", "00:00.", "00.5", "0:0")
+        for zone in ("", "Z", "z", "+00", "+0530", "+05:30", "-25:00", "+05:60", "Z+02", "+01:00Z", "+1", " Z", "UTC")
+    ]
+    words = ["", "success", "SUCCESS", "ok", "weird", "chat", "x" * 200, "x" * 201, "eur", "EUR", "EURO", "{}", "[]"]
+    texts = sorted({*numbers, *times, *words})
+    with connect(database) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("create temporary table said (text text)")
+        with connection.cursor().copy("copy said from stdin") as copy:
+            for text in texts:
+                copy.write_row([text])
+        for target in TARGETS.values():
+            differing = connection.execute(
+                f"""
+                select text from (
+                    select
+                        text,
+                        case when {target.plain} then {target.flaw} end as flaw,
+                        case when ({target.plain}) and ({target.flaw}) is null
+                            then ({target.cast}) is distinct from ({target.value}) end as differs
+                    from (select text, nullif(text, '') as {target.name} from said offset 0) as said
+                    where text <> ''
+                ) as judged
+                where differs or flaw not like '%ISO 8601%' and flaw not like '%uuid' and flaw not like '%JSON%'
+                """
+            ).fetchall()
+            assert differing == [], target.name
 
 
 # one request, however it is written
