@@ -112,12 +112,14 @@ class UsageMerger:
                 "select set_config(name, '0', false) from pg_settings"
                 " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
             )
-            floor, ceiling, currency, was_refused, is_moving = self._row(
+            floor, ceiling, currency, spelled_before, was_refused, is_moving = self._row(
                 f"""
                 select
                     internal.raw_floor('llm_metrics'),
                     now() + interval '1 day',
                     (select value from internal.settings where name = 'default_currency'),
+                    -- a new database has had no rows of earlier releases
+                    (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
                     exists (select from internal.quarantine where source = {_quoted(source)}),
                     (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
@@ -127,7 +129,7 @@ class UsageMerger:
                     "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
                     "has ended"
                 )
-            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency)
+            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
             self._has_quarantine = was_refused
             self._staged = 0
             self._opened: set[str] = set()
@@ -170,7 +172,7 @@ class UsageMerger:
         typed = "".join(f", {name}" for name in self._targets)
         self._execute(
             f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
-            " null::text[] as notes, null::jsonb as kept, null::bytea as digest"
+            " null::text[] as notes, null::jsonb as kept, null::bytea as digest, null::bytea as spelled"
             f" {typed} from core.llm_metrics where false"
         )
         # the time comes first: identical rows have the same, and files are mostly in the order of time

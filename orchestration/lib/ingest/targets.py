@@ -130,8 +130,8 @@ def _choice(name: str, *choices: str, default: str | None = None) -> Target:
             f"when {name} ~ '^[45][0-9][0-9]([.]0)?$' then 'error'",
         ]
     value = f"case {' '.join(whens)} end"
-    # as many values as a list can show
-    shown = f"case when length({name}) <= 40 then quote_literal({name}) || ' ' else '' end"
+    # a word or a status code: what is named should be few different values, no ids of a wrong column
+    shown = f"case when {name} ~ '^([A-Za-z_. -]{{1,30}}|[0-9]{{3}})$' then quote_literal({name}) || ' ' else '' end"
     taken = f", taken as {default}" if default else ""
     return Target(
         name,
@@ -195,7 +195,8 @@ def _money(name: str) -> Target:
     number = _UNBOUNDED_NUMBER.strip("^$")
     return Target(
         name,
-        plain=f"{name} ~ '^[0-9]+[.]?[0-9]*$' and length({name}) <= 12",
+        plain=f"{name} ~ '^[0-9]+[.]?[0-9]*([eE]-[0-3]?[0-9])?$'"
+        f" and (length({name}) <= 12 or length({name}) <= 60 and strpos({name}, '.') between 2 and 13)",
         cast=f"{name}::numeric",
         flaw=f"""case
             when {name} ~ '{_NUMBER}' and length({name}) <= {_LONGEST_NUMBER} then case
@@ -237,8 +238,11 @@ def _currency(name: str) -> Target:
 
 
 def _object(name: str, takes_lists: bool = False) -> Target:
-    repaired = f"regexp_replace({name}, '{_NOT_IN_JSONB}', '\\1\\\\ufffd', 'g')"
-    typed = f"{repaired}::jsonb"
+    repaired = (
+        f"case when strpos({name}, '\\u') > 0 then regexp_replace({name}, '{_NOT_IN_JSONB}', '\\1\\\\ufffd', 'g')"
+        f" else {name} end"
+    )
+    typed = f"({repaired})::jsonb"
     items = f"case jsonb_typeof({typed}) when 'array' then {typed} end"
     a_list = f"""when 'array' then case
                     when exists (
@@ -271,7 +275,7 @@ def _object(name: str, takes_lists: bool = False) -> Target:
                 then regexp_replace({name}::text, '{_ENDING_ZEROS}', '\\1\\2', 'g')
             else {name}::text
         end""",
-        remark=f"case when {repaired} <> {name}"
+        remark=f"case when ({repaired}) <> {name}"
         f" then '{name} has \\u0000 or half a surrogate pair, replaced by \\ufffd' end",
     )
 
