@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger, explained
+from orchestration.lib.ingest.targets import TARGETS
 
 _ROWS = 5
-_COLUMNS_OF_EACH_ROW = ("total_tokens", "ingested_at")
 
 
 @dataclass
@@ -65,7 +65,7 @@ class TrialMerger(UsageMerger):
                 "select jsonb_strip_nulls(to_jsonb(t)) from (select * from pg_temp.ingest_trial limit %s) as t", [_ROWS]
             )
             self._trial.rows = [
-                {name: str(value) for name, value in row.items() if name not in _COLUMNS_OF_EACH_ROW}
+                {name: str(row[name]) for name in TARGETS if name in row}
                 for (row,) in rows.fetchall()
             ]
 
