@@ -36,6 +36,7 @@ COLUMNS = (
 )
 TAGS = ['"{""feature"": ""search"", ""tier"": ""%s""}"'.replace("%s", tier) for tier in "abc"]
 NO_REQUEST_ID = "no_request_id"
+REFUSING = ("time", "request_id", "provider", "model", "input_tokens", "cost_amount", "currency")
 # the command, which says at its end how much memory it had at most
 COMMAND = """
 from pathlib import Path
@@ -88,9 +89,9 @@ def write_files(folder: Path, rows: int) -> tuple[Path, Path, Path]:
             other.write(line)
             third.write(line)
             if number % 1_000 == 0:
-                # a different field is wrong each time
+                # a different field is wrong each time, of those that refuse the row
                 fields = line.rstrip("\n").split(",", len(names) - 1)
-                fields[number // 1_000 % 10] = "" if number // 1_000 % 10 in (0, 6, 7) else "?" * 300
+                fields[names.index(REFUSING[number // 1_000 % len(REFUSING)])] = "?" * 300
                 other.write(",".join(fields) + "\n")
     return good, mixed, unnamed
 

@@ -307,8 +307,22 @@ def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[s
     return pairs
 
 
+def _meanings(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """TARGET:FROM=TO triples: for each target what its values mean."""
+    meanings: dict[str, dict[str, str]] = {}
+    for value in values:
+        target, colon, rest = value.partition(":")
+        said, separator, means = rest.rpartition("=")
+        if not colon or not separator or not target.strip():
+            raise click.BadParameter(f"{value!r} is not {parameter.metavar}", ctx, parameter)
+        if said in meanings.setdefault(target.strip(), {}):
+            raise click.BadParameter(f"{target.strip()}:{said} is given twice", ctx, parameter)
+        meanings[target.strip()][said] = means
+    return meanings
+
+
 @main.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "--map",
     "mapping",
@@ -326,40 +340,86 @@ def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[s
     help="Value that fills a target in every row.",
 )
 @click.option(
+    "--map-value",
+    "values",
+    multiple=True,
+    metavar="TARGET:FROM=TO",
+    callback=_meanings,
+    help="What a value of the file means, for instance status:degraded=error.",
+)
+@click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="Column that is left aside.")
+@click.option(
     "--format", "file_format", type=click.Choice(["csv", "jsonl"]), help="Format where a file's name doesn't tell it."
 )
-def ingest(files: tuple[str, ...], mapping: dict[str, str], constants: dict[str, str], file_format: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")
+@click.option("--no-refresh", is_flag=True, help="Leave the rollups as they are, so reports don't have it yet.")
+@click.option("--loads", "lists", is_flag=True, help="List the latest loads.")
+@click.option("--undo", metavar="SOURCE", help="Take back the load of a file, named as it was then or by its number.")
+def ingest(
+    files: tuple[str, ...],
+    mapping: dict[str, str],
+    constants: dict[str, str],
+    values: dict[str, dict[str, str]],
+    ignored: tuple[str, ...],
+    file_format: str | None,
+    dry_run: bool,
+    no_refresh: bool,
+    lists: bool,
+    undo: str | None,
+) -> None:
     """Load usage from CSV or JSON Lines files, also gzipped; - is standard input.
 
-    Targets are the columns of llm_metrics: time, provider and model, which are required, and request_id, trace_id,
-    session_id, user_id, team_id, api_key_id, requested_model, operation, application, environment, region,
-    service_tier, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens,
-    audio_input_tokens, audio_output_tokens, cost_amount, currency, cost_source, price_id, status, error_code,
-    latency_ms, time_to_first_token_ms, policy_id, policy_decision, tags, metadata, source. Times without a zone are
-    UTC. docs/ingestion.md says what each accepts.
+    Columns with the name of a target fill it, --map names others, times without a zone are UTC. Loading a file again
+    adds nothing: a request is known by its request_id and time, and where there is no request_id by what its row says.
+    Rows that can't be loaded go to internal.quarantine with their line and every reason. Exit code 3 if that are all
+    of a file.
 
-    Columns with the name of a target fill it, --map names others. Loading a file again adds nothing: a request is
-    known by its request_id and time, and where there is no request_id by what its row says. Rows that can't be
-    loaded go to internal.quarantine with their line and every reason.
+    \b
+    Targets, the first three required:
+      time                  ISO 8601, or Unix time in s, ms, us or ns
+      provider, model       text; requested_model: the one asked for
+      request_id            text, the identity of the request
+      user_id, team_id, api_key_id, session_id, trace_id
+                            uuids: whose request it is
+      application, environment, region, service_tier
+                            text
+      operation             chat, completion, embedding, image, audio, rerank,
+                            moderation
+      input_tokens, cache_read_tokens, cache_write_tokens, output_tokens,
+      reasoning_tokens, audio_input_tokens, audio_output_tokens
+                            whole numbers that don't overlap
+      cost_amount           0 or more; none is unpriced, not 0
+      currency              three letters, else the setting default_currency
+      cost_source           provider, computed, estimated, unpriced
+      price_id              uuid of the price
+      status                success, error, blocked, rate_limited
+      error_code            text
+      latency_ms, time_to_first_token_ms
+                            milliseconds
+      policy_id             uuid; policy_decision: allow, flag, block
+      tags, metadata        JSON objects
+      source                text, where the record came from
     """
-    from orchestration.lib.ingest import IngestError, ingest_files
-    from orchestration.lib.ingest.display import ProgressDisplay, describe_quarantine
+    from orchestration.lib.ingest.command import list_loads, load_files, undo_load
 
-    display = ProgressDisplay()
-    try:
-        report = ingest_files(
-            None, files, mapping, constants, file_format=file_format, progress=display.show, notify=display.note
+    if [bool(files), lists, undo is not None].count(True) != 1:
+        raise click.UsageError("give files to load, or --loads, or --undo SOURCE")
+    if lists:
+        list_loads()
+    elif undo is not None:
+        undo_load(undo, refreshes=not no_refresh)
+    else:
+        code = load_files(
+            files,
+            mapping,
+            constants,
+            values,
+            ignored=ignored,
+            file_format=file_format,
+            dry_run=dry_run,
+            refreshes=not no_refresh,
         )
-    except IngestError as error:
-        display.close()
-        click.echo(visible(str(error.report)))
-        raise
-    display.close()
-    click.echo(visible(str(report)))
-    for line in describe_quarantine(report, files):
-        click.echo(visible(line, keep=""), err=True)
-    if report.loaded:
-        click.echo("run `governance refresh` to bring the rollups up to date for closed hours", err=True)
+        sys.exit(code)
 
 
 @main.command()

@@ -63,6 +63,7 @@
         'create_function_audit_row_change',
         'create_function_function_answers',
         'create_internal_quarantine',
+        'create_internal_loads',
         'create_function_input_is_valid',
         'create_timescaledb_functions',
         'create_partition_functions',

@@ -1,6 +1,7 @@
 """What becomes of values that other programs write: one bad attribute never costs the request and its money."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestReport, ingest_files
 from orchestration.lib.ingest.spellings import SPELLINGS
+from orchestration.lib.ingest.targets import TARGETS
 
 T = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)).isoformat()
 FINE = {"time": T, "provider": "p", "model": "m", "cost_amount": "0.25"}
@@ -66,7 +68,7 @@ NOT_UTF8 = "has bytes that are not UTF-8 text, or a NUL character"
         ("user_id", "0f8fad5bd9cb-469f-a165-7086772-8950e", "user_id is not a uuid"),
         ("status", "weird", "status 'weird' is none of success, error, blocked, rate_limited, taken as success"),
         ("status", "302", "status '302' is none of success, error, blocked, rate_limited, taken as success"),
-        ("status", "x" * 41, "status is none of success, error, blocked, rate_limited, taken as success"),
+        ("status", "user-1a2b", "status is none of success, error, blocked, rate_limited, taken as success"),
         (
             "operation",
             "dance",
@@ -261,6 +263,50 @@ def test_values_that_can_not_be_used(load: Load, values: dict[str, dict[str, str
         load([FINE | {"status": "a"}], values=values)
 
 
+def test_what_looks_plain_is_read_as_it_is_closely(database: str) -> None:
+    """Else what a value says would depend on the values beside it."""
+    numbers = [
+        f"{sign}{whole}{point}{fraction}{exponent}"
+        for sign in ("", "-", "+")
+        for whole in ("", "0", "007", "999999999999", "1000000000000", "9" * 60)
+        for point in ("", ".")
+        for fraction in ("", "0", "50", "1" * 40, "1" * 101)
+        for exponent in ("", "e1", "e-7", "E-39", "e-40", "e11", "e-", "e99999")
+    ]
+    hours = ("00", "10", "23", "24", "25")
+    times = [
+        f"2026-11-20{between}{hour}:{rest}{zone}"
+        for between in ("T", " ", "t", "  ", "")
+        for hour in hours
+        for rest in ("00", "60", "00:00", "00:60", "59:60", "00:61", "00:00.5", "00:00,5", "00:00.", "00.5", "0:0")
+        for zone in ("", "Z", "z", "+00", "+0530", "+05:30", "-25:00", "+05:60", "Z+02", "+01:00Z", "+1", " Z", "UTC")
+    ]
+    words = ["", "success", "SUCCESS", "ok", "weird", "chat", "x" * 200, "x" * 201, "eur", "EUR", "EURO", "{}", "[]"]
+    texts = sorted({*numbers, *times, *words})
+    with connect(database) as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("create temporary table said (text text)")
+        with connection.cursor().copy("copy said from stdin") as copy:
+            for text in texts:
+                copy.write_row([text])
+        for target in TARGETS.values():
+            differing = connection.execute(
+                f"""
+                select text from (
+                    select
+                        text,
+                        case when {target.plain} then {target.flaw} end as flaw,
+                        case when ({target.plain}) and ({target.flaw}) is null
+                            then ({target.cast}) is distinct from ({target.value}) end as differs
+                    from (select text, nullif(text, '') as {target.name} from said offset 0) as said
+                    where text <> ''
+                ) as judged
+                where differs or flaw not like '%ISO 8601%' and flaw not like '%uuid' and flaw not like '%JSON%'
+                """
+            ).fetchall()
+            assert differing == [], target.name
+
+
 # one request, however it is written
 
 SAID = {
@@ -325,6 +371,58 @@ def test_an_unpriced_request_that_says_so(load: Load) -> None:
     said = {name: value for name, value in SAID.items() if name != "cost_amount"}
     assert counts(load([said])) == (1, 0, 0)
     assert counts(load([said | {"cost_source": "unpriced"}], "again.jsonl")) == (0, 1, 0)
+
+
+@pytest.fixture
+def upgraded(database: str) -> Iterator[None]:
+    """A database that was built by an earlier release and is upgraded now."""
+    with connect(database) as connection:
+        connection.execute("update internal.schema_changes set kind = 'applied', applied_at = now() where id = 8")
+        yield
+        connection.execute("update internal.schema_changes set kind = 'baseline' where id = 8")
+
+
+OLD = (
+    '{"time":%s,"provider":"OpenAI","model":"m","operation":"chat","input_tokens":0,"cost_amount":0.5,"currency":"USD",'
+    '"cost_source":"provider","status":"success","tags":{"a": 1.0},"source":"ingest"}'
+)
+EXPLICIT = FINE | {
+    "provider": "OpenAI", "operation": "chat", "input_tokens": "0", "cost_amount": "0.50", "currency": "USD",
+    "cost_source": "provider", "status": "SUCCESS", "tags": '{"a": 1.0}', "source": "ingest",
+}  # fmt: skip
+IMPLICIT = FINE | {"provider": "OpenAI", "cost_amount": "0.50", "tags": '{"a": 1.0}'}
+
+
+def names_by_spelling(count: int) -> list[str]:
+    inner = hashlib.sha256((OLD % (int(datetime.fromisoformat(T).timestamp()) * 1_000_000)).encode()).digest()
+    return [hashlib.sha256(inner + str(ordinal).encode()).hexdigest() for ordinal in range(1, count + 1)]
+
+
+@pytest.mark.usefixtures("upgraded")
+@pytest.mark.parametrize("odd", ["", "odd"], ids=["plain", "closely"])
+def test_what_an_earlier_release_loaded_is_known_again(database: str, load: Load, odd: str) -> None:
+    """It called a row without a request_id by the spelling of its values. Golden: such rows are in databases."""
+    with connect(database) as connection:
+        for name in names_by_spelling(2):
+            connection.execute(
+                "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source,"
+                " ingested_at) values (%s, %s, 'OpenAI', 'm', 0.5, 'provider', now() - interval '1 hour')",
+                [T, name],
+            )
+    rows = [EXPLICIT | {"latency_ms": ""}, EXPLICIT, EXPLICIT]
+    # the third is another request than the two; one that is read closely takes its batch along or not
+    others = [EXPLICIT | {"model": "n", "user_id": odd}]
+    assert counts(load([*rows, *others])) == (2, 2, 0)
+    assert counts(load([*rows, *others], "again.jsonl")) == (0, 4, 0)
+    # the same three without what they needn't say, of which the first two were known by their spelling only
+    assert query(database, "select count(*), sum(cost_amount) from core.llm_metrics") == [(4, Decimal("2.0"))]
+
+
+@pytest.mark.usefixtures("upgraded")
+def test_names_by_spelling_do_not_hide_requests_that_are_new(database: str, load: Load) -> None:
+    assert counts(load([EXPLICIT, IMPLICIT])) == (2, 0, 0)
+    assert counts(load([IMPLICIT, EXPLICIT, IMPLICIT], "more.jsonl")) == (1, 2, 0)
+    assert query(database, "select count(*) from core.llm_metrics") == [(3,)]
 
 
 @pytest.mark.parametrize("name", ["USAGE.CSV.GZ", "usage.csv.Gz", "usage.CSV"])

@@ -1,29 +1,36 @@
--- one row per database that refused too much of what came in recently
+-- one row per file or other source of which too much was refused recently
 with refused as (
     select
+        source,
         count(*) as records,
-        count(distinct source) as files,
         mode() within group (order by reasons[1]) as reason
     from internal.quarantine
     where quarantined_at >= now() - interval '7 days'
+    group by source
 ),
 
 loaded as (
-    select count(*) as records
-    from {{ ref('llm_metrics') }}
-    where ingested_at >= now() - interval '7 days'
+    select
+        loads.source,
+        sum(load_batches.loaded) as records
+    from internal.load_batches
+    inner join internal.loads on loads.id = load_batches.load_id
+    where load_batches.ingested_at >= now() - interval '7 days' and loads.undone_at is null
+    group by loads.source
 )
 
 select
-    'ingestion' as subject,
+    refused.source as subject,
     format(
-        '%s of %s records of the last 7 days were refused, of %s files, mostly because: %s.',
+        '%s of %s records of the last 7 days were refused, mostly because: %s.',
         refused.records,
-        refused.records + loaded.records,
-        refused.files,
+        refused.records + coalesce(loaded.records, 0),
         rtrim(refused.reason, '.')
     ) as message,
-    'See `select source, line, reasons from internal.quarantine`, mend the files and load them again.' as fix
+    format(
+        'See `select line, reasons from internal.quarantine where source = %L`, mend the file and load it again; '
+        'or take it back with `governance ingest --undo`.', refused.source
+    ) as fix
 from refused
-cross join loaded
-where refused.records > (refused.records + loaded.records) * {{ var("quarantined_share_allowed") }}
+left join loaded on loaded.source = refused.source
+where refused.records > (refused.records + coalesce(loaded.records, 0)) * {{ var("quarantined_share_allowed") }}

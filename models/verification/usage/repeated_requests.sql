@@ -1,11 +1,11 @@
--- one row per source that delivered requests again under another time
+-- one row per source that delivered requests again under another time; what counts is when they came
 with repeated as (
     select
         max(source) as source,
         request_id,
         count(*) as copies
     from {{ ref('llm_metrics') }}
-    where time >= now() - interval '{{ var("repeated_requests_window") }}'
+    where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
     group by request_id
     having count(*) > 1
 )
@@ -13,7 +13,7 @@ with repeated as (
 select
     coalesce(source, 'no source') as subject,
     format(
-        '%s requests of the last {{ var("repeated_requests_window") }} are there more than once, such as %s.',
+        '%s requests that came in the last {{ var("repeated_requests_window") }} are there more than once, such as %s.',
         count(*),
         min(request_id)
     ) as message,

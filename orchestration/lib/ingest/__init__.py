@@ -1,6 +1,6 @@
 """Loads usage records into core.llm_metrics: in batches, validated and merged in SQL, the refused ones quarantined."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +10,17 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.encoding import Record, encode
 from orchestration.lib.ingest.files import OpenUsageFile, Position, UsageFile
+from orchestration.lib.ingest.hints import unmapped
+from orchestration.lib.ingest.ledger import Ledger
 from orchestration.lib.ingest.merge import IngestReport, UsageMerger
 from orchestration.lib.ingest.targets import REQUIRED, check_targets
+from orchestration.lib.ingest.trial import Trial, TrialMerger
 
 if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
-__all__ = ["IngestError", "IngestReport", "Position", "Progress", "ingest_files", "ingest_rows"]
+__all__ = ["IngestError", "IngestReport", "Position", "Progress", "Trial", "ingest_files", "ingest_rows"]
 
 T = TypeVar("T")
 
@@ -51,38 +54,61 @@ def ingest_files(
     constants: Mapping[str, str] | None = None,
     values: Mapping[str, Mapping[str, str]] | None = None,
     *,
+    ignored: Collection[str] = (),
     file_format: str | None = None,
     batch_rows: int = _BATCH_ROWS,
+    trials: list[Trial] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda message: None,
 ) -> IngestReport:
     """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
 
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
-    that fills it in every row; other columns with the name of a target fill that. `values` says for a target what
-    the file's values mean. Every file's header is looked at
-    before the first is loaded. `progress` is called after each batch, `notify` with sentences worth reading. Raises
-    GovernanceError before anything is loaded, IngestError after that.
+    that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
+    says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
+    `trials` nothing is written: what would happen is added to it, and the report says what would become of the records.
+    `progress` is called after each batch, `notify` with sentences worth reading. Raises GovernanceError before anything
+    is loaded, IngestError after that.
     """
     mapping, constants = mapping or {}, constants or {}
     check_targets(mapping, constants)
     check_targets(dict.fromkeys(values or (), ""), {})
+    if both := [column for column in mapping.values() if column in ignored]:
+        raise GovernanceError(f"{both[0]} is mapped and ignored: leave one of them out")
     named = [UsageFile.named(path, file_format) for path in files]
     for file in named:
         if file.path != "-":
-            OpenUsageFile(file, mapping, constants).close()
+            OpenUsageFile(file, mapping, constants, ignored).close()
     report = IngestReport()
     with _reported(report), connect(url) as connection:
         for file in named:
-            with OpenUsageFile(file, mapping, constants) as usage:
+            with OpenUsageFile(file, mapping, constants, ignored) as usage:
+                tell = _telling(file.source, notify)
                 if usage.unused:
-                    notify(f"{file.source}: not loaded are the columns {', '.join(usage.unused)}")
-                merger = UsageMerger(connection, file.source, usage.targets, constants, values)
+                    tell(f"not loaded are the columns {', '.join(usage.unused)}")
+                for sentence in unmapped(usage.offered, {*usage.origins, *constants}):
+                    tell(sentence)
+                read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
-                _load(merger, file.source, batches, report, progress)
+                if trials is None:
+                    ledger = Ledger(usage.origins, constants)
+                    merger = UsageMerger(connection, file.source, usage.targets, constants, values, ledger=ledger)
+                    _load(merger, file.source, batches, report, progress, tell)
+                else:
+                    trials.append(Trial(file.source, usage.origins, dict(constants)))
+                    trial_merger = TrialMerger(connection, file.source, usage.targets, constants, values)
+                    trial_merger.begin(trials[-1])
+                    _load(trial_merger, file.source, batches, report, progress, tell)
+                    trial_merger.end(report)
                 for name in usage.never_found:
-                    notify(f"{file.source}: no record has {mapping[name]}, which is mapped to {name}")
+                    tell(f"no record has {mapping[name]}, which is mapped to {name}")
+                if 0 < report.read - read == report.quarantined - quarantined:
+                    report.refused.append(file.source)
     return report
+
+
+def _telling(source: str, notify: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda sentence: notify(f"{source}: {sentence}")
 
 
 def ingest_rows(
@@ -110,7 +136,8 @@ def ingest_rows(
     report = IngestReport()
     records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
     with _reported(report):
-        merger = UsageMerger(connection, source, targets, constants, values)
+        ledger = Ledger({name: name for name in targets}, constants)
+        merger = UsageMerger(connection, source, targets, constants, values, ledger=ledger)
         _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
     return report
 
@@ -163,10 +190,14 @@ def _load(
     batches: Iterator[_Batch],
     report: IngestReport,
     progress: Callable[[Progress], None],
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> None:
     try:
-        for batch in _one_ahead(batches):
+        for number, batch in enumerate(_one_ahead(batches)):
             merger.stage(batch.chunks)
+            if number == 0:
+                for sentence in merger.remarks():
+                    tell(sentence)
             merger.merge(report)
             progress(Progress(source, batch.position, report))
     finally:

@@ -2,13 +2,15 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import click
 from psycopg import sql
 
-from orchestration.lib.ingest import IngestReport, Progress
+from orchestration.lib.ingest import IngestReport, Progress, Trial
 from orchestration.lib.ingest.files import source_name
+from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.terminal import visible
 
 _REASONS = 5
@@ -41,7 +43,7 @@ class ProgressDisplay:
     def note(self, message: str) -> None:
         """A sentence on a line of its own."""
         self.close()
-        click.echo(visible(message), err=True)
+        click.echo(visible(message, keep=""), err=True)
 
     def close(self) -> None:
         """Clears the line on the terminal."""
@@ -50,17 +52,55 @@ class ProgressDisplay:
             self._width = 0
 
 
+def describe_report(report: IngestReport) -> Iterator[str]:
+    """What was noted of rows that loaded, duplicates that say something else, and why rows were refused."""
+    if report.notes:
+        yield "noted"
+        yield from _counted(report.notes)
+    if report.differing:
+        yield f"{report.differing:,} duplicates say something else than what is stored, which stays as it is"
+        for text in report.differences:
+            yield f"  {text}"
+        if report.differing > len(report.differences):
+            yield f"  and {report.differing - len(report.differences):,} more"
+    if report.quarantined:
+        yield "quarantined because"
+        yield from _counted(report.reasons)
+
+
+def _counted(reasons: Counter[str]) -> Iterator[str]:
+    for reason, count in reasons.most_common(_REASONS):
+        yield f"  {reason} ({count:,} rows)"
+    if len(reasons) > _REASONS:
+        yield f"  and {len(reasons) - _REASONS} other reasons"
+
+
 def describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator[str]:
-    """Why rows were refused, most frequent reason first, and the query that shows them; nothing if none were."""
+    """The query that shows the refused rows; nothing if none were."""
     if not report.quarantined:
         return
-    yield "quarantined because"
-    for reason, count in report.reasons.most_common(_REASONS):
-        yield f"  {reason} ({count:,} rows)"
-    if len(report.reasons) > _REASONS:
-        yield f"  and {len(report.reasons) - _REASONS} other reasons"
     named = ", ".join(sql.Literal(source_name(path)).as_string() for path in files)
     yield (
         "to look at them: select source, line, reasons, row_data from internal.quarantine "  # noqa: S608
         f"where source in ({named}) order by source, line"
     )
+
+
+def describe_trial(trial: Trial) -> Iterator[str]:
+    """What fills each target, the first rows as they would be loaded, and the first that would be refused."""
+    yield f"{trial.source}: what fills what"
+    for name, target in TARGETS.items():
+        if name in trial.constants:
+            yield f"  {name} <- {trial.constants[name]!r} in every row"
+        elif name in trial.origins:
+            yield f"  {name} <- {trial.origins[name]}"
+        elif target.default is not None:
+            yield f"  {name} <- {target.default} where nothing is said"
+    unfilled = [n for n, t in TARGETS.items() if n not in trial.origins and n not in trial.constants and not t.default]
+    yield f"  nothing fills {', '.join(unfilled)}"
+    for number, row in enumerate(trial.rows, 1):
+        yield f"row {number} as it would be loaded"
+        yield "  " + ", ".join(f"{name} {value}" for name, value in row.items())
+    for line, reasons in trial.refused:
+        yield f"line {line} would be refused"
+        yield from (f"  {reason}" for reason in reasons)

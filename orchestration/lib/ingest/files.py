@@ -12,7 +12,7 @@ import re
 import sys
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.encoding import Record, about, is_damaged, trimmed
+from orchestration.lib.ingest.hints import alike
 from orchestration.lib.ingest.targets import REQUIRED, TARGETS, match_columns
 
 FORMATS = ("csv", "jsonl")
@@ -91,11 +92,21 @@ class Position:
 class OpenUsageFile:
     """An open file: `targets` in the order of the values of `records()`. Use as a context manager."""
 
-    def __init__(self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        file: UsageFile,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        ignored: Collection[str] = (),
+    ) -> None:
         self.targets: list[str] = []
         # columns of the file that are not loaded; mapped sources that no record had so far
         self.unused: list[str] = []
         self.never_found: list[str] = []
+        # the column of each target, and columns that fill none; in JSON Lines what the first records show of both
+        self.origins: dict[str, str] = {}
+        self.offered: list[str] = []
+        self._ignored = ignored
         self._source = file.source
         self._size: int | None = None
         self._read: Callable[[], Iterator[Record]]
@@ -163,9 +174,15 @@ class OpenUsageFile:
         header = [trimmed(name) for name in header]
         if any(is_damaged(name) for name in header):
             raise GovernanceError(f"the header of {self._source} isn't UTF-8 text: save the file as CSV in UTF-8")
-        columns = match_columns(self._source, header, mapping, constants)
+        columns = match_columns(self._source, header, mapping, constants, self._ignored)
         self.targets = list(columns)
-        self.unused = [name for position, name in enumerate(header) if position not in columns.values()]
+        self.origins = {name: header[position] for name, position in columns.items()}
+        self.unused = [
+            name
+            for position, name in enumerate(header)
+            if position not in columns.values() and name not in self._ignored
+        ]
+        self.offered = self.unused
         self._read = lambda: self._csv_records(reader, len(header), list(columns.values()))
 
     def _csv_records(self, reader: "Iterator[list[str]]", width: int, positions: Sequence[int]) -> Iterator[Record]:
@@ -194,7 +211,11 @@ class OpenUsageFile:
     # JSON Lines
 
     def _open_jsonl(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
-        sources = {name: mapping.get(name, name) for name in TARGETS if name not in constants}
+        sources = {
+            name: mapping.get(name, name)
+            for name in TARGETS
+            if name not in constants and (name in mapping or name not in self._ignored)
+        }
         samples = [line.strip() for line in self._lines.peek(*_SAMPLE)]
         first = next((line for line in samples if line), "")
         if first.startswith("["):
@@ -204,20 +225,20 @@ class OpenUsageFile:
             )
         if is_damaged(first):
             raise GovernanceError(f"{self._source} isn't UTF-8 text: save it as JSON Lines in UTF-8")
-        self._require_samples(sources, mapping, samples)
+        records = _decoded(samples)
+        self._require_samples(sources, mapping, records)
+        found = {path for record in records for path in _paths(record)}
+        self.origins = {name: source for name, source in sources.items() if source in found}
+        self.offered = sorted(found - set(sources.values()) - set(self._ignored))
         self.targets = list(sources)
         self.never_found = list(mapping)
         self._sources = sources
         self._read = self._json_records
 
-    def _require_samples(self, sources: Mapping[str, str], mapping: Mapping[str, str], samples: Sequence[str]) -> None:
+    def _require_samples(
+        self, sources: Mapping[str, str], mapping: Mapping[str, str], records: Sequence[Mapping[str, object]]
+    ) -> None:
         """Refuses a file where a required target is in none of the first records: then the mapping is wrong."""
-        records = []
-        for line in samples:
-            with contextlib.suppress(ValueError, RecursionError):
-                record = json.loads(line)
-                if isinstance(record, dict):
-                    records.append(record)
         if not records:
             return
         for name in REQUIRED:
@@ -226,8 +247,10 @@ class OpenUsageFile:
                 has = f"the first records of {self._source} have the keys {', '.join(keys)}"
                 if name in mapping:
                     raise GovernanceError(f"{self._source} has no {mapping[name]}: {has}")
+                paths = dict.fromkeys(path for record in records for path in _paths(record))
+                likely = next(iter(alike(name, paths)), "KEY")
                 raise GovernanceError(
-                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}=KEY or "
+                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}={likely} or "
                     f"--set {name}=VALUE ({has})"
                 )
 
@@ -270,6 +293,26 @@ class OpenUsageFile:
 
 class _Number(str):
     """A JSON number with a fraction or an exponent as it is written: never a float, so money stays exact."""
+
+
+def _decoded(lines: Sequence[str]) -> list[dict[str, object]]:
+    """The objects among the lines."""
+    records = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                records.append(record)
+    return records
+
+
+def _paths(record: Mapping[str, object], above: str = "", depth: int = 4) -> Iterator[str]:
+    """Each key and dotted path at which the record has a value."""
+    for key, value in record.items():
+        if value is not None:
+            yield above + key
+        if isinstance(value, dict) and depth > 1:
+            yield from _paths(value, f"{above}{key}.", depth - 1)
 
 
 class _NoNumber(_Number):

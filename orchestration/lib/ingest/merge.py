@@ -20,6 +20,8 @@ from psycopg import sql
 from orchestration.lib import errors
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest.encoding import COPY_OPTIONS, trimmed
+from orchestration.lib.ingest.hints import DURATIONS, seconds
+from orchestration.lib.ingest.ledger import Inserted, Ledger
 from orchestration.lib.ingest.reading import Reading
 from orchestration.lib.ingest.targets import TARGETS
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
 _ATTEMPTS = 6
+# of duplicates that say something else as many are shown
+_DIFFERENCES = 5
 # deadlock, serialization failure, lock timeout: another writer was in the way
 _TRY_AGAIN = ("40P01", "40001", "55P03")
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
@@ -48,6 +52,11 @@ class IngestReport:
     quarantined: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    # duplicates that say something else than what is stored, and what the first of them say
+    differing: int = 0
+    differences: list[str] = field(default_factory=list)
+    # sources of which every record was refused
+    refused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
@@ -58,12 +67,16 @@ class IngestReport:
 
 class UsageMerger:
     """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record,
-    `values` says for a target what the source's values mean (`{"status": {"degraded": "error"}}`).
+    `values` says for a target what the source's values mean (`{"status": {"degraded": "error"}}`). `ledger` is told of
+    each batch.
 
     The connection must be in autocommit mode: partitions are made in a transaction of their own, and each batch is
     merged in one. `stage` and `merge` take turns. Identical records without a request_id are counted over the whole
     source, so what a record is called doesn't depend on where batches end. Raises GovernanceError.
     """
+
+    _into = _stored = "core.llm_metrics"
+    _compares_always = False
 
     def __init__(
         self,
@@ -72,8 +85,11 @@ class UsageMerger:
         targets: Sequence[str],
         constants: Mapping[str, str],
         values: Mapping[str, Mapping[str, str]] | None = None,
+        *,
+        ledger: Ledger | None = None,
     ) -> None:
         self._connection = connection
+        self._ledger = ledger
         self._values = {
             name: {trimmed(said): trimmed(means) for said, means in meanings.items()}
             for name, meanings in (values or {}).items()
@@ -95,12 +111,14 @@ class UsageMerger:
                 "select set_config(name, '0', false) from pg_settings"
                 " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
             )
-            floor, ceiling, currency, was_refused, is_moving = self._row(
+            floor, ceiling, currency, spelled_before, was_refused, is_moving = self._row(
                 f"""
                 select
                     internal.raw_floor('llm_metrics'),
                     now() + interval '1 day',
                     (select value from internal.settings where name = 'default_currency'),
+                    -- a new database has had no rows of earlier releases
+                    (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
                     exists (select from internal.quarantine where source = {_quoted(source)}),
                     (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
@@ -110,7 +128,7 @@ class UsageMerger:
                     "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
                     "has ended"
                 )
-            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency)
+            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
             self._has_quarantine = was_refused
             self._staged = 0
             self._opened: set[str] = set()
@@ -119,6 +137,8 @@ class UsageMerger:
             self._check_constants(constants)
             self._check_values()
             self._create_tables(constants)
+            if self._ledger:
+                self._ledger.begin(connection, source)
 
     def _check_constants(self, constants: Mapping[str, str]) -> None:
         for name, value in constants.items():
@@ -151,7 +171,7 @@ class UsageMerger:
         typed = "".join(f", {name}" for name in self._targets)
         self._execute(
             f"create temporary table ingest_rows as select null::bigint as line, null::text[] as reasons,"
-            " null::text[] as notes, null::jsonb as kept, null::bytea as digest"
+            " null::text[] as notes, null::jsonb as kept, null::bytea as digest, null::bytea as spelled"
             f" {typed} from core.llm_metrics where false"
         )
         # the time comes first: identical rows have the same, and files are mostly in the order of time
@@ -169,6 +189,17 @@ class UsageMerger:
                 for chunk in chunks:
                     copy.write(chunk)
             self._staged = cursor.rowcount
+
+    def remarks(self) -> list[str]:
+        """Sentences about what is staged that look at all values of a target, not at one."""
+        durations = [name for name in DURATIONS if name in self._given]
+        if not durations:
+            return []
+        tests = [f"count({name}), count(*) filter (where {name} ~ '^[0-9]{{1,2}}[.][0-9]+$')" for name in durations]
+        with explained():
+            counts = self._row(f"select {_list(tests)} from ingest_lines")
+        found = [seconds(d, *counts[2 * place : 2 * place + 2]) for place, d in enumerate(durations)]
+        return [sentence for sentence in found if sentence]
 
     def merge(self, report: IngestReport) -> None:
         """Moves what is staged into core.llm_metrics or into quarantine, and adds what is committed to the report."""
@@ -232,6 +263,9 @@ class UsageMerger:
             with explained():
                 self._patiently(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
             self._opened.clear()
+        if self._ledger and not self._connection.closed:
+            with explained():
+                self._ledger.close()
 
     def _merge_lines(self, first: int, last: int, report: IngestReport) -> None:
         """Merges the lines in one transaction; where the database refuses a row, all but that one."""
@@ -251,6 +285,7 @@ class UsageMerger:
 
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
         lines = f"line between {first} and {last}"
+        inserted, differing, differences = Inserted(), 0, list[str]()
         with self._connection.transaction():
             good, bad, noted = self._row(
                 "select count(*) filter (where reasons is null), count(reasons),"
@@ -258,7 +293,7 @@ class UsageMerger:
             )
             reasons, notes = Counter[str](), Counter[str]()
             if bad:
-                self._execute(self._quarantining(lines))
+                self._refuse(lines)
                 rows = self._connection.execute(
                     "select reason, count(*) from ingest_rows cross join unnest(reasons) as reason"
                     f" where {lines} group by reason"
@@ -272,13 +307,31 @@ class UsageMerger:
                 notes.update(dict(rows.fetchall()))
             if good and self._has_quarantine:
                 self._execute(self._release(lines))
-            loaded = self._execute(self._reading.insertion(lines)) if good else 0
+            if good:
+                inserted = Inserted(*self._row(self._reading.insertion(lines, self._into)))
+            if inserted.rows < good or self._compares_always:
+                differing, differences = self._compare(lines, _DIFFERENCES - len(report.differences))
+            if self._ledger:
+                self._ledger.record(inserted, good - inserted.rows, bad)
         report.read += good + bad
-        report.loaded += loaded
-        report.duplicate += good - loaded
+        report.loaded += inserted.rows
+        report.duplicate += good - inserted.rows
+        report.differing += differing
+        report.differences += differences
         report.quarantined += bad
         report.reasons.update(reasons)
         report.notes.update(notes)
+
+    def _refuse(self, lines: str) -> None:
+        self._execute(self._quarantining(lines))
+
+    def _compare(self, lines: str, wanted: int) -> tuple[int, list[str]]:
+        """How many of the lines say something else than the stored request of their name, and what the first say."""
+        # here a join by the index is mostly right, and the planner knows how many rows there are
+        self._execute("set local enable_nestloop = on")
+        rows = self._connection.execute(self._reading.differences(lines, self._stored, wanted)).fetchall()
+        self._execute("set local enable_nestloop = off")
+        return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
 
     def _patiently(self, act: Callable[[], object]) -> None:
         """Does it again if another writer was in the way: a batch that failed left nothing behind."""

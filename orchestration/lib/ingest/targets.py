@@ -5,10 +5,11 @@ full judgement: expensive regular expressions on some twenty columns cost more t
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.ingest.hints import alike
 from orchestration.lib.ingest.spellings import SPELLINGS
 
 REQUIRED = ("time", "provider", "model")
@@ -129,8 +130,8 @@ def _choice(name: str, *choices: str, default: str | None = None) -> Target:
             f"when {name} ~ '^[45][0-9][0-9]([.]0)?$' then 'error'",
         ]
     value = f"case {' '.join(whens)} end"
-    # as many values as a list can show
-    shown = f"case when length({name}) <= 40 then quote_literal({name}) || ' ' else '' end"
+    # a word or a status code: what is named should be few different values, no ids of a wrong column
+    shown = f"case when {name} ~ '^([A-Za-z_. -]{{1,30}}|[0-9]{{3}})$' then quote_literal({name}) || ' ' else '' end"
     taken = f", taken as {default}" if default else ""
     return Target(
         name,
@@ -194,7 +195,8 @@ def _money(name: str) -> Target:
     number = _UNBOUNDED_NUMBER.strip("^$")
     return Target(
         name,
-        plain=f"{name} ~ '^[0-9]+[.]?[0-9]*$' and length({name}) <= 12",
+        plain=f"{name} ~ '^[0-9]+[.]?[0-9]*([eE]-[0-3]?[0-9])?$'"
+        f" and (length({name}) <= 12 or length({name}) <= 60 and strpos({name}, '.') between 2 and 13)",
         cast=f"{name}::numeric",
         flaw=f"""case
             when {name} ~ '{_NUMBER}' and length({name}) <= {_LONGEST_NUMBER} then case
@@ -236,8 +238,11 @@ def _currency(name: str) -> Target:
 
 
 def _object(name: str, takes_lists: bool = False) -> Target:
-    repaired = f"regexp_replace({name}, '{_NOT_IN_JSONB}', '\\1\\\\ufffd', 'g')"
-    typed = f"{repaired}::jsonb"
+    repaired = (
+        f"case when strpos({name}, '\\u') > 0 then regexp_replace({name}, '{_NOT_IN_JSONB}', '\\1\\\\ufffd', 'g')"
+        f" else {name} end"
+    )
+    typed = f"({repaired})::jsonb"
     items = f"case jsonb_typeof({typed}) when 'array' then {typed} end"
     a_list = f"""when 'array' then case
                     when exists (
@@ -270,7 +275,7 @@ def _object(name: str, takes_lists: bool = False) -> Target:
                 then regexp_replace({name}::text, '{_ENDING_ZEROS}', '\\1\\2', 'g')
             else {name}::text
         end""",
-        remark=f"case when {repaired} <> {name}"
+        remark=f"case when ({repaired}) <> {name}"
         f" then '{name} has \\u0000 or half a surrogate pair, replaced by \\ufffd' end",
     )
 
@@ -346,22 +351,28 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
 
 
 def match_columns(
-    source: str, header: Sequence[str], mapping: Mapping[str, str], constants: Mapping[str, str]
+    source: str,
+    header: Sequence[str],
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    ignored: Collection[str] = (),
 ) -> dict[str, int]:
     """Position of the column for each target that a file with this header fills.
 
-    A column is named by `mapping`, else by the target's own name, unless a constant stands in for it. Raises
-    GovernanceError if a mapped or required column is missing, or its name stands in the header twice.
+    A column is named by `mapping`, else by the target's own name, unless a constant stands in or it is `ignored`.
+    Raises GovernanceError if a mapped or required column is missing, or its name stands in the header twice.
     """
-    wanted = {name: name for name in TARGETS if name in header and name not in constants} | dict(mapping)
+    own = [name for name in TARGETS if name in header and name not in constants and name not in ignored]
+    wanted = {name: name for name in own} | dict(mapping)
     has = f"{source} has the columns {_listed(header)}"
-    absent = [column for column in wanted.values() if column not in header]
+    absent = [column for column in (*wanted.values(), *ignored) if column not in header]
     if absent:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
     missing = [name for name in REQUIRED if name not in wanted and name not in constants]
     if missing:
+        likely = next(iter(alike(missing[0], header)), "COLUMN")
         raise GovernanceError(
-            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}=COLUMN or "
+            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}={likely} or "
             f"--set {missing[0]}=VALUE ({has})"
         )
     doubled = [column for column in wanted.values() if header.count(column) > 1]

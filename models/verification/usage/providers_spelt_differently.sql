@@ -1,0 +1,35 @@
+-- one row per provider, or model of a provider, that recent usage names in several spellings
+with recent as (
+    select
+        provider,
+        model,
+        lower(regexp_replace(provider, '[[:space:]]', '', 'g')) as same_provider,
+        lower(regexp_replace(model, '[[:space:]]', '', 'g')) as same_model,
+        sum(request_count) as requests
+    from {{ ref('llm_metrics_daily') }}
+    where bucket >= now() - interval '{{ var("usage_window") }}'
+    group by provider, model
+),
+
+used as (
+    select 'provider' as kind, provider as name, same_provider, null as same_model, sum(requests) as requests
+    from recent
+    group by provider, same_provider
+    union all
+    select 'model', model, same_provider, same_model, sum(requests)
+    from recent
+    group by model, same_provider, same_model
+)
+
+select
+    format('%s %s', kind, min(same_provider || coalesce('/' || same_model, ''))) as subject,
+    format(
+        'One %s is spelt in %s ways in the last {{ var("usage_window") }}: %s.',
+        kind,
+        count(*),
+        string_agg(format('%s (%s requests)', to_json(name), requests), ', ' order by requests desc, name collate "C")
+    ) as message,
+    'Have the sources agree on one; in files `governance ingest --map-value` makes one of them the other.' as fix
+from used
+group by kind, same_provider, same_model
+having count(*) > 1
