@@ -64,10 +64,7 @@ class TrialMerger(UsageMerger):
             rows = self._connection.execute(
                 "select jsonb_strip_nulls(to_jsonb(t)) from (select * from pg_temp.ingest_trial limit %s) as t", [_ROWS]
             )
-            self._trial.rows = [
-                {name: str(row[name]) for name in TARGETS if name in row}
-                for (row,) in rows.fetchall()
-            ]
+            self._trial.rows = [{name: str(row[name]) for name in TARGETS if name in row} for (row,) in rows.fetchall()]
 
     def _make_partitions(self, oldest: datetime, newest: datetime) -> None:
         """The temporary table has none."""
