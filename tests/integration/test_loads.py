@@ -402,6 +402,7 @@ def test_rows_past_the_raw_retention_stay_counted(run: Run, write: Callable[...,
     assert (result.exit_code, "past the raw retention, which only the rollups count" in result.stderr) == (1, True)
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 def test_a_load_that_still_runs_is_not_taken_back(run: Run, write: Callable[..., str], database: str) -> None:
     path = write(*numbered(2))
     with connect(database) as connection:
