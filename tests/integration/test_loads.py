@@ -14,6 +14,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import ingest_files
 from orchestration.lib.ingest.ledger import Ledger, loads, undo
+from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.refresh import refresh
 
 # the middle of an hour that is closed, so that neither now nor a bucket's edge matters
@@ -229,6 +230,17 @@ def test_the_first_few_are_shown_and_all_are_counted(run: Run, write: Callable[.
     run(write(*numbered(12)))
     report = ingest_files(database, [write(*(line.replace(",1", ",2") for line in numbered(12)))], batch_rows=3)
     assert (report.duplicate, report.differing, len(report.differences)) == (12, 12, 5)
+
+
+def test_what_was_noted_of_rows_that_loaded_is_told(run: Run, write: Callable[..., str]) -> None:
+    for options in (["--dry-run"], []):
+        result = run(write(f"{HEADER},user_id", f"{T},r,p,m,1,alice", f"{T},s,p,m,1,bob"), *options)
+        assert "noted\n  user_id is not a uuid: kept in metadata.source_values (2 rows)\n" in result.stderr
+
+
+def test_the_help_lists_every_target() -> None:
+    words = CliRunner().invoke(main, ["ingest", "--help"]).stdout.replace(",", " ").replace(";", " ").replace(":", " ")
+    assert set(TARGETS) <= set(words.split())
 
 
 # trying
@@ -466,6 +478,12 @@ def test_a_load_into_compressed_chunks_is_taken_back(run: Run, write: Callable[.
         connection.execute("select public.compress_chunk(c, true) from public.show_chunks('core.llm_metrics') as c")
     assert run("--undo", path).exit_code == 0
     assert query(database, "select count(*) from core.llm_metrics") == before == [(20,)]
+
+
+@pytest.mark.parametrize("arguments", [["--loads"], ["--undo", "usage.csv"]])
+def test_a_database_that_is_not_built_has_no_loads(server_url: str, run: Run, arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, ["ingest", *arguments], env={"GOVERNANCE_DATABASE_URL": server_url})
+    assert (result.exit_code, "run `governance build` first" in result.stderr) == (1, True), result.output
 
 
 def test_what_to_do_is_one_thing(run: Run, write: Callable[..., str]) -> None:
