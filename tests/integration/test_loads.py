@@ -363,13 +363,14 @@ def test_loads_are_listed(run: Run, write: Callable[..., str], database: str) ->
 
 def test_loads_of_the_same_name_are_taken_back_by_number(run: Run, write: Callable[..., str], database: str) -> None:
     for prefix in ("a", "b"):
-        run(write(*numbered(2, prefix)))
+        run(write(*numbered(2, prefix), f"bad,{prefix},p,m,1"))
     refused = run("--undo", write(*numbered(1)))
     numbers = [load.number for load in loads(database, limit=2)]
     assert refused.exit_code == 1
     assert f"({numbers[1]} of " in refused.stderr
     assert run("--undo", str(numbers[1])).exit_code == 0
     assert query(database, "select request_id from core.llm_metrics order by 1") == [("b0",), ("b1",)]
+    assert query(database, "select row_data ->> 'request_id' from internal.quarantine") == [("b",)]
 
 
 @pytest.mark.parametrize("which", ["nope.csv", "999999"])
