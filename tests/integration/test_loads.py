@@ -14,6 +14,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import ingest_files
 from orchestration.lib.ingest.ledger import Ledger, loads, undo
+from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.refresh import refresh
 
 # the middle of an hour that is closed, so that neither now nor a bucket's edge matters
@@ -231,6 +232,17 @@ def test_the_first_few_are_shown_and_all_are_counted(run: Run, write: Callable[.
     assert (report.duplicate, report.differing, len(report.differences)) == (12, 12, 5)
 
 
+def test_what_was_noted_of_rows_that_loaded_is_told(run: Run, write: Callable[..., str]) -> None:
+    for options in (["--dry-run"], []):
+        result = run(write(f"{HEADER},user_id", f"{T},r,p,m,1,alice", f"{T},s,p,m,1,bob"), *options)
+        assert "noted\n  user_id is not a uuid: kept in metadata.source_values (2 rows)\n" in result.stderr
+
+
+def test_the_help_lists_every_target() -> None:
+    words = CliRunner().invoke(main, ["ingest", "--help"]).stdout.replace(",", " ").replace(";", " ").replace(":", " ")
+    assert set(TARGETS) <= set(words.split())
+
+
 # trying
 
 
@@ -351,13 +363,14 @@ def test_loads_are_listed(run: Run, write: Callable[..., str], database: str) ->
 
 def test_loads_of_the_same_name_are_taken_back_by_number(run: Run, write: Callable[..., str], database: str) -> None:
     for prefix in ("a", "b"):
-        run(write(*numbered(2, prefix)))
+        run(write(*numbered(2, prefix), f"bad,{prefix},p,m,1"))
     refused = run("--undo", write(*numbered(1)))
     numbers = [load.number for load in loads(database, limit=2)]
     assert refused.exit_code == 1
     assert f"({numbers[1]} of " in refused.stderr
     assert run("--undo", str(numbers[1])).exit_code == 0
     assert query(database, "select request_id from core.llm_metrics order by 1") == [("b0",), ("b1",)]
+    assert query(database, "select row_data ->> 'request_id' from internal.quarantine") == [("b",)]
 
 
 @pytest.mark.parametrize("which", ["nope.csv", "999999"])
@@ -402,6 +415,7 @@ def test_rows_past_the_raw_retention_stay_counted(run: Run, write: Callable[...,
     assert (result.exit_code, "past the raw retention, which only the rollups count" in result.stderr) == (1, True)
 
 
+@pytest.mark.not_on_pglite("it has one session at a time")
 def test_a_load_that_still_runs_is_not_taken_back(run: Run, write: Callable[..., str], database: str) -> None:
     path = write(*numbered(2))
     with connect(database) as connection:
@@ -465,6 +479,12 @@ def test_a_load_into_compressed_chunks_is_taken_back(run: Run, write: Callable[.
         connection.execute("select public.compress_chunk(c, true) from public.show_chunks('core.llm_metrics') as c")
     assert run("--undo", path).exit_code == 0
     assert query(database, "select count(*) from core.llm_metrics") == before == [(20,)]
+
+
+@pytest.mark.parametrize("arguments", [["--loads"], ["--undo", "usage.csv"]])
+def test_a_database_that_is_not_built_has_no_loads(server_url: str, run: Run, arguments: list[str]) -> None:
+    result = CliRunner().invoke(main, ["ingest", *arguments], env={"GOVERNANCE_DATABASE_URL": server_url})
+    assert (result.exit_code, "run `governance build` first" in result.stderr) == (1, True), result.output
 
 
 def test_what_to_do_is_one_thing(run: Run, write: Callable[..., str]) -> None:
