@@ -169,9 +169,10 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def refusal(output: str) -> str | None:
     """The sentence with which a hook of on-run-start refused to begin, in an error or the output of dbt; else None."""
-    found = re.search(r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n", output)
-    # below a headline
-    return found and _sentence(f"{found[0].strip()}\n{output[found.end() :].lstrip()}")
+    headlines = r"(?: in operation \S+-on-run-start-\d+ .*|\.on-run-start\.\d+ failed, error:) *\n"
+    # one of the first kind may be followed by one of the second
+    found = list(re.finditer(headlines, output))
+    return _sentence(f"{found[-1][0].strip()}\n{output[found[-1].end() :].lstrip()}") if found else None
 
 
 def _sentence(error: str, otherwise: str = "") -> str:

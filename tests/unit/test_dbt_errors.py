@@ -11,7 +11,7 @@ SAID = "the rollups were built in time zone UTC, not Europe/Berlin; set it back"
     "output",
     [
         f"governance.on-run-start.2 failed, error:\n {SAID}\nCONTEXT:  PL/pgSQL function line 17 at RAISE\n",
-        f"Failure in operation\n  governance.on-run-start.2 failed, error:\n \n  {SAID}\nCONTEXT:  PL",
+        f"Failure in operation governance-on-run-start-2 (x)\n  governance.on-run-start.2 failed, error:\n\n {SAID}\n",
         f"Compilation Error in operation governance-on-run-start-0 (./dbt_project.yml)\n  {SAID}\n  \n  > in macro x\n",
         f"failed.\n\nDatabase Error in operation governance-on-run-start-0 (x)\n  {SAID}\n  LINE 1:",
     ],
