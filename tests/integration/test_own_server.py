@@ -136,11 +136,9 @@ def test_missing_rights_are_told_with_what_gives_them(server_url: str, dbt_folde
 def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_folder: None, tmp_path: Path) -> None:
     def build(choice: str = "") -> None:
         # a folder for each choice, for dbt reads the whole project again when its vars change
-        run_dbt(
-            ["build", "--resource-type", "model", "seed", "--select", "+teams", "missing_settings", "--quiet"]
-            + ["--target-path", str(tmp_path / choice), "--vars", f"{{database_settings: {choice}}}"],
-            url,
-        )
+        nodes = ["--resource-type", "model", "seed", "--select", "+teams", "missing_settings"]
+        options = ["--target-path", str(tmp_path / choice), "--vars", f"{{database_settings: {choice}}}"]
+        run_dbt(["build", *nodes, *options], url, quiet=True)
 
     with of_a_role(server_url, "test_shared", "test_sharing") as url, plain_session(url) as other:
         other.execute("create schema core; create table core.teams (id integer)")
