@@ -93,11 +93,18 @@
     {%- endif -%}
 {% endmacro %}
 
+{# `create schema if not exists` asks for the right to create one also where it is there. #}
 {% macro create_schemas() %}
-create schema if not exists core;
-create schema if not exists rollups;
-create schema if not exists reporting;
-create schema if not exists internal;
+do $$
+declare
+    wanted text;
+begin
+    foreach wanted in array array['core', 'rollups', 'reporting', 'internal'] loop
+        if not exists (select from pg_namespace where nspname = wanted) then
+            execute format('create schema %I', wanted);
+        end if;
+    end loop;
+end $$;
 {% endmacro %}
 
 {% macro create_internal_tables() %}

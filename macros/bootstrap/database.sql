@@ -67,7 +67,7 @@
 {# What is found without its schema once search_path is ours. #}
 {% macro names_on_search_path() %}
     {%- set names = [] -%}
-    {%- for node in graph.nodes.values() if node.resource_type in ['model', 'seed'] and node.schema in ['core', 'rollups', 'reporting'] and node.config.materialized != 'ephemeral' -%}
+    {%- for node in graph.get('nodes', {}).values() if node.resource_type in ['model', 'seed'] and node.schema in ['core', 'rollups', 'reporting'] and node.config.materialized != 'ephemeral' -%}
         {%- do names.append(node.alias or node.name) -%}
     {%- endfor -%}
     {{ return(names | sort) }}
@@ -187,7 +187,7 @@
 {% endmacro %}
 
 {% macro wanted_database_settings() %}
-    {%- set given = var('database_settings') -%}
+    {%- set given = var('database_settings', none) -%}
     {%- if given is none %}{{ return(none) }}{% endif -%}
     {%- set wanted = given | string | lower -%}
     {%- if wanted not in ['true', 'false'] -%}

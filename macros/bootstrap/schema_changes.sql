@@ -115,7 +115,9 @@ begin
     if exists (select from pg_tables where schemaname = 'internal' and tablename = 'schema_changes') then
         return;
     end if;
-    create schema if not exists internal;
+    if not exists (select from pg_namespace where nspname = 'internal') then
+        create schema internal;
+    end if;
     create table internal.schema_changes (
         id integer constraint schema_changes_pkey primary key,
         name text not null,

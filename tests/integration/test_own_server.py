@@ -133,33 +133,34 @@ def test_missing_rights_are_told_with_what_gives_them(server_url: str, dbt_folde
         assert settings_of(admin) == []
 
 
-def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_folder: None) -> None:
+def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_folder: None, tmp_path: Path) -> None:
+    def build(choice: str = "") -> None:
+        # a folder for each choice, for dbt reads the whole project again when its vars change
+        nodes = ["--resource-type", "model", "seed", "--select", "+teams", "missing_settings"]
+        options = ["--target-path", str(tmp_path / choice), "--vars", f"{{database_settings: {choice}}}"]
+        run_dbt(["build", *nodes, *options], url, quiet=True)
+
     with of_a_role(server_url, "test_shared", "test_sharing") as url, plain_session(url) as other:
-        other.execute(
-            "create schema core; create table core.teams (id integer); create function core.f() returns int return 1"
-        )
+        other.execute("create schema core; create table core.teams (id integer)")
+        other.execute("create function core.f() returns int return 1")
         before = made(other)
         with pytest.raises(
             GovernanceError, match=r"hold what is not ours \(core\.f\(\), core\.teams\), and nothing was"
         ):
-            run_dbt(["run"], url, quiet=True)
+            build()
         assert made(other) == before
         other.execute("alter schema core rename to club; create view public.users as select 1 as member")
         other.execute("create table public.teams as select 'theirs' as name")
         before = made(other)
         hidden = r"tables of another application with the names of ours \(public\.teams, public\.users\)"
         with pytest.raises(GovernanceError, match=hidden):
-            run_dbt(["run"], url, quiet=True)
-        with pytest.raises(GovernanceError, match=hidden):
-            run_dbt(["run", "--vars", "database_settings: true"], url, quiet=True)
+            build()
         assert made(other) == before
 
-        build = ["build", "--resource-type", "model", "seed", "--select", "+teams", "missing_settings"]
-        run_dbt([*build, "--vars", "database_settings: false"], url, quiet=True)
+        build("false")
         assert settings_of(other) == []
         # from then on it isn't asked, only left alone
-        build = ["run", "--select", "missing_settings"]
-        run_dbt(build, url, quiet=True)
+        build()
         assert settings_of(other) == []
         with plain_session(url) as later:
             assert later.execute("select name from teams").fetchall() == [("theirs",)]
@@ -167,15 +168,15 @@ def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_fol
 
         # told to, it sets them, puts them back and takes them back
         with pytest.raises(GovernanceError, match=hidden):
-            run_dbt([*build, "--vars", "database_settings: true"], url, quiet=True)
+            build("true")
         other.execute("drop table public.teams; drop view public.users")
-        run_dbt([*build, "--vars", "database_settings: true"], url, quiet=True)
+        build("true")
         assert settings_of(other) == SETTINGS
         other.execute("alter database test_shared reset jit")
         assert other.execute("select subject from verification.missing_settings").fetchall() == [("jit",)]
-        run_dbt(build, url, quiet=True)
+        build()
         assert settings_of(other) == SETTINGS
-        run_dbt([*build, "--vars", "database_settings: false"], url, quiet=True)
+        build("false")
         assert settings_of(other) == []
 
 
