@@ -1,6 +1,9 @@
 """A rollup's definition, kind or zone can change: what raw rows no longer cover stays, the rest is stored anew."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,9 +21,11 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
+from orchestration.lib.build_lock import APPLICATION
 from orchestration.lib.database import connect
 from orchestration.lib.dbt import run_dbt, run_operation
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.processes import wait_until
 from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
 
@@ -557,6 +562,39 @@ def test_a_change_of_zone_that_fails_changes_nothing(engine: Engine, warehouse: 
     rebuild(warehouse, "Asia/Kolkata")
     refresh(warehouse)
     assert totals(warehouse) == [(7, Decimal(127))] * len(USAGE_ROLLUPS)
+
+
+@pytest.mark.engines("postgres")
+def test_a_change_of_zone_that_is_killed_changes_nothing(warehouse: str) -> None:
+    """Killed in its one transaction, while a reader holds the view it wants to replace."""
+    states = "select name, version, timezone, watermark from internal.rollup_state order by name"
+    settings = "select name, value from internal.settings order by name"
+    before = rows(warehouse, states), rows(warehouse, settings)
+    with connect(warehouse, autocommit=False) as reader:
+        reader.execute("select count(*) from rollups.llm_metrics_hourly")
+        changing = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "governance",
+                "rebuild-rollups",
+                "--vars",
+                "{reporting_timezone: Asia/Kolkata}",
+            ],
+            env=os.environ | {"GOVERNANCE_DATABASE_URL": warehouse},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        waits = "select 1 from pg_locks where not granted and relation = 'rollups.llm_metrics_hourly'::regclass"
+        assert wait_until(lambda: bool(rows(warehouse, waits)), 120)
+        changing.kill()
+        changing.wait()
+        reader.rollback()
+    ends = f"select 1 from pg_stat_activity where application_name = '{APPLICATION}' and datname = current_database()"
+    rows(warehouse, f"select pg_terminate_backend(pid) from ({ends.replace('select 1', 'select pid')}) as left_over")
+    assert wait_until(lambda: not rows(warehouse, ends), 30)
+    assert (rows(warehouse, states), rows(warehouse, settings)) == before
+    assert totals(warehouse) == [(6, Decimal(63))] * len(USAGE_ROLLUPS)
+    rebuild(warehouse, "Asia/Kolkata")
+    assert totals(warehouse) == [(6, Decimal(63))] * len(USAGE_ROLLUPS)
 
 
 def rebuild(url: str, zone: str) -> None:
