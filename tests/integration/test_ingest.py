@@ -738,7 +738,7 @@ def test_the_command_says_what_became_of_each_row(database: str, tmp_path: Path)
     first = run(database, str(path))
     assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + quarantined 3\n")
     assert "governance refresh" not in first.stderr
-    assert f"{NO_COUNT} (1 rows)" in first.stderr
+    assert f"{NO_COUNT} (1 row)" in first.stderr
     statement = first.stderr.split("to look at them: ")[1].splitlines()[0]
     assert [row[1] for row in query(database, statement)] == [4, 5, 6]
     again = run(database, str(path))

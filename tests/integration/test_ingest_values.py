@@ -103,6 +103,8 @@ def test_a_bad_attribute_is_kept_aside(database: str, load: Load, target: str, v
     assert counts(report) == (2, 0, 0)
     assert report.notes == {f"{flaw}: kept in metadata.source_values": 1}
     said = value if isinstance(value, str) else json.dumps(value)
+    if target == "api_key_id":
+        said = "sha256:" + hashlib.sha256(said.encode()).hexdigest()
     found = query(database, f"select {target}, metadata, cost_amount from core.llm_metrics where metadata is not null")
     default = {"status": "success", "operation": "chat", "cost_source": "provider"}.get(target)
     if target == "metadata":
@@ -110,6 +112,17 @@ def test_a_bad_attribute_is_kept_aside(database: str, load: Load, target: str, v
     assert found == [(default, {"source_values": {target: said.replace("\0", r"\x00")}}, Decimal("0.25"))]
     # said again it is the same request
     assert counts(load([FINE | {target: value}], "again.jsonl")) == (0, 1, 0)
+
+
+def test_a_key_in_the_place_of_its_id_is_kept_nowhere(database: str, load: Load) -> None:
+    key = "sk-proj-CANARY0123456789"
+    report = load([FINE | {"api_key_id": key}, FINE | {"api_key_id": key, "cost_amount": "much"}])
+    assert counts(report) == (1, 0, 1)
+    kept = "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+    assert query(database, "select metadata #>> '{source_values,api_key_id}' from core.llm_metrics") == [(kept,)]
+    assert query(database, "select row_data ->> 'api_key_id' from internal.quarantine") == [(kept,)]
+    for table in ("core.llm_metrics", "internal.quarantine", "internal.loads"):
+        assert query(database, f"select from {table} as t where t::text like '%CANARY%'") == []
 
 
 def test_requests_that_differ_in_what_is_kept_aside_are_two(database: str, load: Load) -> None:

@@ -143,6 +143,10 @@ def test_a_value_that_maps_nothing_is_a_usage_error(run: Run, write: Callable[..
         ("Prompt Tokens", "input_tokens"),
         ("completion_tokens", "output_tokens"),
         ("user", "user_id"),
+        ("input_uncached_tokens", "input_tokens"),
+        ("input_cached_tokens", "cache_read_tokens"),
+        # whoever maps it would store keys
+        ("api_key", None),
         ("custom_llm_provider", None),
         ("startTime", None),
         ("spender", None),
@@ -154,6 +158,7 @@ def test_a_column_that_fills_nothing_but_looks_like_a_target(
     told = run(write(f"time,provider,model,{column}", f"{T},p,m,1")).stderr
     assert (f"--map {target}={column}" in told) is (target is not None)
     assert ("looks like it" in told) is (target is not None)
+    assert ("if input_tokens leaves these tokens out" in told) is (target == "cache_read_tokens")
     if target:
         filled = run(write(f"time,provider,model,{column}", f"{T},p,m,"), "--map", f"{target}={column}").stderr
         assert "looks like it" not in filled

@@ -6,7 +6,8 @@ with repeated as (
         count(*) as copies
     from {{ ref('llm_metrics') }}
     where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
-    group by request_id
+    -- applications that count from 1 have the same ids for different requests
+    group by request_id, provider, application
     having count(*) > 1
 )
 

@@ -1,5 +1,6 @@
 """What a load shows on stderr while it runs and at its end."""
 
+import json
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from orchestration.lib.ingest import IngestReport, Progress, Trial
 from orchestration.lib.ingest.files import source_name
 from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.terminal import visible
+from orchestration.lib.words import counted
 
 _REASONS = 5
 
@@ -58,7 +60,8 @@ def describe_report(report: IngestReport) -> Iterator[str]:
         yield "noted"
         yield from _counted(report.notes)
     if report.differing:
-        yield f"{report.differing:,} duplicates say something else than what is stored, which stays as it is"
+        say = "says" if report.differing == 1 else "say"
+        yield f"{counted(report.differing, 'duplicate')} {say} something else than what is stored, which stays as it is"
         for text in report.differences:
             yield f"  {text}"
         if report.differing > len(report.differences):
@@ -70,7 +73,7 @@ def describe_report(report: IngestReport) -> Iterator[str]:
 
 def _counted(reasons: Counter[str]) -> Iterator[str]:
     for reason, count in reasons.most_common(_REASONS):
-        yield f"  {reason} ({count:,} rows)"
+        yield f"  {reason} ({counted(count, 'row')})"
     if len(reasons) > _REASONS:
         yield f"  and {len(reasons) - _REASONS} other reasons"
 
@@ -84,6 +87,10 @@ def describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator[
         "to look at them: select source, line, reasons, row_data from internal.quarantine "  # noqa: S608
         f"where source in ({named}) order by source, line"
     )
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
 def describe_trial(trial: Trial) -> Iterator[str]:
@@ -100,7 +107,7 @@ def describe_trial(trial: Trial) -> Iterator[str]:
     yield f"  nothing fills {', '.join(unfilled)}"
     for number, row in enumerate(trial.rows, 1):
         yield f"row {number} as it would be loaded"
-        yield "  " + ", ".join(f"{name} {value}" for name, value in row.items())
+        yield "  " + ", ".join(f"{name} {_shown(value)}" for name, value in row.items())
     for line, reasons in trial.refused:
         yield f"line {line} would be refused"
         yield from (f"  {reason}" for reason in reasons)

@@ -10,10 +10,11 @@ _NAMES: Mapping[str, str] = {
     "model": "modelname modelid responsemodel genairesponsemodel",
     "user_id": "user enduser enduserid internaluser useremail username",
     "team_id": "team organizationid organization department",
-    "api_key_id": "apikey keyid virtualkey",
+    "api_key_id": "keyid",
     "application": "app appname servicename service",
     "input_tokens": (
-        "prompttokens tokensprompt inputtokencount prompttokencount usageprompttokens usageinputtokens"
+        "inputuncachedtokens uncachedinputtokens"
+        " prompttokens tokensprompt inputtokencount prompttokencount usageprompttokens usageinputtokens"
         " genaiusageinputtokens tokensin promptunits requesttokens"
     ),
     "output_tokens": (
@@ -36,6 +37,12 @@ _NAMES: Mapping[str, str] = {
     "time_to_first_token_ms": "ttft ttftms timetofirsttoken firsttokenlatency",
     "tags": "requesttags labels",
 }
+# many providers count these tokens in another class too
+_PARTS_OF = {
+    "cache_read_tokens": "input_tokens",
+    "cache_write_tokens": "input_tokens",
+    "reasoning_tokens": "output_tokens",
+}
 DURATIONS = ("latency_ms", "time_to_first_token_ms")
 # so many durations tell whether they are seconds
 _ENOUGH = 3
@@ -54,9 +61,11 @@ def unmapped(columns: Sequence[str], filled: Collection[str]) -> Iterator[str]:
     for target in _NAMES:
         if target not in filled and (found := alike(target, columns)):
             look = "looks" if len(found) == 1 else "look"
+            whole = _PARTS_OF.get(target)
+            only = f" if {whole} leaves these tokens out, for each is counted once" if whole else ""
             yield (
-                f"nothing fills {target}, but {', '.join(found)} {look} like it: add --map {target}={found[0]}, or "
-                f"{' '.join(f'--ignore {column}' for column in found)} to leave it out"
+                f"nothing fills {target}, but {', '.join(found)} {look} like it: "
+                f"add --map {target}={found[0]}{only}, or {' '.join(f'--ignore {column}' for column in found)} to leave it out"
             )
 
 

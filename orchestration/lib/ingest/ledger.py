@@ -162,10 +162,12 @@ def undo(url: str | None, which: str) -> Undone:
 
 def _choose(connection: "psycopg.Connection[TupleRow]", which: str) -> Load:
     by_number = which.isascii() and which.isdigit() and len(which) < 10
-    condition = "l.id = %s::bigint" if by_number else "l.source = %s"
-    found = [
-        Load(*row) for row in connection.execute(f"{_LOADS} where {condition} group by l.id order by l.id", [which])
-    ]
+    # a file also by its name without the folder that it was loaded from
+    condition = (
+        "l.id = %(which)s::bigint" if by_number else "%(which)s in (l.source, regexp_replace(l.source, '.*/', ''))"
+    )
+    query = f"{_LOADS} where {condition} group by l.id order by l.id"
+    found = [Load(*row) for row in connection.execute(query, {"which": which})]
     if not found:
         raise GovernanceError(
             f"there is no load {'with the number ' if by_number else 'of '}{which}: "

@@ -23,7 +23,7 @@ from orchestration.lib.ingest.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.ingest.hints import DURATIONS, seconds
 from orchestration.lib.ingest.ledger import Inserted, Ledger
 from orchestration.lib.ingest.reading import Reading
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.ingest.targets import TARGETS, kept_text
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
@@ -348,7 +348,7 @@ class UsageMerger:
     # the statements
 
     def _row_data(self) -> str:
-        texts = ", ".join(f"'{name}', l.{name}" for name in self._targets)
+        texts = ", ".join(f"'{name}', {kept_text(name, f'l.{name}')}" for name in self._targets)
         return f"case when l.raw is null then jsonb_strip_nulls(jsonb_build_object({texts})) else to_jsonb(l.raw) end"
 
     def _quarantining(self, lines: str) -> str:

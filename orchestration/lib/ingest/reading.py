@@ -7,7 +7,7 @@ from datetime import datetime
 
 from psycopg import sql
 
-from orchestration.lib.ingest.targets import REQUIRED, TARGETS, Target
+from orchestration.lib.ingest.targets import REQUIRED, TARGETS, Target, kept_text
 
 _OLD = "'time is older than the raw retention'"
 _FUTURE = "'time is more than a day in the future'"
@@ -62,7 +62,7 @@ class Reading:
         refusing = [f"{t.name}_flaw" for t in targets if t.essential] + self._joint()
         optional = [t.name for t in targets if not t.essential]
         notes = [f"{name}_flaw || ': {_KEPT}'" for name in optional] + [f"{t.name}_remark" for t in targets]
-        kept = [f"'{name}', case when {name}_flaw is not null then {name} end" for name in optional]
+        kept = [f"'{name}', case when {name}_flaw is not null then {kept_text(name, name)} end" for name in optional]
         return f"""
         insert into ingest_rows (line, reasons, notes, kept, digest, spelled, {_list(self.targets)})
         select

@@ -29,7 +29,8 @@ class Target:
     is no flaw; `remark`: what is worth noting of a value without a flaw. `json` is over the typed value: its JSON in
     the hash of a row without a request_id, null where it says what an empty value means. `default` is for rows that
     say nothing, None where that is null or decided elsewhere. A flaw refuses the row where the target is `essential`;
-    elsewhere the row is loaded without the value, which metadata keeps.
+    elsewhere the row is loaded without the value, which metadata keeps. Of a value that `may_be_secret` and has a flaw
+    only a hash is kept.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Target:
     remark: str = "null::text"
     holds_text: bool = False
     essential: bool = False
+    may_be_secret: bool = False
 
 
 # a number as programs write it; the exponent is bounded so that numeric can hold what matches
@@ -145,6 +147,16 @@ def _choice(name: str, *choices: str, default: str | None = None) -> Target:
     )
 
 
+def kept_text(name: str, column: str) -> str:
+    """What is kept of a value that can't be read, a text in a column: of what may be a secret only its SHA-256."""
+    if not TARGETS[name].may_be_secret:
+        return column
+    return (
+        f"case when {column} ~* '^({_UUID}|[{{]{_UUID}[}}])$' then {column}"
+        f" else 'sha256:' || encode(sha256(convert_to({column}, 'UTF8')), 'hex') end"
+    )
+
+
 def _uuid(name: str) -> Target:
     return Target(
         name,
@@ -153,6 +165,7 @@ def _uuid(name: str) -> Target:
         flaw=f"case when {name} !~* '^({_UUID}|[{{]{_UUID}[}}])$' then '{name} is not a uuid' end",
         value=f"{name}::uuid",
         json=f"'\"' || {name} || '\"'",
+        may_be_secret=name == "api_key_id",
     )
 
 
