@@ -63,9 +63,10 @@ def unmapped(columns: Sequence[str], filled: Collection[str]) -> Iterator[str]:
             look = "looks" if len(found) == 1 else "look"
             whole = _PARTS_OF.get(target)
             only = f" if {whole} leaves these tokens out, for each is counted once" if whole else ""
+            ignoring = " ".join(f"--ignore {column}" for column in found)
             yield (
                 f"nothing fills {target}, but {', '.join(found)} {look} like it: "
-                f"add --map {target}={found[0]}{only}, or {' '.join(f'--ignore {column}' for column in found)} to leave it out"
+                f"add --map {target}={found[0]}{only}, or {ignoring} to leave it out"
             )
 
 
