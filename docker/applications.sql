@@ -4,7 +4,8 @@
 select 'create role applications' where not exists (select from pg_roles where rolname = 'applications') \gexec
 alter role applications login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password :'password';
 
-grant usage on schema core, reporting to applications;
+-- internal: the functions that constraints call; nothing of its tables
+grant usage on schema core, internal, reporting to applications;
 grant select on all tables in schema reporting to applications;
 
 -- people, teams, access, keys, policies, alerts

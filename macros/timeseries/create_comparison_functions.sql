@@ -98,6 +98,10 @@ begin
         left join internal.rollup_comparisons as c
             on c.rollup = state.name and c.low = d.low and c.high = d.high and c.version = state.version
         where not gone && tstzrange(d.low, d.high)
+            {%- if has_continuous_aggregates() %}
+            -- where there is no chunk nothing was ever to refresh
+            and exists (select from internal.present_parts(state.source) as p where p.low < d.high and p.high > d.low)
+            {%- endif %}
             and (c.rollup is null or c.differs or c.compared_at < now() - older_than);
     end loop;
 end $f$;

@@ -31,9 +31,9 @@ def run_dbt(
     from dbt.cli.main import dbtRunner
 
     url = url or database_url()
-    environment = dbt_environment(url, application)
-    _assert_target(args, environment["GOVERNANCE_TARGET"])
-    with _environment(environment), _interruptible():
+    variables = dbt_environment(url, application)
+    _assert_target(args, variables["GOVERNANCE_TARGET"])
+    with environment(variables), _interruptible():
         result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
@@ -98,7 +98,7 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with _environment(dbt_environment(url or database_url(), application)), _interruptible():
+    with environment(dbt_environment(url or database_url(), application)), _interruptible():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
@@ -153,7 +153,7 @@ def _wait(connection: Any) -> None:
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def environment(values: Mapping[str, str]) -> Iterator[None]:
     """These variables, for as long as dbt runs: others in this process read some of them too."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

@@ -39,7 +39,7 @@ _SET_ASIDE = re.compile(r"internal\.\w+_until_\d{14}|rollups\.\w+_history_\d+")
 _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage))*")
 _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
 # what docker/applications.sql grants: all with rows that change, of the others no more than adding some
-_OF_APPLICATIONS = re.compile(r"(schema core|core\.\w+) to applications")
+_OF_APPLICATIONS = re.compile(r"(schema (core|internal)|core\.\w+) to applications")
 _APPLICATIONS_MAY = re.compile(r"usage|delete, insert, select, update")
 _ADDED_ONLY = re.compile(r"core\.(audit_logs|llm_metrics|system_metrics) to applications")
 _APPLICATIONS_ADD = re.compile(r"insert(, select \([^)]+\))*")

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from psycopg import sql
 
-from orchestration.defs.scheduled import NOT_BUILT
+from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
 from orchestration.lib import ui
 from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
 from orchestration.lib.build_lock import build_lock
@@ -222,7 +222,7 @@ def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
             found = [schedule.evaluate_tick(dg.build_schedule_context(instance)) for schedule in schedules]
             return [(len(each.run_requests or []), each.skip_message) for each in found]
 
-        assert ticks() == [(0, NOT_BUILT)] * 4
+        assert ticks() == [(0, NOT_BUILT)] * len(SCHEDULED)
         # somebody may run them by hand
         for schedule in schedules:
             job = definitions.resolve_job_def(schedule.job_name)
@@ -231,7 +231,7 @@ def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
         with connect(empty) as connection:
             connection.execute("create schema internal")
             connection.execute("create table internal.rollup_state as select 'usage' as name")
-        assert ticks() == [(1, None)] * 4
+        assert ticks() == [(1, None)] * len(SCHEDULED)
 
 
 def admin_failure() -> str:

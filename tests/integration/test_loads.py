@@ -471,11 +471,8 @@ def test_an_instant_that_is_taken_is_tried_again(database: str, write: Callable[
     assert query(database, "select count(*), sum(loaded) from internal.load_batches") == [(1, 3)]
 
 
+@pytest.mark.engines("timescaledb")
 def test_a_load_into_compressed_chunks_is_taken_back(run: Run, write: Callable[..., str], database: str) -> None:
-    if not query(database, "select to_regprocedure('public.compress_chunk(regclass, boolean, boolean)') is not null")[
-        0
-    ][0]:
-        pytest.skip("this engine compresses nothing")
     run(write(*numbered(20, "stays"), name="stays.csv"))
     path = write(*numbered(30))
     run(path)

@@ -288,11 +288,12 @@ def test_partitions_are_made_where_rows_are_and_in_bounded_steps(warehouse: Conn
     span = "now() + interval '300 days', now() + interval '6 years'"
     ensure = f"select internal.ensure_partitions('core.llm_metrics', {span})"
     made = [warehouse.execute(ensure).fetchone() for _ in range(3)]
-    warehouse.execute(
-        "do $$ declare part regclass; begin for part in select p.partition"
-        " from internal.partition_ranges('core.llm_metrics') as p where p.low > now() + interval '40 days'"
-        " loop execute format('drop table %s', part); end loop; end $$"
-    )
+    ahead = warehouse.execute(
+        "select p.partition::text from internal.partition_ranges('core.llm_metrics') as p"
+        " where p.low > now() + interval '40 days'"
+    ).fetchall()
+    for (part,) in ahead:
+        warehouse.execute(f"drop table {part}".encode())
     assert made[0] == (200,)
     assert made[1] is not None
     assert 0 < made[1][0] < 200

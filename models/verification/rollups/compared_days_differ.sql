@@ -15,12 +15,6 @@ with days as (
     where comparisons.differs
         -- newer days have rules of their own, which need no memory
         and comparisons.low < {{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }}
-        and not exists (
-            select from ({{ pending_spans() }}) as pending
-            where pending.rollup in (rollups.name, rollups.parent)
-                and pending.low < comparisons.high
-                and pending.high >= comparisons.low
-        )
 ),
 
 spans as (

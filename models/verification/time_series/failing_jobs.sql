@@ -15,4 +15,6 @@ select
     format('See why (docs/rules/time_series.md says where), then `call run_job(%s)`.', policies.job_id) as fix
 from ({{ time_series_policies() }}) as policies
 where policies.last_run_status = 'Failed'
-    or policies.last_run_started_at < now() - 3 * policies.every - interval '1 hour'
+    -- one that never ran began at -infinity
+    or policies.last_run_started_at > '-infinity'
+    and policies.last_run_started_at < now() - 3 * policies.every - interval '1 hour'

@@ -1,6 +1,5 @@
 """The dbt project as Dagster assets."""
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
@@ -16,7 +15,7 @@ from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.warehouse.command_line import command_line_sensor
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import database_url, dbt_environment
-from orchestration.lib.dbt import refusal
+from orchestration.lib.dbt import environment, refusal
 from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.manifest import DBT, ensure_manifest
 from orchestration.lib.refresh import is_built
@@ -63,8 +62,7 @@ class WarehouseProject(DbtProjectComponent):
             if not context.selected_asset_keys and not is_built():
                 raise NotBuiltError(NOT_BUILT)
             url = database_url()
-            os.environ.update(dbt_environment(url, APPLICATION))
-            with build_lock(url, "governance dagster"):
+            with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
                 try:

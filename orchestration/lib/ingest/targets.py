@@ -224,7 +224,7 @@ def _money(name: str) -> Target:
             when {name} ~* '^[-+]?(nan|inf|infinity|∞)$' then '{name} is not a finite number'
             when {_lower(name)} in ('null', '\\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
                 then '{name} is a word for no value: leave it empty where no cost is known'
-            when {name} ~ '[0-9][,_''\u2019[:space:]][0-9]'
+            when {name} ~ '[0-9][,_''\u2019\u00a0\u2009\u202f[:space:]][0-9]'
                 then '{name} has a comma or a separator of thousands: write 1234.5'
             when {name} ~ '^([A-Za-z]{{2,3}}|{_SIGN})* ?{number} ?([A-Za-z]{{3}}|{_SIGN})?$'
                 then '{name} has more than the number: give the currency as currency'
