@@ -119,7 +119,7 @@ def test_clients_keep_their_settings_and_statements_apart(url: str, client: psyc
         for n in range(8):
             assert client.execute(state, [n]).fetchone() == ("Europe/Berlin", "first", n)
             assert other.execute("select %s::int + 1", [n]).fetchone() == (n + 1,)
-        assert other.execute(state, ["x"]).fetchone() == ("GMT", "", "x")
+        assert other.execute(state, ["x"]).fetchone() == ("UTC", "", "x")
 
 
 def test_a_new_connection_has_the_settings_of_database_role_and_client(

@@ -222,7 +222,7 @@ alter table if exists core.teams
     drop constraint if exists teams_description_check,
     add constraint teams_description_check check (internal.validate_text('teams.description', description, 2000, true)) not valid,
     drop constraint if exists teams_budget_amount_check,
-    add constraint teams_budget_amount_check check (budget_amount >= 0 and budget_amount < 1e15 and min_scale(budget_amount) <= 10) not valid,
+    add constraint teams_budget_amount_check check (budget_amount >= 0 and budget_amount < 1e15 and min_scale(budget_amount) <= 40) not valid,
     drop constraint if exists teams_cost_center_check,
     add constraint teams_cost_center_check check (internal.validate_text('teams.cost_center', cost_center, 100)) not valid,
     drop constraint if exists teams_created_at_check,

@@ -8,7 +8,7 @@ create table if not exists {{ relation }} (
     owner_id uuid constraint teams_owner_id_fkey references {{ ref('users') }} (id) on delete set null,
     -- NaN and Infinity are not below it either
     budget_amount numeric constraint teams_budget_amount_check
-        check (budget_amount >= 0 and budget_amount < 1e15 and min_scale(budget_amount) <= 10),
+        check (budget_amount >= 0 and budget_amount < 1e15 and min_scale(budget_amount) <= 40),
     budget_period text not null default 'month' constraint teams_budget_period_check
         check (budget_period in ('day', 'month', 'quarter', 'year')),
     currency text not null constraint teams_currency_check check (currency ~ '^[A-Z]{3}$'),
