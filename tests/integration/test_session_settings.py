@@ -18,7 +18,7 @@ from orchestration.lib.dbt import run_dbt
 DAYS = [(datetime.now(UTC) - timedelta(days=days)).date() for days in (40, 9, 3)]
 WRITES = """
     insert into core.teams (name, slug, description, budget_amount, currency)
-    values ('Odd "team" \\\\ü' || chr(9), 'odd-{n}', '{n}', 0.1000000000000000055511151231257827, 'EUR');
+    values ('Odd "team" \\\\ü', 'odd-{n}', '{n}' || chr(9), 0.1000000000000000055511151231257827, 'EUR');
     update core.teams set description = E'l1\\nl2\\\\' where slug = 'odd-{n}';
     update core.teams set deleted_at = '2026-01-01 01:30:00-05' where slug = 'odd-{n}';
     insert into core.mfa_secrets (user_id, secret_ciphertext, encryption_key_id, backup_code_hashes)
