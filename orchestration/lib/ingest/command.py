@@ -9,7 +9,6 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestError, Trial, ingest_files
 from orchestration.lib.ingest.display import ProgressDisplay, describe_quarantine, describe_report, describe_trial
 from orchestration.lib.ingest.ledger import loads, undo
-from orchestration.lib.ingest.merge import explained
 from orchestration.lib.refresh import refresh
 from orchestration.lib.terminal import visible
 
@@ -70,8 +69,7 @@ def load_files(
 
 def undo_load(which: str, *, refreshes: bool) -> None:
     """Takes one load back. Raises GovernanceError."""
-    with explained():
-        undone = undo(None, which)
+    undone = undo(None, which)
     click.echo(
         visible(
             f"took back load {undone.load.number} of {undone.load.source}: {undone.rows:,} rows, "
@@ -84,8 +82,7 @@ def undo_load(which: str, *, refreshes: bool) -> None:
 
 def list_loads() -> None:
     """Prints the latest loads."""
-    with explained():
-        found = loads(None, limit=_LOADS_SHOWN)
+    found = loads(None, limit=_LOADS_SHOWN)
     if not found:
         click.echo("nothing was loaded so far", err=True)
         return
