@@ -4,7 +4,6 @@ The reference is the build itself, into an empty database beside the one in ques
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
 from orchestration.lib.database import connect, database_url, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt import environment, run_dbt
 from orchestration.lib.drift_fixes import fix_of
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.settings import dbt_target
@@ -119,7 +118,9 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
         _drop(connection, name)
         try:
             _create(connection, name)
-            with _own_dbt_folder():
+            # dbt's manifest and settings of the database in use stay as they are
+            folder = str(dbt_target() / "drift")
+            with environment({"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}):
                 run_dbt(
                     ["build", "--resource-type", "model", "seed", "--vars", json.dumps(variables)],
                     with_database(url, name),
@@ -228,15 +229,3 @@ def _drop(connection: Connection, name: str) -> None:
 def _one(connection: Connection, query: str, parameters: list[object] | None = None) -> object:
     row = connection.execute(query.encode(), parameters).fetchone()
     return row[0] if row else None
-
-
-@contextmanager
-def _own_dbt_folder() -> Iterator[None]:
-    """dbt's manifest and settings of the database in use stay as they are."""
-    before = dict(os.environ)
-    os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(dbt_target() / "drift")
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
