@@ -72,7 +72,7 @@ lint-dbt: $(VENV)/.development
 	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
 docs: $(SERVER) ## write docs/schema.md anew from the database in use, after `make build`
-	@$(BIN)/python -m orchestration.lib.schema_docs
+	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import dagster as dg
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import is_built
+from orchestration.lib.warehouse.refresh import is_built
 
 # each with a job <name>_job and a variable GOVERNANCE_<NAME>_SCHEDULE
 SCHEDULED = ("comparison", "passwords", "refresh", "retention", "verification")

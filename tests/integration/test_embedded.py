@@ -23,10 +23,10 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration.cli import main
-from orchestration.lib import embedded
-from orchestration.lib.database import connect
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.cli.main import main
+from orchestration.lib.embedded.server import server as embedded
+from orchestration.lib.database.connection import connect
+from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 
 IS_ROOT = os.geteuid() == 0
@@ -529,7 +529,7 @@ def test_root_without_the_right_to_trace_sees_the_server(server: EmbeddedServer,
     """In a container root may not look at the working directory of another user's process."""
     drop = "ctypes.CDLL(None).prctl(24, 19, 0, 0, 0)"  # PR_CAPBSET_DROP, CAP_SYS_PTRACE
     drop_and_go_on = f"import ctypes, os, sys; {drop}; os.execv(sys.executable, sys.argv[1:])"
-    call = "from orchestration.cli import main; main(['status'])"
+    call = "from orchestration.cli.main import main; main(['status'])"
     result = subprocess.run(
         [sys.executable, "-c", drop_and_go_on, sys.executable, "-c", call],
         env=os.environ | {"GOVERNANCE_HOME": str(home)},
@@ -594,7 +594,7 @@ def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home
 
 def test_a_server_with_a_ui_on_it_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
     server.up()
-    become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded import EmbeddedServer; "
+    become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded.server import EmbeddedServer; "
     become += "EmbeddedServer(Path(sys.argv[1])).keep_for_ui(); os.execv('/bin/sleep', ['sleep', '60'])"
     uis = [subprocess.Popen([sys.executable, "-c", become, str(home)]) for _ in range(2)]
     try:

@@ -24,16 +24,17 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import IngestError, IngestReport, Progress, ingest_files, ingest_rows
-from orchestration.lib.ingest.encoding import trimmed
-from orchestration.lib.ingest.targets import TARGETS
-from orchestration.lib.processes import wait_until
-from orchestration.lib.refresh import refresh
+from orchestration.lib.usage.load import IngestError, Progress, ingest_files, ingest_rows
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.encoding import trimmed
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.embedded.processes import wait_until
+from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.settings import project_dir
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -616,7 +617,7 @@ def numbered(count: int) -> list[str]:
 def test_two_processes_that_load_the_same_file(database: str, tmp_path: Path) -> None:
     path = tmp_path / "usage.csv"
     path.write_text("\n".join([*numbered(30_000), "now,p,m,bad,1"]))
-    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "ingest", str(path)]
+    command = [sys.executable, "-c", "from orchestration.cli.main import main; main()", "ingest", str(path)]
     environment = os.environ | {"GOVERNANCE_DATABASE_URL": database}
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

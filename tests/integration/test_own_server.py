@@ -12,9 +12,10 @@ from odd_settings import give_odd_settings, plain_session
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, database_url, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 
 # all that dbt can bear

@@ -28,10 +28,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 from reporting_rows import stored_buckets
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt, run_operation
-from orchestration.lib.refresh import refresh
-from orchestration.lib.retention import retain
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.retention import retain
 
 TODAY = date.today().toordinal()  # noqa: DTZ011 - any day will do
 ZONES = (

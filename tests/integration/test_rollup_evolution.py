@@ -21,12 +21,12 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.build_lock import APPLICATION
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt, run_operation
+from orchestration.lib.warehouse.build_lock import APPLICATION
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.processes import wait_until
-from orchestration.lib.refresh import refresh
+from orchestration.lib.embedded.processes import wait_until
+from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.settings import project_dir
 
 # the next one: it stays open while the tests run

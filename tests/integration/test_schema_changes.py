@@ -20,8 +20,9 @@ from polling import readers
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect, dbt_environment
-from orchestration.lib.dbt import run_dbt, run_operation
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.environment import dbt_environment
+from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from orchestration.lib.schema_docs import schema_page
+from orchestration.lib.warehouse.schema_docs import schema_page
 from orchestration.lib.settings import project_dir
 
 

@@ -11,11 +11,11 @@ from core_rows import add_user
 from engines import Engine
 from psycopg import sql
 
-from orchestration.cli import main
-from orchestration.lib.accounts import hash_password
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.passwords import judge_passwords
-from orchestration.lib.verify import verify
+from orchestration.cli.main import main
+from orchestration.lib.identity.accounts import hash_password
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.identity.passwords import judge_passwords
+from orchestration.lib.verification.rules import verify
 
 READER, READERS_PASSWORD = "test_verification_reader", "reads"
 FUTURE = """
@@ -228,7 +228,7 @@ def test_comparing_stops_when_its_time_is_up(warehouse: str, monkeypatch: pytest
             add_user(connection, email=f"u{number}@example.com", status="active", password_hash=password_hash)
     # on a busy machine the time may be up before the first one is compared
     clock = SimpleNamespace(monotonic=iter([0, 0.05, 0.2]).__next__)
-    monkeypatch.setattr("orchestration.lib.passwords.time", clock)
+    monkeypatch.setattr("orchestration.lib.identity.passwords.time", clock)
     judgement = judge_passwords(warehouse, seconds=0.1)
     assert 0 < judgement.judged < 40
     assert judgement.judged + judgement.left == 40

@@ -5,7 +5,7 @@ import re
 import bcrypt
 import pytest
 
-from orchestration.lib.accounts import DEFAULT_ADMIN_PASSWORD, hash_password, verify_password
+from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, hash_password, verify_password
 from orchestration.lib.errors import GovernanceError
 
 GOOD = "correct horse battery"

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from orchestration.lib import embedded, psql
+from orchestration.lib.embedded.server import server as embedded
+from orchestration.cli.main import psql
 from orchestration.lib.errors import GovernanceError
 
 URL = "postgresql://app:tiger@127.0.0.1:1/gov"

@@ -15,7 +15,7 @@ import yaml
 
 from orchestration.defs.scheduled import SCHEDULED
 from orchestration.lib.settings import project_dir
-from orchestration.lib.ui import INSTANCE
+from orchestration.cli.dagster_ui import INSTANCE
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
 NOT_OF_DBT = {"admin_account"}

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import _batches, files
-from orchestration.lib.ingest.encoding import Record, _escaped, _joined, encode
-from orchestration.lib.ingest.files import OpenUsageFile, UsageFile
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.usage.load import _batches, files
+from orchestration.lib.usage.encoding import Record, _escaped, _joined, encode
+from orchestration.lib.usage.files import OpenUsageFile, UsageFile
+from orchestration.lib.usage.record import TARGETS
 
 CSV = "time,provider,model,input_tokens"
 SET = {"provider": "p", "model": "m"}

@@ -1,7 +1,7 @@
 """What other programs call a status or an operation: each name means one thing, and the page names it."""
 
-from orchestration.lib.ingest.spellings import SPELLINGS
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.usage.spellings import SPELLINGS
+from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.settings import project_dir
 
 PAGE = (project_dir() / "docs" / "ingestion.md").read_text()

@@ -7,8 +7,8 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.defs.failures import explained
-from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin
-from orchestration.lib.database import connect
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin
+from orchestration.lib.database.connection import connect
 
 Connection = psycopg.Connection[TupleRow]
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.retention import retain
+from orchestration.lib.warehouse.retention import retain
 
 
 @dg.op

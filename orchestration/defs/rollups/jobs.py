@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.refresh import RefreshedRollup, refresh
+from orchestration.lib.warehouse.refresh import RefreshedRollup, refresh
 
 
 @dg.op

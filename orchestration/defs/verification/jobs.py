@@ -4,8 +4,8 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.comparison import compare_rollups
-from orchestration.lib.passwords import judge_passwords
+from orchestration.lib.verification.comparison import compare_rollups
+from orchestration.lib.identity.passwords import judge_passwords
 
 # of a night; what is left over waits for the next one
 JUDGING_SECONDS = COMPARING_SECONDS = 600

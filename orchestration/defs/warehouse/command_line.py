@@ -8,9 +8,10 @@ import dagster as dg
 
 from orchestration.defs import violations
 from orchestration.defs.identity.assets import admin_account, made_account
-from orchestration.lib.database import connect, database_url
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError, explained
-from orchestration.lib.results import NodeResult, results_since
+from orchestration.lib.dbt.results import NodeResult, results_since
 
 # the metadata that dagster-dbt gives each asset and each check
 _NODE = "dagster_dbt/unique_id"

@@ -13,12 +13,14 @@ from orchestration.defs import violations
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.warehouse.command_line import command_line_sensor
-from orchestration.lib.build_lock import APPLICATION, build_lock
-from orchestration.lib.database import database_url, dbt_environment
-from orchestration.lib.dbt import environment, refusal
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.environment import dbt_environment
+from orchestration.lib.dbt.environment import environment
+from orchestration.lib.dbt.runner import refusal
 from orchestration.lib.errors import GovernanceError, NotBuiltError
-from orchestration.lib.manifest import DBT, ensure_manifest
-from orchestration.lib.refresh import is_built
+from orchestration.lib.dbt.manifest import DBT, ensure_manifest
+from orchestration.lib.warehouse.refresh import is_built
 from orchestration.lib.settings import dbt_target
 
 

@@ -19,8 +19,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from orchestration.lib.accounts import ADMIN_EMAIL
-from orchestration.lib.database import connect
+from orchestration.lib.identity.accounts import ADMIN_EMAIL
+from orchestration.lib.database.connection import connect
 from orchestration.lib.demo.activity import (
     Alert,
     BudgetWatch,
@@ -37,8 +37,8 @@ from orchestration.lib.demo.organisation import Organisation, build_organisation
 from orchestration.lib.demo.rows import Row, Seeded, alert_rows, event_rows, organisation_rows, session_rows
 from orchestration.lib.demo.usage import SOURCE, Request, requests_of_day
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import ingest_rows
-from orchestration.lib.ingest.merge import explained
+from orchestration.lib.usage.load import ingest_rows
+from orchestration.lib.usage.merge import explained
 
 DEFAULT_SEED, DEFAULT_PEOPLE, DEFAULT_DAYS = 1, 200, 90
 MIN_PEOPLE, MAX_PEOPLE, MAX_DAYS = 5, 5000, 365

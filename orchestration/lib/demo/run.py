@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
-from orchestration.lib.build_lock import APPLICATION, build_lock
-from orchestration.lib.database import connect, database_url
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
-from orchestration.lib.embedded import EmbeddedServer
-from orchestration.lib.refresh import refresh
+from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.settings import governance_home
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.lib.database import connect
-from orchestration.lib.tables import print_table
-from orchestration.lib.terminal import visible
+from orchestration.lib.database.connection import connect
+from orchestration.cli.tables import print_table
+from orchestration.cli.terminal import visible
 from orchestration.lib.words import counted
 
 WIDTH = 100
