@@ -2,6 +2,8 @@
 
 import unicodedata
 
+import click
+
 # control, format (bidirectional overrides, zero-width characters), surrogate; separators of lines and paragraphs
 _SHOWN_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # letters and marks by category that take no room all the same
@@ -20,3 +22,8 @@ def visible(text: str, *, keep: str = "\n") -> str:
 
 def _is_hidden(character: str) -> bool:
     return character in _BLANK or unicodedata.category(character) in _SHOWN_ESCAPED
+
+
+def tell(message: str) -> None:
+    """Shows a sentence about progress on stderr."""
+    click.echo(message, err=True)

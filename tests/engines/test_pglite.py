@@ -14,8 +14,8 @@ from psycopg.rows import TupleRow
 from engines import Engine, pglite
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.refresh import refresh
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 from engines import Engine
 
 from orchestration.lib.database.connection import connect
-from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.settings import project_dir
+from orchestration.lib.verification.drift.find import find_drift
 
 # a role is the server's own matter, and the file is psql's
 pytestmark = pytest.mark.engines("postgres")

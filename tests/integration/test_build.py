@@ -13,8 +13,8 @@ from psycopg.rows import TupleRow
 from orchestration.lib.database.connection import connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
 FINGERPRINT = """

@@ -13,7 +13,6 @@ from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.database.connection import connect
 from orchestration.lib.demo import load as load_module
 from orchestration.lib.demo.activity import answer_to
@@ -22,10 +21,11 @@ from orchestration.lib.demo.organisation import Organisation, build_organisation
 from orchestration.lib.demo.summary import answers
 from orchestration.lib.demo.usage import Request, generate
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.usage.load import ingest_rows
-from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.verification.rules import verify
+from orchestration.lib.warehouse.refresh import refresh
 
 SEED, PEOPLE, DAYS = 5, 40, 20
 VIEWS = (

@@ -15,11 +15,11 @@ import yaml
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.verification.drift.catalog import Catalog, compare_catalogs, read_catalog
 from orchestration.lib.database.connection import connect
-from orchestration.lib.verification.drift.find import as_violation, find_drift
-from orchestration.lib.settings import project_dir
 from orchestration.lib.evidence.result import Violation
+from orchestration.lib.settings import project_dir
+from orchestration.lib.verification.drift.catalog import Catalog, compare_catalogs, read_catalog
+from orchestration.lib.verification.drift.find import as_violation, find_drift
 from orchestration.lib.warehouse.build import build_warehouse
 
 Connection = psycopg.Connection[TupleRow]

@@ -15,8 +15,8 @@ from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, with_database
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.dbt.runner import run_dbt
-from orchestration.lib.verification.drift.find import find_drift, reference_database
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.verification.drift.find import find_drift, reference_database
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
 Connection = psycopg.Connection[TupleRow]

@@ -26,16 +26,17 @@ from hypothesis import strategies as st
 
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.in_use import start
 from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.processes import wait_until
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import project_dir
+from orchestration.lib.usage.encoding import trimmed
 from orchestration.lib.usage.load import IngestError, Progress, ingest_files, ingest_rows
 from orchestration.lib.usage.merge import IngestReport
-from orchestration.lib.usage.encoding import trimmed
 from orchestration.lib.usage.record import TARGETS
-from orchestration.lib.embedded.processes import wait_until
 from orchestration.lib.warehouse.refresh import refresh
-from orchestration.lib.settings import project_dir
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 RECENT = NOW - timedelta(days=3)
@@ -667,11 +668,11 @@ def fragile() -> Iterator[EmbeddedServer]:
     home.chmod(0o711)
     server = EmbeddedServer(home)
     try:
-        server.up()
+        url = start(server)
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as target:
             patch.setenv("DBT_TARGET_PATH", target)
             patch.setenv("DBT_LOG_PATH", target)
-            run_dbt(["run", "--select", "llm_metrics"], server.url(), quiet=True)
+            run_dbt(["run", "--select", "llm_metrics"], url, quiet=True)
         yield server
     finally:
         server.destroy()
@@ -713,7 +714,7 @@ def test_a_load_during_which_the_server_is_killed(fragile: EmbeddedServer, tmp_p
     killers[0].join()
     assert wait_until(lambda: not fragile.status().running, 10)
     assert 6_000 <= broken.value.report.read < 24_000
-    assert fragile.up() == url
+    assert start(fragile) == url
     report = ingest_files(url, [str(path)], batch_rows=3_000)
     assert report.read == 24_000
     assert report.duplicate >= broken.value.report.loaded + 6_000

@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.ledger import Ledger, loads, undo
+from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.warehouse.refresh import refresh
 

@@ -63,7 +63,7 @@ def run(url: str, *arguments: str) -> tuple[int, str]:
 
 def test_the_url_leads_there(demo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", demo)
-    with connect() as by_words, psycopg.connect(database_url()) as by_url:
+    with connect(database_url()) as by_words, psycopg.connect(database_url()) as by_url:
         for connection in (by_words, by_url):
             assert (connection.info.dbname, connection.info.user) == (DATABASE, ROLE)
     code, output = run(demo, "status")

@@ -12,9 +12,9 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
-from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.verification.probes import PROBES, Probe, probe_database, run_probes
 
 Connection = psycopg.Connection[TupleRow]

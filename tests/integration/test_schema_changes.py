@@ -84,7 +84,7 @@ class Release:
     def migrate(self, url: str, **arguments: Any) -> list[str]:
         """Lines that `governance migrate` would print."""
         lines: list[str] = []
-        run_operation("migrate", arguments, url, options=self.options, tell=lines.append)
+        run_operation("migrate", url, arguments, options=self.options, tell=lines.append)
         return lines
 
 

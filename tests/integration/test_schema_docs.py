@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from orchestration.lib.warehouse.schema_docs import schema_page
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.schema_docs import schema_page
 
 
 @pytest.mark.engines("postgres")

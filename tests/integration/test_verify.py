@@ -12,8 +12,8 @@ from engines import Engine
 from psycopg import sql
 
 from orchestration.cli.main import main
-from orchestration.lib.identity.accounts import hash_password
 from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.identity.accounts import hash_password
 from orchestration.lib.identity.passwords import judge_passwords
 from orchestration.lib.verification.rules import verify
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.usage.load import _batches, files
+from orchestration.lib.usage import files
 from orchestration.lib.usage.encoding import Record, _escaped, _joined, encode
 from orchestration.lib.usage.files import OpenUsageFile, UsageFile
+from orchestration.lib.usage.load import _batches
 from orchestration.lib.usage.record import TARGETS
 
 CSV = "time,provider,model,input_tokens"

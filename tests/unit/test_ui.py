@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from orchestration.cli.main import main
+from orchestration.cli.ui import HOST, INSTANCE, dagster_environment, instance_home, prepare_instance
 from orchestration.lib import settings
-from orchestration.lib.errors import GovernanceError
 from orchestration.lib.dbt.manifest import is_current
-from orchestration.cli.dagster_ui import HOST, INSTANCE, dagster_environment, instance_home, prepare_instance
+from orchestration.lib.errors import GovernanceError
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.warehouse.retention import retain
 
 
@@ -13,7 +14,7 @@ from orchestration.lib.warehouse.retention import retain
 def drop_raw_rows(context: dg.OpExecutionContext) -> None:
     """Refresh the rollups, then drop the partitions or chunks that are older than their retention."""
     with explained():
-        dropped = retain()
+        dropped = retain(database_url())
     for series, parts in groupby(dropped, key=lambda part: part.series):
         lost = list(parts)
         for part in lost:

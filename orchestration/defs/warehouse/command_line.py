@@ -6,12 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import violations
 from orchestration.defs.identity.assets import admin_account, made_account
+from orchestration.defs.verification import violations
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.dbt.results import NodeResult, results_since
+from orchestration.lib.errors import GovernanceError, explained
 
 # the metadata that dagster-dbt gives each asset and each check
 _NODE = "dagster_dbt/unique_id"

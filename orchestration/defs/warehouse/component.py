@@ -9,19 +9,18 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.defs import violations
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT
+from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
-from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.dbt.environment import dbt_environment
-from orchestration.lib.dbt.environment import environment
+from orchestration.lib.dbt.environment import dbt_environment, environment
+from orchestration.lib.dbt.manifest import DBT, ensure_manifest
 from orchestration.lib.dbt.runner import refusal
 from orchestration.lib.errors import GovernanceError, NotBuiltError
-from orchestration.lib.dbt.manifest import DBT, ensure_manifest
-from orchestration.lib.warehouse.refresh import is_built
 from orchestration.lib.settings import dbt_target
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.warehouse.refresh import is_built
 
 
 class WarehouseProject(DbtProjectComponent):
@@ -61,9 +60,9 @@ class WarehouseProject(DbtProjectComponent):
         A rule that is violated shows its violations. dbt's target folder stays only after a failure, to be looked into.
         """
         with explained():
-            if not context.selected_asset_keys and not is_built():
-                raise NotBuiltError(NOT_BUILT)
             url = database_url()
+            if not context.selected_asset_keys and not is_built(url):
+                raise NotBuiltError(NOT_BUILT)
             with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)

@@ -1,16 +1,14 @@
 """Runs dbt in this process, against the database in use."""
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
-from orchestration.lib.database.in_use import database_url
-from orchestration.lib.dbt.environment import dbt_environment
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.dbt.results import record_results
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 from orchestration.lib.words import counted
 
@@ -21,17 +19,14 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def run_dbt(
-    args: list[str], url: str | None = None, *, quiet: bool = False, application: str = "governance dbt"
-) -> None:
-    """Run `dbt <args>` on the database at `url` (default: the one in use), as `application`.
+def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str = "governance dbt") -> None:
+    """Run `dbt <args>` on the database at `url`, as `application`.
 
     What it did is recorded there, for Dagster. Raises GovernanceError with the first failing nodes and their messages;
     with `quiet` dbt itself prints errors only.
     """
     from dbt.cli.main import dbtRunner
 
-    url = url or database_url()
     variables = dbt_environment(url, application)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
     with environment(variables), _interruptible():
@@ -76,8 +71,8 @@ def _assert_target(args: Sequence[str], target: str) -> None:
 
 def run_operation(
     macro: str,
+    url: str,
     arguments: Mapping[str, object] | None = None,
-    url: str | None = None,
     *,
     options: Sequence[str] = (),
     application: str = "governance dbt",
@@ -99,7 +94,7 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with environment(dbt_environment(url or database_url(), application)), _interruptible():
+    with environment(dbt_environment(url, application)), _interruptible():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
@@ -151,21 +146,6 @@ def _wait(connection: Any) -> None:
             break
     if interrupt is not None:
         raise interrupt
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """These variables, for as long as dbt runs: others in this process read some of them too."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def refusal(output: str) -> str | None:

@@ -19,7 +19,6 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from orchestration.lib.identity.accounts import ADMIN_EMAIL
 from orchestration.lib.database.connection import connect
 from orchestration.lib.demo.activity import (
     Alert,
@@ -37,6 +36,7 @@ from orchestration.lib.demo.organisation import Organisation, build_organisation
 from orchestration.lib.demo.rows import Row, Seeded, alert_rows, event_rows, organisation_rows, session_rows
 from orchestration.lib.demo.usage import SOURCE, Request, requests_of_day
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.identity.accounts import ADMIN_EMAIL
 from orchestration.lib.usage.load import ingest_rows
 from orchestration.lib.usage.merge import explained
 
@@ -80,7 +80,7 @@ class _Recorded:
 
 
 def load_demo(
-    url: str | None = None,
+    url: str,
     *,
     seed: int | None = None,
     people: int | None = None,
@@ -129,9 +129,7 @@ def load_demo(
         )
 
 
-def check_demo(
-    url: str | None = None, *, seed: int | None = None, people: int | None = None, days: int | None = None
-) -> None:
+def check_demo(url: str, *, seed: int | None = None, people: int | None = None, days: int | None = None) -> None:
     """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
     with explained(), connect(url) as connection:
         tables = ["core.audit_logs", "core.users", "core.llm_metrics"]

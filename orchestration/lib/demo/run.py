@@ -1,6 +1,5 @@
 """The whole demo: database, build, load, refresh, tests."""
 
-import os
 import shutil
 import sys
 import time
@@ -10,15 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
-from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.database.connection import connect
-from orchestration.lib.database.in_use import database_url
+from orchestration.lib.database.in_use import configured_url, embedded_server, start
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
-from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.settings import settings
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
-from orchestration.lib.settings import governance_home
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,10 @@ def run_demo(
     specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises
     GovernanceError.
     """
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+    url = configured_url()
+    if url is None:
         with _step("database", notify):
-            EmbeddedServer(governance_home(), notify=notify).up()
-    url = database_url()
+            url = start(embedded_server(notify))
     check_demo(url, seed=seed, people=people, days=days)
     with _step("build", notify):
         # its tests have something to test once the demo is loaded
@@ -97,7 +95,7 @@ def look_further(run: DemoRun) -> list[tuple[str, str]]:
         ("README.md, docs/schema.md", "what it is, and what each table and column means"),
         (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
     ]
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+    if settings().database_url is None:
         further.append((f"{here} down", "stops the embedded database, the data stay"))
     return further
 

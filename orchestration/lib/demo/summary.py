@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.lib.database.connection import connect
 from orchestration.cli.tables import print_table
 from orchestration.cli.terminal import visible
+from orchestration.lib.database.connection import connect
 from orchestration.lib.words import counted
 
 WIDTH = 100
@@ -35,7 +35,7 @@ class Answer:
     rows: list[tuple[str, ...]] = field(default_factory=list)
 
 
-def answers(url: str | None = None) -> list[Answer]:
+def answers(url: str) -> list[Answer]:
     """One answer from each of the seven views, also where there is little or nothing to tell."""
     questions: tuple[Callable[[Connection], Answer], ...] = (
         _who_can_delete_policies,

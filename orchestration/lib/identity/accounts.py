@@ -1,10 +1,10 @@
 """Passwords, and the account a new warehouse starts with."""
 
-import os
 import secrets
 from typing import TYPE_CHECKING
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import settings
 
 if TYPE_CHECKING:
     import psycopg
@@ -74,7 +74,7 @@ def ensure_admin(
         raise GovernanceError("there is no table core.users yet; run `governance build` first")
     if _has_admin(connection):
         return None
-    given = password or os.environ.get("GOVERNANCE_ADMIN_PASSWORD")
+    given = password or settings().admin_password
     is_default = given == DEFAULT_ADMIN_PASSWORD
     if is_default and not allow_default:
         raise GovernanceError(
@@ -111,7 +111,7 @@ def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
 
     Whoever makes the account finds it in $GOVERNANCE_ADMIN_PASSWORD; the caller puts it there and shows it once.
     """
-    if os.environ.get("GOVERNANCE_ADMIN_PASSWORD"):
+    if settings().admin_password:
         return None
     return None if _has_accounts(connection) and _has_admin(connection) else _random_password()
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
+from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 
 # few, for each costs a quarter of a second an account; the part of the address before the @ is tried too
 COMMON = (
@@ -56,7 +56,7 @@ class _Account:
     password_hash: str
 
 
-def judge_passwords(url: str | None = None, *, seconds: float) -> Judgement:
+def judge_passwords(url: str, *, seconds: float) -> Judgement:
     """Compare passwords that were not yet compared, of accounts with roles everywhere first, until the time is up.
 
     What was begun is ended, so it may take some seconds more. Needs the owner's rights.

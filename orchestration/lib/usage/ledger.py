@@ -128,14 +128,14 @@ _LOADS = """
 """
 
 
-def loads(url: str | None, *, limit: int) -> list[Load]:
+def loads(url: str, *, limit: int) -> list[Load]:
     """The latest loads, the last one first."""
     with connect(url) as connection:
         rows = connection.execute(f"{_LOADS} group by l.id order by l.id desc limit %s", [limit])
         return [Load(*row) for row in rows]
 
 
-def undo(url: str | None, which: str) -> Undone:
+def undo(url: str, which: str) -> Undone:
     """Takes back the load of this number or source, wholly or not at all: its rows and what it quarantined.
 
     Rollups follow at their next refresh. Raises GovernanceError where it isn't clear which load is meant, where it

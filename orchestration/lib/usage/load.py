@@ -48,7 +48,7 @@ class IngestError(GovernanceError):
 
 
 def ingest_files(
-    url: str | None,
+    url: str,
     files: Sequence[str],
     mapping: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,

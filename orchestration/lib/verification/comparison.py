@@ -29,7 +29,7 @@ class Comparison:
     differing: int
 
 
-def compare_rollups(url: str | None = None, *, seconds: float) -> Comparison:
+def compare_rollups(url: str, *, seconds: float) -> Comparison:
     """Compare days of rollups until the time is up: those that differed first, then the longest not compared.
 
     What was begun is ended. Needs the owner's rights.

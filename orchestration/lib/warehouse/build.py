@@ -1,20 +1,19 @@
 """Builds the whole warehouse, one build at a time: what `governance build`, the demo and the tests share."""
 
 import argparse
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from orchestration.lib.identity.accounts import ensure_admin
-from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.database.connection import connect
-from orchestration.lib.database.in_use import database_url
 from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.identity.accounts import ensure_admin
+from orchestration.lib.settings import settings
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 
 
 def build_warehouse(
     dbt_args: list[str],
-    url: str | None = None,
+    url: str,
     *,
     quiet: bool = False,
     allow_default_password: bool = False,
@@ -27,34 +26,29 @@ def build_warehouse(
     Returns the administrator's first password where one had to be made up, to be shown once; else None. Raises
     GovernanceError where another build is at work.
     """
-    url = url or database_url()
     with build_lock(url):
         if reapply:
             _forget_applied(url)
         return _build(dbt_args, url, quiet, allow_default_password)
 
 
-def rebuild_rollups(dbt_args: list[str], url: str | None = None) -> str | None:
+def rebuild_rollups(dbt_args: list[str], url: str) -> str | None:
     """Store every rollup anew in one transaction, also in another zone, and build; returns what that does."""
-    url = url or database_url()
     with build_lock(url):
         run_operation("rebuild_rollups", url=url, options=_vars_of(dbt_args), application=APPLICATION)
         return _build(dbt_args, url, quiet=False, allow_default_password=False)
 
 
-def migrate(url: str | None = None, *, plan: bool = False, tell: Callable[[str], None] = lambda line: None) -> None:
+def migrate(url: str, *, plan: bool = False, tell: Callable[[str], None] = lambda line: None) -> None:
     """Apply the pending schema changes, or only `tell` what would run; see macros/bootstrap/schema_changes.sql."""
-    url = url or database_url()
     with nullcontext() if plan else build_lock(url, "governance migrate"):
-        run_operation("migrate", {"plan": plan}, url, application=APPLICATION, tell=tell)
+        run_operation("migrate", url, {"plan": plan}, application=APPLICATION, tell=tell)
 
 
 def _build(dbt_args: list[str], url: str, quiet: bool, allow_default_password: bool) -> str | None:
     run_dbt(["build", *dbt_args], url, quiet=quiet, application=APPLICATION)
     with connect(url) as connection:
-        return ensure_admin(
-            connection, password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD"), allow_default=allow_default_password
-        )
+        return ensure_admin(connection, password=settings().admin_password, allow_default=allow_default_password)
 
 
 def _vars_of(dbt_args: list[str]) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 
 # the name of dbt's sessions in a build that holds the lock, and in none else

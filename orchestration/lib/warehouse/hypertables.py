@@ -37,7 +37,7 @@ class SeriesPlan:
         )
 
 
-def plan(url: str | None = None) -> list[SeriesPlan]:
+def plan(url: str) -> list[SeriesPlan]:
     """What is to be moved in the database at `url`; empty where nothing is.
 
     Raises GovernanceError where it can't be moved.
@@ -47,7 +47,7 @@ def plan(url: str | None = None) -> list[SeriesPlan]:
 
 
 def move_to_hypertables(
-    url: str | None = None, dbt_options: Sequence[str] = (), *, notify: Callable[[str], None] = lambda message: None
+    url: str, dbt_options: Sequence[str] = (), *, notify: Callable[[str], None] = lambda message: None
 ) -> None:
     """Move llm_metrics and system_metrics and build, dbt with `dbt_options`; run again after a stop it goes on.
 

@@ -22,13 +22,13 @@ class RefreshedRollup:
     watermark: datetime | None
 
 
-def is_built(url: str | None = None) -> bool:
+def is_built(url: str) -> bool:
     """Whether the database at `url` has rollups, and so whether there is anything to refresh or to drop."""
     with explained(), connect(url) as connection:
         return _is_built(connection)
 
 
-def refresh(url: str | None = None) -> list[RefreshedRollup]:
+def refresh(url: str) -> list[RefreshedRollup]:
     """Refresh every rollup of the database at `url`, those that others read first; returns them in that order.
 
     Raises NotBuiltError before the first build, else GovernanceError.

@@ -18,7 +18,7 @@ class DroppedPart:
     older_than: datetime
 
 
-def retain(url: str | None = None) -> list[DroppedPart]:
+def retain(url: str) -> list[DroppedPart]:
     """Drop what is older than the retention of each time-series table of the database at `url`; returns what it was.
 
     The rollups are refreshed first, so that late rows are counted before they go. Raises NotBuiltError before the first

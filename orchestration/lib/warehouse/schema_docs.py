@@ -7,6 +7,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
@@ -168,7 +169,7 @@ def _cell(value: str | None) -> str:
 def main() -> None:
     """Write the page of the database in use to docs/schema.md."""
     try:
-        with connect() as connection:
+        with connect(database_url()) as connection:
             page = schema_page(connection)
     except GovernanceError as error:
         sys.exit(f"error: {error}")

@@ -14,15 +14,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.verification.drift.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
 from orchestration.lib.database.connection import connect, with_database
-from orchestration.lib.database.in_use import database_url
 from orchestration.lib.dbt.environment import environment
 from orchestration.lib.dbt.runner import run_dbt
-from orchestration.lib.verification.drift.fixes import fix_of
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
-from orchestration.lib.settings import dbt_target
 from orchestration.lib.evidence.result import Rule, Verification, Violation
+from orchestration.lib.settings import dbt_target
+from orchestration.lib.verification.drift.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
+from orchestration.lib.verification.drift.fixes import fix_of
 
 RULE = Rule(
     "deep_drift",
@@ -50,13 +49,12 @@ Connection = psycopg.Connection[TupleRow]
 
 @explained()
 def find_drift(
-    url: str | None = None, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
+    url: str, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
 ) -> Verification:
     """What differs in the database at `url` from what the project builds, as violations of one rule.
 
     The reference is built beside it, or is the database at `reference_url`. Raises GovernanceError where it can't be.
     """
-    url = url or database_url()
     with connect(url) as connection:
         if reference_url is None:
             _assert_may_create(connection)

@@ -1,4 +1,4 @@
-"""Opens Dagster on the database in use."""
+"""The command that opens Dagster in the browser, on the database in use."""
 
 import hashlib
 import os
@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from orchestration.lib.identity.accounts import ADMIN_EMAIL, invented_password
+import click
+
+from orchestration.cli.terminal import tell
 from orchestration.lib.database.connection import connect
-from orchestration.lib.database.in_use import database_url
-from orchestration.lib.embedded.server import EmbeddedServer
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.database.in_use import configured_url, embedded_server, start
 from orchestration.lib.dbt.manifest import ensure_manifest
-from orchestration.lib.settings import governance_home, project_dir
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, invented_password
+from orchestration.lib.settings import governance_home, project_dir, settings
 
 HOST = "127.0.0.1"
 # Dagster's instance for one user on one machine: its runs and events lie beside this file
@@ -35,21 +37,31 @@ concurrency:
 """
 
 
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port of the web page.")
+def ui(port: int) -> None:
+    """Open Dagster in the browser: every seed, table, rollup and view as an asset, every data test as a check.
+
+    Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. Listens on 127.0.0.1 only.
+    """
+    open_ui(port, tell)
+
+
 def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     """Turn this process into Dagster on http://127.0.0.1:<port>, on $GOVERNANCE_DATABASE_URL or the embedded database.
 
     `notify` gets sentences for the user. Raises GovernanceError if the port is taken or the database not available.
     """
     _assert_free(port)
-    if any("_SCHEDULE" in name for name in os.environ):
+    if settings().schedules or settings().schedule_timezone:
         from orchestration.defs.scheduled import check_settings
 
         check_settings()
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
-        server = EmbeddedServer(governance_home(), notify=notify)
-        server.up()
+    url = configured_url()
+    if url is None:
+        server = embedded_server(notify)
+        url = start(server)
         server.keep_for_ui()
-    url = database_url()
     with connect(url) as connection:
         password = invented_password(connection)
         info = connection.info
@@ -69,7 +81,7 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
 
 def instance_home(host: str, port: int, database: str) -> Path:
     """Folder of Dagster's state for a database: each has a history of its own. The embedded one may change its port."""
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+    if settings().database_url is None:
         return governance_home() / "dagster"
     readable = re.sub(r"[^\w-]", "_", database, flags=re.ASCII)
     place = hashlib.sha256(f"{host}:{port}/{database}".encode()).hexdigest()[:8]
@@ -80,9 +92,9 @@ def prepare_instance(home: Path) -> Path:
     """Folder of Dagster's own state with its settings; settings that are there stay."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        settings = home / "dagster.yaml"
-        if not settings.exists():
-            settings.write_text(INSTANCE)
+        configuration = home / "dagster.yaml"
+        if not configuration.exists():
+            configuration.write_text(INSTANCE)
     except OSError as error:
         raise GovernanceError(
             f"cannot write to {home}: {error.strerror}; set GOVERNANCE_HOME to a folder of yours"
