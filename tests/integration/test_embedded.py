@@ -114,7 +114,7 @@ def test_a_password_is_demanded(server: EmbeddedServer, home: Path) -> None:
 
 
 def test_it_listens_on_this_machine_only_and_has_no_socket(server: EmbeddedServer) -> None:
-    url = server.url()
+    url = running(server)
     assert answer(url, "show listen_addresses") == "127.0.0.1"
     assert answer(url, "show unix_socket_directories") == ""
 
