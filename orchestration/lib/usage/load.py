@@ -84,23 +84,23 @@ def ingest_files(
         for file in named:
             with OpenUsageFile(file, mapping, constants, ignored) as usage:
                 tell = _telling(file.source, notify)
-                if usage.unused:
-                    tell(f"not loaded are the columns {', '.join(usage.unused)}")
-                for sentence in unmapped(usage.offered, {*usage.origins, *constants}):
+                if usage.read.unused:
+                    tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
+                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *constants}):
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
-                    ledger = Ledger(usage.origins, constants)
-                    merger = UsageMerger(connection, file.source, usage.targets, constants, values, ledger=ledger)
+                    ledger = Ledger(usage.read.origins, constants)
+                    merger = UsageMerger(connection, file.source, usage.read.targets, constants, values, ledger=ledger)
                     _load(merger, file.source, batches, report, progress, tell)
                 else:
-                    trials.append(Trial(file.source, usage.origins, dict(constants)))
-                    trial_merger = TrialMerger(connection, file.source, usage.targets, constants, values)
+                    trials.append(Trial(file.source, usage.read.origins, dict(constants)))
+                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, constants, values)
                     trial_merger.begin(trials[-1])
                     _load(trial_merger, file.source, batches, report, progress, tell)
                     trial_merger.end(report)
-                for name in usage.never_found:
+                for name in usage.read.never_found:
                     tell(f"no record has {mapping[name]}, which is mapped to {name}")
                 if 0 < report.read - read == report.quarantined - quarantined:
                     report.refused.append(file.source)

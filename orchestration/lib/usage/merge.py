@@ -5,10 +5,8 @@ against a row) and `ingest_seen` (how often each row without a request_id came s
 """
 # ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
 
-import random
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from orchestration.lib import errors
+from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
@@ -28,11 +27,8 @@ from orchestration.lib.usage.record import TARGETS, kept_text
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
-_ATTEMPTS = 6
 # of duplicates that say something else as many are shown
 _DIFFERENCES = 5
-# deadlock, serialization failure, lock timeout: another writer was in the way
-_TRY_AGAIN = ("40P01", "40001", "55P03")
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
 _UNREADABLE = ("22", "54")
 _ROW_REFUSED = (*_UNREADABLE, "23", "P0")
@@ -239,7 +235,7 @@ class UsageMerger:
             ) != (0,):
                 pass
 
-        self._patiently(make)
+        with_retries(make)
         low, high = self._covered or (oldest, newest)
         self._covered = min(low, oldest), max(high, newest)
 
@@ -255,13 +251,13 @@ class UsageMerger:
             )
             self._opened.update(opened)
 
-        self._patiently(act)
+        with_retries(act)
 
     def close(self) -> None:
         """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""
         if self._opened and not self._connection.closed:
             with explained():
-                self._patiently(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
+                with_retries(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
             self._opened.clear()
         if self._ledger and not self._connection.closed:
             with explained():
@@ -270,7 +266,7 @@ class UsageMerger:
     def _merge_lines(self, first: int, last: int, report: IngestReport) -> None:
         """Merges the lines in one transaction; where the database refuses a row, all but that one."""
         try:
-            self._patiently(lambda: self._merge_at_once(first, last, report))
+            with_retries(lambda: self._merge_at_once(first, last, report))
         except psycopg.DatabaseError as error:
             if not _is_of(error, _ROW_REFUSED):
                 raise
@@ -281,7 +277,7 @@ class UsageMerger:
             else:
                 reason = f"the database refuses it: {error.diag.message_primary}"
                 self._execute(f"update ingest_rows set reasons = array[{_quoted(reason)}] where line = {first}")
-                self._patiently(lambda: self._merge_at_once(first, last, report))
+                with_retries(lambda: self._merge_at_once(first, last, report))
 
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
         lines = f"line between {first} and {last}"
@@ -332,18 +328,6 @@ class UsageMerger:
         rows = self._connection.execute(self._reading.differences(lines, self._stored, wanted)).fetchall()
         self._execute("set local enable_nestloop = off")
         return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
-
-    def _patiently(self, act: Callable[[], object]) -> None:
-        """Does it again if another writer was in the way: a batch that failed left nothing behind."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                act()
-            except psycopg.DatabaseError as error:
-                if error.sqlstate not in _TRY_AGAIN or attempt == _ATTEMPTS:
-                    raise
-                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311
-            else:
-                return
 
     # the statements
 

@@ -3,10 +3,10 @@
 probes.toml has them.
 """
 
-import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.retry import is_in_the_way, with_retries
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
 
@@ -26,8 +27,6 @@ RULE = Rule(
 )
 # a TRUNCATE waits for writers, and other writers wait behind it
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "200ms", "10s"
-_ATTEMPTS, _PAUSE_SECONDS = 10, 0.3
-_BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -68,7 +67,7 @@ def run_probes(connection: Connection, probes: Sequence[Probe]) -> Verification:
     not_run: dict[str, str] = {}
     for each in probes:
         try:
-            wrong = _try_patiently(connection, each)
+            wrong = with_retries(partial(_try, connection, each))
         except psycopg.Error as error:
             if connection.closed:
                 raise
@@ -97,17 +96,6 @@ def _assert_owner(connection: Connection) -> None:
         )
 
 
-def _try_patiently(connection: Connection, each: Probe) -> str | None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return _try(connection, each)
-        except _BUSY:
-            if attempt == _ATTEMPTS:
-                raise
-            time.sleep(_PAUSE_SECONDS)
-    raise AssertionError("unreachable")
-
-
 def _try(connection: Connection, each: Probe) -> str | None:
     """What is wrong, or None. Raises psycopg.Error where it could not be tried."""
     ids = {letter: str(uuid4()) for letter in "abc"}
@@ -129,12 +117,10 @@ def _try(connection: Connection, each: Probe) -> str | None:
         try:
             with connection.transaction():
                 connection.execute(filled(each.sql))
-        except _BUSY:
-            raise
         except psycopg.errors.QueryCanceled:
             raise
         except psycopg.Error as error:
-            if connection.closed:
+            if connection.closed or is_in_the_way(error):
                 raise
             refusal = f"{error.sqlstate} {error.diag.message_primary}"
             if not each.sqlstate:

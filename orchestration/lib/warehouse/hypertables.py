@@ -1,6 +1,5 @@
 """Moves the time-series tables of a database that began with native partitions to TimescaleDB's hypertables."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,13 +7,12 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.retry import with_retries
 from orchestration.lib.dbt.runner import run_operation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.build import build_warehouse
 from orchestration.lib.words import counted
 
-# a reader that has the table open for longer lets a step fail, which then is tried again
-_ATTEMPTS, _PAUSE_SECONDS = 10, 2.0
 _COMMAND = "governance move-to-hypertables"
 
 
@@ -62,10 +60,10 @@ def move_to_hypertables(
                 connection.execute("set local lock_timeout = '5s'")
                 # writers are refused from here on
                 for each in series:
-                    _patiently(connection, "select internal.begin_move(%s)", each.name)
+                    _step(connection, "select internal.begin_move(%s)", each.name)
             for each in series:
                 left = each.partitions
-                while (part := _patiently(connection, "select * from internal.move_next_partition(%s)", each.name))[0]:
+                while (part := _step(connection, "select * from internal.move_next_partition(%s)", each.name))[0]:
                     left = max(left - 1, 0)
                     rows, ahead = counted(part[1], "row"), counted(left, "partition")
                     notify(f"{each.name}: moved {part[0]} with {rows}, {ahead} left")
@@ -107,18 +105,19 @@ def _plan(connection: "psycopg.Connection[TupleRow]") -> list[SeriesPlan]:
     ]
 
 
-def _patiently(connection: "psycopg.Connection[TupleRow]", query: str, name: str) -> TupleRow:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with connection.transaction():
-                connection.execute("set local lock_timeout = '5s'")
-                row = connection.execute(query.encode(), [name]).fetchone()
-            assert row is not None
-            return row
-        except psycopg.errors.LockNotAvailable as error:
-            if attempt == _ATTEMPTS:
-                raise GovernanceError(
-                    f"{name} stayed locked by other transactions: see pg_locks, end them and run `{_COMMAND}` again"
-                ) from error
-            time.sleep(_PAUSE_SECONDS)
-    raise AssertionError
+def _step(connection: "psycopg.Connection[TupleRow]", query: str, name: str) -> TupleRow:
+    """One step, in a transaction of its own or in the caller's; tried again where a reader has the table open."""
+
+    def act() -> TupleRow:
+        with connection.transaction():
+            connection.execute("set local lock_timeout = '5s'")
+            row = connection.execute(query.encode(), [name]).fetchone()
+        assert row is not None
+        return row
+
+    try:
+        return with_retries(act)
+    except psycopg.errors.LockNotAvailable as error:
+        raise GovernanceError(
+            f"{name} stayed locked by other transactions: see pg_locks, end them and run `{_COMMAND}` again"
+        ) from error

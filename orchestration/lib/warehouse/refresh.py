@@ -1,17 +1,15 @@
 """Brings the rollups up to the last closed hour."""
 
-import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import NotBuiltError, explained
-
-# a background job may be refreshing the same rollup; it is done within seconds
-_ATTEMPTS, _PAUSE_SECONDS = 20, 1.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,11 @@ def refresh(url: str) -> list[RefreshedRollup]:
         if not _is_built(connection):
             raise NotBuiltError("the database has no rollups yet: run `governance build` first")
         connection.execute("call internal.make_partitions_ahead()")
+        # a background job may be refreshing the same rollup; it is done within seconds
         for (name,) in connection.execute(
             "select name from internal.rollup_state order by parent is not null, name"
         ).fetchall():
-            _refresh_rollup(connection, name)
+            with_retries(partial(connection.execute, "call internal.refresh_rollup(%s)", [name]))
         rows = connection.execute(
             "select name, watermark from internal.rollup_state order by parent is not null, name"
         ).fetchall()
@@ -52,14 +51,3 @@ def _is_built(connection: "psycopg.Connection[TupleRow]") -> bool:
     if connection.execute(query).fetchone() != (True,):
         return False
     return connection.execute("select exists (select from internal.rollup_state)").fetchone() == (True,)
-
-
-def _refresh_rollup(connection: "psycopg.Connection[TupleRow]", name: str) -> None:
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            connection.execute("call internal.refresh_rollup(%s)", [name])
-            return
-        except psycopg.errors.LockNotAvailable:
-            if attempt == _ATTEMPTS:
-                raise
-            time.sleep(_PAUSE_SECONDS)
