@@ -321,7 +321,7 @@ def test_a_refresh_that_fails_does_not_fail_the_load(
     def refuse() -> None:
         raise GovernanceError("permission denied for procedure refresh_rollup")
 
-    monkeypatch.setattr("orchestration.cli.ingest.refresh", refuse)
+    monkeypatch.setattr("orchestration.cli.loading.refresh", refuse)
     result = run(write(*numbered(1)))
     assert result.exit_code == 0
     assert "the rollups are not up to date (permission denied for procedure refresh_rollup)" in result.stderr
