@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
 # title and share of the width that is left; None: as wide as its content
-_COLUMNS = {"severity": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
+_COLUMNS = {"severity": None, "since": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
 _WIDTH = 160
+_RESOLVED_SHOWN = 10
 
 
 @click.command()
@@ -50,20 +51,11 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     """
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.evidence.result import as_json as to_json
-    from orchestration.lib.evidence.result import united
-    from orchestration.lib.verification import rules
-    from orchestration.lib.verification.drift.find import find_drift
-    from orchestration.lib.verification.probes import probe_database
+    from orchestration.lib.verification.run import verify as run
 
     try:
         with explained():
-            url = database_url()
-            verification = rules.verify(url, select, timeout_seconds=timeout)
-            if deep:
-                drift = find_drift(url, notify=tell)
-                verification = united([verification, drift])
-            if probe:
-                verification = united([verification, probe_database(url)])
+            verification = run(database_url(), select, timeout_seconds=timeout, deep=deep, probe=probe, notify=tell)
     except GovernanceError as error:
         click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(2)
@@ -89,14 +81,25 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column, ratio in _COLUMNS.items():
             table.add_column(column, ratio=ratio, overflow="fold", no_wrap=ratio is None)
+        first_seen, new = verification.history.first_seen, {each.key for each in verification.new}
         for each in verification.violations:
             severity = Text(each.severity, style=_STYLES[each.severity])
+            seen = first_seen.get(each.key)
+            since = Text("new", style="bold") if each.key in new else Text(f"{seen:%Y-%m-%d}" if seen else "")
             parts = (each.subject, each.message, each.fix)
-            table.add_row(severity, each.rule, *(Text(visible(part, keep="")) for part in parts))
+            table.add_row(severity, since, each.rule, *(Text(visible(part, keep="")) for part in parts))
         print_table(console, table)
         console.print()
     for rule, reason in verification.not_run.items():
         console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
     counts = ", ".join(f"{verification.count(severity)} {severity}" for severity in SEVERITIES)
-    accepted = f", {verification.accepted} accepted by exceptions" if verification.accepted else ""
+    accepted = f", {len(verification.excused)} accepted by exceptions" if verification.excused else ""
     console.print(Text(f"{counted(len(verification.rules), 'rule')}: {counts}{accepted}"))
+    if (last := verification.history.last_run) is not None:
+        resolved = verification.resolved
+        counts = f"{len(verification.new)} new, {len(resolved)} resolved"
+        console.print(Text(f"Since the last run, {last:%Y-%m-%d %H:%M %Z}: {counts}"))
+        for rule, subject in resolved[:_RESOLVED_SHOWN]:
+            console.print(Text(f"  resolved: {rule} {visible(subject, keep='')}", style="dim"))
+        if len(resolved) > _RESOLVED_SHOWN:
+            console.print(Text(f"  and {len(resolved) - _RESOLVED_SHOWN:,} more", style="dim"))

@@ -78,15 +78,23 @@ def move_to_hypertables(only_plan: bool, variables: str | None) -> None:
 
 @click.command()
 def retain() -> None:
-    """Drop raw rows past their retention, whole partitions or chunks at a time; the rollups keep them counted."""
+    """Drop what is past its retention: raw rows, which the rollups keep counted, and evidence of verification.
+
+    Raw rows go by whole partitions or chunks.
+    """
     from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.evidence.store import drop_old_evidence
     from orchestration.lib.warehouse.retention import retain as drop_old
 
-    dropped = drop_old(database_url())
+    url = database_url()
+    dropped = drop_old(url)
     for part in dropped:
         rows = counted(part.rows, "row")
         click.echo(f"{part.series}: dropped {part.name} with {rows} from before {part.older_than:%Y-%m-%d}")
-    if not dropped:
+    evidence = drop_old_evidence(url)
+    if evidence:
+        click.echo(f"verification: dropped {counted(evidence, 'row')} of runs and resolved findings")
+    if not dropped and not evidence:
         click.echo("nothing is older than its retention")
 
 

@@ -11,7 +11,7 @@ from reporting_rows import stored_buckets
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.verification.comparison import Comparison, compare
-from orchestration.lib.verification.rules import verify
+from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
 DAYS = range(20, 25)  # days ago, each with a request at noon, all in closed buckets

@@ -17,7 +17,7 @@ from orchestration.lib.database.connection import connect, ensure_database, with
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
-from orchestration.lib.verification.rules import verify
+from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.build_lock import build_lock
 
 PASSWORD = "a password of the test's own"

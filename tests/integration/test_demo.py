@@ -24,7 +24,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.usage.load import ingest_rows
 from orchestration.lib.usage.merge import IngestReport
-from orchestration.lib.verification.rules import verify
+from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
 SEED, PEOPLE, DAYS = 5, 40, 20

@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.settings import project_dir
-from orchestration.lib.verification.rules import verify
+from orchestration.lib.verification.run import verify
 
 Connection = psycopg.Connection[TupleRow]
 FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))

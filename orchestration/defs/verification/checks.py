@@ -1,13 +1,12 @@
 """What the rules of schema `verification` can't ask by themselves; the nightly job runs every check, these too."""
 
-from collections.abc import Callable
-
 import dagster as dg
 
 from orchestration.defs.verification.violations import as_metadata
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.evidence.result import Verification
+from orchestration.lib.evidence.result import Collector
+from orchestration.lib.evidence.store import collect
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
 
@@ -34,10 +33,10 @@ deep_verification_job = dg.define_asset_job(
 )
 
 
-def _result(ask: Callable[[str], Verification]) -> dg.AssetCheckResult:
+def _result(ask: Collector) -> dg.AssetCheckResult:
     """Fails with a table of what is wrong; as a warning where it isn't known, which is no pass."""
     try:
-        verification = ask(database_url())
+        verification = collect(database_url(), [ask], program="governance dagster")
     except GovernanceError as error:
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"could not run": str(error)}

@@ -66,18 +66,27 @@ class WarehouseProject(DbtProjectComponent):
             with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
+                # asked once, when dbt has ended
+                asked: list[tuple[str, Any]] = []
+                failure: DagsterDbtCliRuntimeError | None = None
                 try:
                     for event in build.stream():
-                        yield _with_violations(event, url)
+                        if (rule := _rule_of(event)) is None:
+                            yield event
+                        else:
+                            asked.append((rule, event))
                 except DagsterDbtCliRuntimeError as error:
-                    if (said := refusal(str(error))) is None:
-                        raise
-                    raise GovernanceError(said) from error
+                    failure = error
+                found = violations.of_rules(url, [rule for rule, _ in asked], program="governance dagster")
+                for rule, event in asked:
+                    yield event.with_metadata({**event.metadata, **found[rule]})
+                if failure is not None:
+                    said = refusal(str(failure))
+                    raise failure if said is None else GovernanceError(said) from failure
         shutil.rmtree(build.target_path)
 
 
-def _with_violations(event: Any, url: str) -> Any:
-    if not isinstance(event, dg.AssetCheckResult) or event.passed or not event.asset_key or not event.check_name:
-        return event
-    found = violations.of_check(url, dg.AssetCheckKey(event.asset_key, event.check_name))
-    return event.with_metadata({**event.metadata, **found})
+def _rule_of(event: Any) -> str | None:
+    if not isinstance(event, dg.AssetCheckResult) or not event.asset_key or not event.check_name:
+        return None
+    return violations.rule_of(dg.AssetCheckKey(event.asset_key, event.check_name))

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import TupleRow, class_row
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def record_results(url: str, results: "Iterable[DbtResult]") -> None:
     if not rows:
         return
     with explained(), connect(url) as connection:
-        if _may_record(connection):
+        if may(connection, {"internal.dbt_results": ["insert", "update"]}):
             _record(connection, rows)
 
 
@@ -92,13 +93,3 @@ def _rows(results: "Iterable[DbtResult]") -> Iterator[dict[str, object]]:
                 "seconds": each.execution_time,
                 "finished_at": finished_at.replace(tzinfo=finished_at.tzinfo or UTC).isoformat(),
             }
-
-
-def _may_record(connection: Connection) -> bool:
-    row = connection.execute(
-        "select has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert')"
-        " and has_table_privilege(c.oid, 'update') from pg_class as c"
-        " inner join pg_namespace as n on n.oid = c.relnamespace"
-        " where n.nspname = 'internal' and c.relname = 'dbt_results'"
-    ).fetchone()
-    return row == (True,)

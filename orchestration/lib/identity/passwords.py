@@ -11,12 +11,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
+from orchestration.lib.evidence.compared import compared
+from orchestration.lib.evidence.result import Verification
 from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 
 # few, for each costs a quarter of a second an account; the part of the address before the @ is tried too
@@ -36,6 +39,8 @@ WELL_KNOWN = ("default", "common")
 # each step of the cost doubles the time: at 14 the list takes some ten seconds, at 31 weeks
 MAX_COMPARED_COST = 14
 _LIST = hashlib.sha256("\n".join((DEFAULT_ADMIN_PASSWORD, *COMMON)).encode()).hexdigest()[:16]
+
+_NEEDS = {"core.users": ["select"], "internal.password_findings": ["select", "insert", "update"]}
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -65,6 +70,11 @@ def judge_passwords(url: str, *, seconds: float) -> Judgement:
         return judge(connection, seconds=seconds)
 
 
+def compare_passwords(url: str, /, *, seconds: float) -> Verification:
+    """As a collector: what is found is shown by the rule well_known_passwords. A role that may not compare doesn't."""
+    return compared("well_known_passwords", url, _NEEDS, partial(judge, seconds=seconds))
+
+
 def judge(connection: Connection, *, seconds: float) -> Judgement:
     """As judge_passwords, on a connection in autocommit mode."""
     deadline = time.monotonic() + seconds
@@ -80,24 +90,6 @@ def judge(connection: Connection, *, seconds: float) -> Judgement:
                 judged += 1
                 found += finding in WELL_KNOWN
     return Judgement(judged, len(accounts) - judged, found)
-
-
-def may_judge(connection: Connection) -> bool:
-    """Whether the role may read the hashes and keep what it finds, and this is no standby and no read-only session."""
-    row = connection.execute(
-        """
-        select current_setting('transaction_read_only') = 'off' and count(*) = 2 and bool_and(
-            has_schema_privilege(pg_namespace.oid, 'usage')
-            and has_table_privilege(pg_class.oid, 'select')
-            and (relname = 'users' or has_table_privilege(pg_class.oid, 'insert'))
-            and (relname = 'users' or has_table_privilege(pg_class.oid, 'update'))
-        )
-        from pg_class
-        inner join pg_namespace on pg_namespace.oid = relnamespace
-        where (nspname, relname) in (('core', 'users'), ('internal', 'password_findings'))
-        """
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def finding_of(account: _Account) -> str | None:

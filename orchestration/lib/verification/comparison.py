@@ -6,15 +6,24 @@ A rule can't read every raw row; what is found is kept, and the rule compared_da
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.evidence.compared import compared
+from orchestration.lib.evidence.result import Verification
 
 # a day that was equal is compared again after this, so that a round has an end
 AGAIN_AFTER = timedelta(days=1)
 _PAUSE_SECONDS = 1.0
+
+_NEEDS = {
+    "core.llm_metrics": ["select"],
+    "core.system_metrics": ["select"],
+    "internal.rollup_comparisons": ["select", "insert", "update", "delete"],
+}
 
 Connection = psycopg.Connection[TupleRow]
 _Day = tuple[str, datetime, datetime]
@@ -38,6 +47,11 @@ def compare_rollups(url: str, *, seconds: float) -> Comparison:
         return compare(connection, seconds=seconds)
 
 
+def compare_closed_days(url: str, /, *, seconds: float) -> Verification:
+    """As a collector: what is found is shown by the rule compared_days_differ. A role that may not compare doesn't."""
+    return compared("compared_days_differ", url, _NEEDS, partial(compare, seconds=seconds))
+
+
 def compare(connection: Connection, *, seconds: float) -> Comparison:
     """As compare_rollups, on a connection in autocommit mode."""
     deadline = time.monotonic() + seconds
@@ -57,20 +71,6 @@ def compare(connection: Connection, *, seconds: float) -> Comparison:
     return Comparison(
         compared, len(days) - compared, sum(_differs(connection, day, keeps_difference=True) for day in differing)
     )
-
-
-def may_compare(connection: Connection) -> bool:
-    """Whether the role may keep what it finds, and this is no standby and no read-only session."""
-    row = connection.execute(
-        """
-        select current_setting('transaction_read_only') = 'off' and exists (
-            select from pg_class
-            inner join pg_namespace on pg_namespace.oid = relnamespace
-            where nspname = 'internal' and relname = 'rollup_comparisons' and pg_has_role(relowner, 'usage')
-        )
-        """
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 def _forget(connection: Connection) -> None:

@@ -50,7 +50,7 @@ PROBES = tuple(
 )
 
 
-def probe_database(url: str) -> Verification:
+def probe_database(url: str, /) -> Verification:
     """Try all of PROBES on the database at `url`, each in a transaction of its own that is rolled back.
 
     A probe that could not be tried stands in `not_run`. Raises GovernanceError where the role isn't the owner: who may

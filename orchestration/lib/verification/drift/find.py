@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 import psycopg
 from psycopg import sql
@@ -49,7 +48,7 @@ Connection = psycopg.Connection[TupleRow]
 
 @explained()
 def find_drift(
-    url: str, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
+    url: str, /, *, reference_url: str | None = None, notify: Callable[[str], None] = lambda message: None
 ) -> Verification:
     """What differs in the database at `url` from what the project builds, as violations of one rule.
 
@@ -59,7 +58,6 @@ def find_drift(
         if reference_url is None:
             _assert_may_create(connection)
         try:
-            accepted_subjects = _accepted_subjects(connection)
             later_versions = _rollups_of_a_later_version(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise GovernanceError(
@@ -73,15 +71,12 @@ def find_drift(
         with reference_database(url, notify) as built:
             expected = _catalog_of(built)
     expected = fitted(expected, found)
-    violations, accepted = [], 0
-    for difference in compare_catalogs(expected, found):
-        if _is_an_operators_own(difference) or _has_a_history(difference, later_versions):
-            continue
-        if any(fnmatchcase(difference.subject, pattern) for pattern in accepted_subjects):
-            accepted += 1
-            continue
-        violations.append(as_violation(difference, expected, found))
-    return Verification([RULE], violations, accepted)
+    differences = [
+        difference
+        for difference in compare_catalogs(expected, found)
+        if not _is_an_operators_own(difference) and not _has_a_history(difference, later_versions)
+    ]
+    return Verification([RULE], [as_violation(difference, expected, found) for difference in differences])
 
 
 def as_violation(difference: Difference, expected: Catalog, found: Catalog) -> Violation:
@@ -143,17 +138,6 @@ def _name_beside(connection: Connection) -> str:
 def _catalog_of(url: str) -> Catalog:
     with connect(url) as connection:
         return read_catalog(connection)
-
-
-def _accepted_subjects(connection: Connection) -> list[str]:
-    try:
-        rows = connection.execute(
-            "select subject from verification.exceptions_in_force where rule = %s", [RULE.rule]
-        ).fetchall()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        # itself drift
-        return []
-    return [str(row[0]).replace("[", "[[]") for row in rows]
 
 
 def _rollups_of_a_later_version(connection: Connection) -> set[str]:
