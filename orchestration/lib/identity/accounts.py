@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
 ADMIN_EMAIL = "admin@llmgovernance.local"
-# what the specification gives the first account; good for a demo, refused elsewhere
+# the documented password of the first account; good for a demo, refused elsewhere
 DEFAULT_ADMIN_PASSWORD = "Admin123!"  # noqa: S105
 BCRYPT_COST = 12
 MIN_CHARACTERS = 12

@@ -1,13 +1,18 @@
-"""Writes docs/schema.md from the catalog of a built database: `python -m orchestration.lib.warehouse.schema_docs`."""
+"""Writes docs/schema.md from the catalog of a fresh build: `python -m orchestration.lib.warehouse.schema_docs`."""
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
-from orchestration.lib.database.in_use import database_url
+from orchestration.lib.database.in_use import start
+from orchestration.lib.dbt.environment import environment
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
@@ -16,7 +21,7 @@ Connection = psycopg.Connection[TupleRow]
 PREAMBLE = """\
 # Schema
 
-<!-- Generated from the catalog of a built database by `make docs`; edit the YAML and the macros instead. -->
+<!-- Generated from the catalog of a built database by `make generate`; edit the YAML and the macros instead. -->
 
 Fifteen core tables, eight rollups, seven reporting views. Times are `timestamptz`, money is `numeric`, ids are `uuid`.
 The columns of `llm_metrics` that name people, teams and keys have no foreign keys: they say who it was at the time of
@@ -167,12 +172,23 @@ def _cell(value: str | None) -> str:
 
 
 def main() -> None:
-    """Write the page of the database in use to docs/schema.md."""
+    """Build a database on a server of its own, for an older one has another order of columns, and write its page."""
+    home = Path(tempfile.mkdtemp(prefix="governance-schema-"))
+    # as root the server is run by another user
+    home.chmod(0o711)
+    server = EmbeddedServer(home, durable=False)
     try:
-        with connect(database_url()) as connection:
+        url = start(server)
+        folder = str(home / "dbt")
+        with environment({"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}):
+            run_dbt(["build", "--resource-type", "model", "seed"], url, quiet=True)
+        with connect(url) as connection:
             page = schema_page(connection)
     except GovernanceError as error:
         sys.exit(f"error: {error}")
+    finally:
+        server.destroy()
+        shutil.rmtree(home)
     path: Path = project_dir() / "docs" / "schema.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(page, encoding="utf-8")
