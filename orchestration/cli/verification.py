@@ -79,7 +79,10 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
     console.width = console.width if console.is_terminal else _WIDTH
     if verification.violations:
         table = Table(box=None, pad_edge=False, header_style="dim")
+        has_history = verification.history.last_run is not None
         for column, ratio in _COLUMNS.items():
+            if column == "since" and not has_history:
+                continue
             table.add_column(column, ratio=ratio, overflow="fold", no_wrap=ratio is None)
         first_seen, new = verification.history.first_seen, {each.key for each in verification.new}
         for each in verification.violations:
@@ -87,7 +90,8 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
             seen = first_seen.get(each.key)
             since = Text("new", style="bold") if each.key in new else Text(f"{seen:%Y-%m-%d}" if seen else "")
             parts = (each.subject, each.message, each.fix)
-            table.add_row(severity, since, each.rule, *(Text(visible(part, keep="")) for part in parts))
+            row = [severity, *([since] if has_history else []), Text(each.rule)]
+            table.add_row(*row, *(Text(visible(part, keep="")) for part in parts))
         print_table(console, table)
         console.print()
     for rule, reason in verification.not_run.items():

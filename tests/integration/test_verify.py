@@ -51,7 +51,7 @@ def test_a_warning_is_shown_with_what_to_do_and_an_error_fails(warehouse: str) -
     result = run(warehouse, "--select", "clock_skew")
     assert result.exit_code == 0
     (head, line, *_) = result.output.splitlines()
-    assert head.split() == ["severity", "since", "rule", "subject", "what", "is", "wrong", "what", "to", "do"]
+    assert head.split() == ["severity", "rule", "subject", "what", "is", "wrong", "what", "to", "do"]
     assert line.split()[:3] == ["warn", "clock_skew", "edge"]
     assert "Set the clock" in line
     execute(warehouse, "alter table core.teams disable trigger teams_hierarchy")
