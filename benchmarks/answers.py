@@ -17,9 +17,9 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from benchmarks.warehouse import built_warehouse, heading, milliseconds, percentile, print_figures, progress
+from orchestration.demo.load import load_demo
 from orchestration.lib.comparison import compare
 from orchestration.lib.database import connect
-from orchestration.lib.demo.load import load_demo
 from orchestration.lib.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]

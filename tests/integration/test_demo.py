@@ -13,14 +13,16 @@ from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 
+from orchestration.demo import load as load_module
+from orchestration.demo.alerts import answer_to
+from orchestration.demo.entities import Organisation
+from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.organisation import build_organisation
+from orchestration.demo.state import check_demo
+from orchestration.demo.summary import answers
+from orchestration.demo.usage import Request, requests_of_day
 from orchestration.lib.accounts import ensure_admin
 from orchestration.lib.database import connect
-from orchestration.lib.demo import load as load_module
-from orchestration.lib.demo.activity import answer_to
-from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
-from orchestration.lib.demo.organisation import Organisation, build_organisation
-from orchestration.lib.demo.summary import answers
-from orchestration.lib.demo.usage import Request, generate
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestReport, ingest_rows
 from orchestration.lib.refresh import refresh
@@ -51,9 +53,9 @@ def demo() -> Organisation:
 
 def generated(through: datetime) -> dict[str, Request]:
     """All requests up to a moment by id."""
-    return {
-        request.request_id: request for request in generate(demo(), START, through.date()) if request.time < through
-    }
+    days = [START + timedelta(days=offset) for offset in range((through.date() - START).days + 1)]
+    requests = [request for day in days for request in requests_of_day(demo(), day)]
+    return {request.request_id: request for request in requests if request.time < through}
 
 
 def tables(connection: psycopg.Connection[TupleRow]) -> list[str]:
@@ -211,9 +213,7 @@ def test_alerts_somebody_has_really_taken_on_stay_theirs(url: str) -> None:
 
 def test_the_view_says_what_was_generated_to_the_last_digit(url: str) -> None:
     refresh(url)
-    ((through,),) = rows_of(
-        url, "select max((metadata ->> 'through')::timestamptz) from core.audit_logs where action = 'demo.load'"
-    )
+    ((through,),) = rows_of(url, "select loaded_through from internal.demo_state")
     expected: dict[tuple[object, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, Decimal(0), 0])
     for request in generated(through).values():
         key = (
@@ -281,11 +281,14 @@ def test_verification_finds_what_is_wrong_in_it_on_purpose_and_no_more(engine: E
     }  # fmt: skip
 
 
-def test_the_trail_tells_of_the_loads_and_keeps_no_secret(url: str) -> None:
-    loads = rows_of(
-        url, "select action, actor_label from core.audit_logs where action like 'demo.%' order by recorded_at"
+def test_the_state_is_the_demos_own_and_the_trail_keeps_no_book_and_no_secret(url: str) -> None:
+    ((seed, people, days, starts_on, zone, through),) = rows_of(
+        url, "select seed, people, days, starts_on, timezone, loaded_through from internal.demo_state"
     )
-    assert loads == [("demo.start", "demo"), *[("demo.load", "demo")] * 3]
+    assert (seed, people, days, starts_on, zone) == (SEED, PEOPLE, DAYS, START, "UTC")
+    assert NOW <= through <= datetime.now(UTC)
+    # what the demo wrote there is what happened to rows and what its people did, not what it knows of itself
+    assert rows_of(url, "select from core.audit_logs where action like 'demo%' or resource_type = 'demo'") == []
     ((made_by,),) = rows_of(
         url,
         "select array_agg(distinct actor_label) from core.audit_logs where action = 'teams.insert'"

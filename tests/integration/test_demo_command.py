@@ -7,10 +7,11 @@ from click.testing import CliRunner
 from psycopg import sql
 
 from orchestration.cli import main
+from orchestration.demo import run as run_module
+from orchestration.demo.render import WIDTH, print_summary
+from orchestration.demo.summary import answers
 from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, verify_password
 from orchestration.lib.database import connect
-from orchestration.lib.demo import run as run_module
-from orchestration.lib.demo.summary import WIDTH, answers, print_summary
 
 VIEWS = 7
 

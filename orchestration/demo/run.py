@@ -1,20 +1,18 @@
 """The whole demo: database, build, load, refresh, tests."""
 
 import os
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 
+from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.state import check_demo
 from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
 from orchestration.lib.build_lock import APPLICATION, build_lock
 from orchestration.lib.database import connect, database_url
 from orchestration.lib.dbt import run_dbt
-from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
 from orchestration.lib.embedded import EmbeddedServer
 from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import governance_home
@@ -83,28 +81,6 @@ def run_demo(
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
     return DemoRun(url, load)
-
-
-def look_further(run: DemoRun) -> list[tuple[str, str]]:
-    """Commands, as they can be typed here, and what they are for."""
-    command = Path(sys.argv[0])
-    here = command.name if shutil.which(command.name) else _from_here(command)
-    further = [
-        (f"{here} psql", "any question in SQL, for instance"),
-        ("", "select * from cost_summary_view limit 10"),
-        ("make ui", "Dagster in the browser: every table, view and test"),
-        ("README.md, docs/schema.md", "what it is, and what each table and column means"),
-        (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
-    ]
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
-        further.append((f"{here} down", "stops the embedded database, the data stay"))
-    return further
-
-
-def _from_here(path: Path) -> str:
-    """The path, relative where it lies below the current folder."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _instant(today: date) -> datetime:
