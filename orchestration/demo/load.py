@@ -114,8 +114,9 @@ def _alone(connection: Connection) -> Iterator[None]:
     (is_alone,) = fetch_row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
     if not is_alone:
         raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
-    # released with the connection
     yield
+    # after an error it's released with the connection, which may end a moment later
+    connection.execute("select pg_advisory_unlock(hashtext('governance demo'))")
 
 
 def _moment(connection: Connection, now: datetime | None) -> datetime:

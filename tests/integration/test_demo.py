@@ -12,13 +12,14 @@ import pytest
 from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 
 from orchestration.demo import load as load_module
 from orchestration.demo.alerts import answer_to
 from orchestration.demo.entities import Organisation
 from orchestration.demo.load import DemoLoad, load_demo
 from orchestration.demo.organisation import build_organisation
-from orchestration.demo.state import check_demo
+from orchestration.demo.state import DemoState, check_demo, read_state
 from orchestration.demo.summary import answers
 from orchestration.demo.usage import Request, requests_of_day
 from orchestration.lib.accounts import ensure_admin
@@ -26,6 +27,7 @@ from orchestration.lib.database import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.ingest import IngestReport, ingest_rows
 from orchestration.lib.refresh import refresh
+from orchestration.lib.settings import project_dir
 from orchestration.lib.verify import verify
 
 SEED, PEOPLE, DAYS = 5, 40, 20
@@ -38,6 +40,8 @@ VIEWS = (
     "policy_compliance_view",
     "user_activity_summary_view",
 )
+CHANGE = (project_dir() / "macros" / "schema" / "changes" / "change_0018_demo_state.sql").read_text()
+MOVE_OF_STATE = CHANGE[CHANGE.index("do $$") : CHANGE.index("{% endmacro %}")]
 NOW = datetime.now(UTC)
 FIRST_LOAD = (NOW - timedelta(days=3)).replace(hour=11, minute=30, second=0, microsecond=0)
 START = FIRST_LOAD.date() - timedelta(days=DAYS - 1)
@@ -262,6 +266,34 @@ def test_the_summary_answers_from_each_view(url: str) -> None:
         assert answer.rows or answer.view == "active_sessions_view"
     stewards = next(answer for answer in given if answer.view == "user_permissions_view")
     assert any("inherited from policy-steward" in row[2] for row in stewards.rows)
+
+
+def test_a_demo_whose_state_is_in_the_trail_goes_on(engine: Engine) -> None:
+    """As loads of an older release left it: before the build that upgrades, and after."""
+    state = DemoState(SEED, PEOPLE, DAYS, START, ZoneInfo("UTC"), FIRST_LOAD)
+    noted = {"seed": SEED, "people": PEOPLE, "days": DAYS, "start": START.isoformat(), "zone": "UTC"}
+    with engine.database("demo_of_old") as url:
+        load(url, FIRST_LOAD)
+        with connect(url) as connection:
+            connection.execute("drop table internal.demo_state")
+            with pytest.raises(GovernanceError, match="people or usage of your own"):
+                check_demo(url)
+            for action, metadata in [
+                ("demo.start", noted),
+                ("demo.load", {"through": (FIRST_LOAD - timedelta(days=1)).isoformat()}),
+                ("demo.load", {"through": FIRST_LOAD.isoformat()}),
+            ]:
+                connection.execute(
+                    "insert into core.audit_logs (actor_type, actor_label, action, resource_type, metadata)"
+                    " values ('service', 'demo', %s, 'demo', %s)",
+                    [action, Jsonb(metadata)],
+                )
+            check_demo(url)
+            connection.execute(MOVE_OF_STATE.encode())
+            assert read_state(connection) == state
+            connection.execute(MOVE_OF_STATE.encode())
+            assert read_state(connection) == state
+        assert not load(url, FIRST_LOAD).is_new_day
 
 
 def test_verification_finds_what_is_wrong_in_it_on_purpose_and_no_more(engine: Engine) -> None:
