@@ -155,17 +155,17 @@ class Caller:
     """
 
     key: str
-    user_id: UUID | None
-    api_key_id: UUID | None
-    key_until: date | None
     stays: tuple[Stay, ...]
     site: str
     hours: tuple[float, ...]
-    has_mfa: bool
     rate: float
-    until: date | None
     models: Weights
     applications: Weights
+    api_key_id: UUID | None
+    key_until: date | None = None
+    user_id: UUID | None = None
+    has_mfa: bool = True
+    until: date | None = None
 
     @property
     def is_service(self) -> bool:

@@ -49,15 +49,17 @@ class DemoLoad:
     From `grows_from` on, the next day of the reporting zone, another one adds what has happened since.
     """
 
-    seed: int
-    people: int
-    days: int
+    state: DemoState
     since: datetime
     through: datetime
     requests: int
-    is_first: bool
     is_new_day: bool
-    grows_from: datetime
+
+    @property
+    def grows_from(self) -> datetime:
+        """First instant of the next day, in the reporting zone."""
+        next_day = _day(self.through, self.state.zone) + timedelta(days=1)
+        return datetime.combine(next_day, datetime.min.time(), self.state.zone)
 
 
 def load_demo(
@@ -89,24 +91,12 @@ def load_demo(
                 DEFAULT_DAYS if days is None else days,
             )
         state.refuse_others(seed, people, days)
-        zone, through = state.zone, state.through or now
-        is_new_day = state.through is None or _day(state.through, zone) < _day(now, zone)
         since = max(state.since, _raw_floor(connection))
-        requests = 0
-        if is_new_day:
-            organisation = build_organisation(state.seed, state.people, state.days, state.starts_on, zone)
-            requests, through = _load_period(connection, organisation, since, now, notify), now
-        return DemoLoad(
-            seed=state.seed,
-            people=state.people,
-            days=state.days,
-            since=since,
-            through=through,
-            requests=requests,
-            is_first=state.through is None,
-            is_new_day=is_new_day,
-            grows_from=datetime.combine(_day(through, zone) + timedelta(days=1), datetime.min.time(), zone),
-        )
+        if state.through is not None and _day(now, state.zone) <= _day(state.through, state.zone):
+            return DemoLoad(state, since, state.through, requests=0, is_new_day=False)
+        organisation = build_organisation(state.seed, state.people, state.days, state.starts_on, state.zone)
+        requests = _load_period(connection, organisation, since, now, notify)
+        return DemoLoad(state, since, now, requests, is_new_day=True)
 
 
 @contextmanager

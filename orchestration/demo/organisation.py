@@ -260,15 +260,11 @@ def _make_services(
         key_id, created = identifier(calendar.seed, "key", service.name), calendar.before(30 + 17 * position)
         caller = Caller(
             key=service.name,
-            user_id=None,
             api_key_id=key_id,
-            key_until=None,
             stays=(Stay(team, date.min, None, "service"),),
             site=team.site,
             hours=HOURS[service.hours],
-            has_mfa=True,
             rate=requests * service.share / total,
-            until=None,
             models=service.models,
             applications=((service.application, 1.0),),
         )
@@ -293,13 +289,8 @@ def _make_policies(
             ends = None if until is None else calendar.instant(until)
             policy = Policy(
                 id=identifier(calendar.seed, "policy", f"{fact['slug']}/{version}"),
-                slug=fact["slug"],
-                name=fact["name"],
-                description=fact["description"],
-                policy_type=fact["policy_type"],
-                rules=text["rules"],
-                enforcement=text["enforcement"],
-                priority=fact["priority"],
+                **{name: fact[name] for name in ("slug", "name", "description", "policy_type", "priority")},
+                **text,
                 version=version,
                 is_active=not is_draft and until is None,
                 published_at=None if is_draft else begins,

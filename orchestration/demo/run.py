@@ -28,10 +28,8 @@ class DemoRun:
     @property
     def heading(self) -> str:
         """One line that says what the demo is."""
-        load = self.load
-        return (
-            f"Northwind, {load.people:,} people made up from seed {load.seed}, up to {load.through:%Y-%m-%d %H:%M} UTC"
-        )
+        state, through = self.load.state, self.load.through
+        return f"Northwind, {state.people:,} people made up from seed {state.seed}, up to {through:%Y-%m-%d %H:%M} UTC"
 
 
 def run_demo(

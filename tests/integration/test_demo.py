@@ -149,7 +149,7 @@ def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: p
     assert rows_of(url, "select count(*) from core.llm_metrics") == [(300,)]
 
     result = load(url, FIRST_LOAD)
-    assert result.is_first
+    assert result.state.through is None
     assert result.is_new_day
     assert result.through == FIRST_LOAD
     assert result.requests == len(generated(FIRST_LOAD)) > 2000
@@ -175,7 +175,7 @@ def test_other_parameters_are_refused_and_none_mean_those_that_are_there(url: st
         with pytest.raises(GovernanceError, match=f"the demo of --seed {SEED} --people {PEOPLE} --days {DAYS}"):
             check_demo(url, **{name: 6})
     result = load_demo(url, now=FIRST_LOAD)
-    assert (result.seed, result.people, result.days) == (SEED, PEOPLE, DAYS)
+    assert (result.state.seed, result.state.people, result.state.days) == (SEED, PEOPLE, DAYS)
     check_demo(url)
     assert content(url) == before
 
@@ -186,7 +186,7 @@ def test_a_later_day_appends_exactly_what_is_missing(url: str) -> None:
     organisation_before = {name: content(url)[f"core.{name}"] for name in ("teams", "roles", "policies", "user_roles")}
     result = load(url, next_load)
     assert result.is_new_day
-    assert not result.is_first
+    assert result.state.through == FIRST_LOAD
     assert result.since == FIRST_LOAD
     assert result.through == next_load
     added = {request_id for request_id, request in generated(next_load).items() if request.time >= FIRST_LOAD}
