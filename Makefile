@@ -28,7 +28,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build embedded docs lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality ui build embedded generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -71,8 +71,9 @@ lint-yaml: $(VENV)/.development
 lint-dbt: $(VENV)/.development
 	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
-docs: $(SERVER) ## write docs/schema.md anew from the database in use, after `make build`
-	@$(BIN)/python -m orchestration.lib.schema_docs
+generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
+	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix

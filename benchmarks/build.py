@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from benchmarks.warehouse import empty_server, heading, print_figures
-from orchestration.lib.database import dbt_environment
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.dbt.environment import dbt_environment
+from orchestration.lib.dbt.runner import run_dbt
 
 
 def main() -> None:

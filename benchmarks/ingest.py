@@ -22,10 +22,10 @@ from pathlib import Path
 
 import click
 
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
-from orchestration.lib.ingest import ingest_files
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.usage.load import ingest_files
 
 GOAL_RATIO = 0.4
 GOAL_MEGABYTES = 300
@@ -40,7 +40,7 @@ REFUSING = ("time", "request_id", "provider", "model", "input_tokens", "cost_amo
 # the command, which says at its end how much memory it had at most
 COMMAND = """
 from pathlib import Path
-from orchestration.cli import main
+from orchestration.cli.main import main
 try:
     main()
 finally:

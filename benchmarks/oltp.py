@@ -17,8 +17,8 @@ import click
 
 from benchmarks.organisation import ROOT_SIZE, Connection, Size, load_organisation
 from benchmarks.warehouse import built_warehouse, heading, percentile, print_figures, progress
-from orchestration.lib.database import connect
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.warehouse.refresh import refresh
 
 Figure = tuple[str, str, str, bool | None]
 SOME = 10_000

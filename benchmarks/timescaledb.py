@@ -24,10 +24,10 @@ from psycopg.rows import TupleRow
 
 from benchmarks.usage import COLUMNS, usage_rows
 from benchmarks.warehouse import empty_server, heading, milliseconds, percentile, print_figures, progress
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import refresh
+from orchestration.lib.warehouse.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
 Figure = tuple[str, str, str, bool | None]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.server import EmbeddedServer
 
 
 @contextmanager

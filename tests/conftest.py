@@ -16,9 +16,9 @@ from engines import ENGINES, Engine, pglite
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.server import EmbeddedServer
 
 # a folder of the whole run, also where workers share it out
 SHARED = pytest.StashKey[Path]()

@@ -42,6 +42,7 @@
         'create_internal_hierarchy_guards',
         'create_internal_password_findings',
         'create_internal_rollup_comparisons',
+        'create_internal_verification',
         'create_function_text_fault',
         'create_function_validate_text',
         'create_function_email_fault',
@@ -229,6 +230,6 @@ on conflict (name) do update set value = excluded.value;
     {{ return([
         'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
         'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
-        'refresh_hourly_every', 'refresh_daily_every',
+        'refresh_hourly_every', 'refresh_daily_every', 'verification_retention',
     ]) }}
 {% endmacro %}

@@ -1,5 +1,5 @@
 {#
-    dbt's own seeds, safe beside another build: creating bears that the other one was first, and rows are replaced in the
+    dbt's own seeds, safe beside another build: another build may have created the table first, and rows are replaced in the
     node's transaction under the build lock, so readers always see a whole seed and never wait. Nothing is dropped, also
     not on --full-refresh: views read seeds.
 #}

@@ -1,7 +1,7 @@
 {#
     From native partitions to hypertables, a partition at a time, with right answers meanwhile: core.<series> becomes a view over
     the hypertable that is being filled (in internal) and the partitions that are left (in moving). How far it is, the
-    catalog says; orchestration/lib/hypertables.py takes the steps.
+    catalog says; orchestration/lib/warehouse/hypertables.py takes the steps.
 #}
 {% macro create_move_functions() %}
 create or replace function internal.refuse_while_moving() returns trigger

@@ -1,13 +1,13 @@
 """When a job runs by the clock: the project's times, unless the environment says otherwise."""
 
-import os
-import re
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
 
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import is_built
+from orchestration.lib.settings import settings
+from orchestration.lib.warehouse.refresh import is_built
 
 # each with a job <name>_job and a variable GOVERNANCE_<NAME>_SCHEDULE
 SCHEDULED = ("comparison", "passwords", "refresh", "retention", "verification")
@@ -23,8 +23,8 @@ def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
     """
     if name not in SCHEDULED:
         raise ValueError(f"{name} is missing in SCHEDULED")
-    variable = f"GOVERNANCE_{name.upper()}_SCHEDULE"
-    given = os.environ.get(variable, "").strip()
+    variable = _variable(name)
+    given = settings().schedules.get(name, "")
     is_off = given.lower() == "off"
     try:
         return dg.ScheduleDefinition(
@@ -44,26 +44,28 @@ def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
 
 def check_settings() -> None:
     """Raises GovernanceError where a variable about schedules can't be understood, or is about none there is."""
-    for variable in sorted(os.environ):
-        named = re.fullmatch("GOVERNANCE_(.+)_SCHEDULE", variable)
-        if named is not None:
-            if named[1].lower() not in SCHEDULED:
-                names = ", ".join(f"GOVERNANCE_{name.upper()}_SCHEDULE" for name in SCHEDULED)
-                raise GovernanceError(f"there is no schedule for {variable}; the variables are {names}")
-            scheduled(named[1].lower(), "0 4 * * *", "")
+    for name in settings().schedules:
+        if name not in SCHEDULED:
+            names = ", ".join(map(_variable, SCHEDULED))
+            raise GovernanceError(f"there is no schedule for {_variable(name)}; the variables are {names}")
+        scheduled(name, "0 4 * * *", "")
     _zone()
 
 
 def _run_unless_unbuilt(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     try:
-        return dg.RunRequest() if is_built() else dg.SkipReason(NOT_BUILT)
+        return dg.RunRequest() if is_built(database_url()) else dg.SkipReason(NOT_BUILT)
     except GovernanceError:
         # the run fails with the reason, where somebody is told of failed runs
         return dg.RunRequest()
 
 
+def _variable(name: str) -> str:
+    return f"GOVERNANCE_{name.upper()}_SCHEDULE"
+
+
 def _zone() -> str:
-    name = os.environ.get(ZONE, "").strip() or "UTC"
+    name = settings().schedule_timezone or "UTC"
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -31,10 +31,10 @@ from orchestration.demo.state import (
     write_state,
 )
 from orchestration.demo.usage import SOURCE, Request, requests_of_day
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import ingest_rows
-from orchestration.lib.ingest.merge import explained
+from orchestration.lib.usage.load import ingest_rows
+from orchestration.lib.usage.merge import explained
 
 DEFAULT_SEED, DEFAULT_PEOPLE, DEFAULT_DAYS = 1, 200, 90
 ROOT_TEAM = "organization"
@@ -63,7 +63,7 @@ class DemoLoad:
 
 
 def load_demo(
-    url: str | None = None,
+    url: str,
     *,
     seed: int | None = None,
     people: int | None = None,

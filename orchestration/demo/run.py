@@ -1,6 +1,5 @@
 """The whole demo: database, build, load, refresh, tests."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,13 +8,12 @@ from datetime import UTC, date, datetime
 
 from orchestration.demo.load import DemoLoad, load_demo
 from orchestration.demo.state import check_demo
-from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
-from orchestration.lib.build_lock import APPLICATION, build_lock
-from orchestration.lib.database import connect, database_url
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
-from orchestration.lib.refresh import refresh
-from orchestration.lib.settings import governance_home
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import configured_url, embedded_server, start
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.warehouse.refresh import refresh
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,13 @@ def run_demo(
     """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
 
     `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
-    specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises
+    well-known one; else one is made up, unless the environment gives one, and told to `notify`. Raises
     GovernanceError.
     """
-    if not os.environ.get("GOVERNANCE_DATABASE_URL"):
+    url = configured_url()
+    if url is None:
         with _step("database", notify):
-            EmbeddedServer(governance_home(), notify=notify).up()
-    url = database_url()
+            url = start(embedded_server(notify))
     check_demo(url, seed=seed, people=people, days=days)
     with _step("build", notify):
         # its tests have something to test once the demo is loaded

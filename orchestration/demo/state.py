@@ -9,10 +9,10 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.demo.entities import start_of
-from orchestration.lib.accounts import ADMIN_EMAIL
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest.merge import explained
+from orchestration.lib.identity.accounts import ADMIN_EMAIL
+from orchestration.lib.usage.merge import explained
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -81,9 +81,7 @@ def refuse_foreign_rows(connection: Connection) -> None:
         )
 
 
-def check_demo(
-    url: str | None = None, *, seed: int | None = None, people: int | None = None, days: int | None = None
-) -> None:
+def check_demo(url: str, *, seed: int | None = None, people: int | None = None, days: int | None = None) -> None:
     """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
     with explained(), connect(url) as connection:
         _check(connection, seed, people, days)

@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.demo.facts import QUESTIONS
 from orchestration.demo.state import fetch_row
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.words import counted
 
 Cells = list[tuple[str, ...]]
@@ -27,7 +27,7 @@ class Answer:
     rows: Cells = field(default_factory=list)
 
 
-def answers(url: str | None = None) -> list[Answer]:
+def answers(url: str) -> list[Answer]:
     """One answer from each of the seven views, also where there is little or nothing to tell."""
     given = []
     with connect(url) as connection:

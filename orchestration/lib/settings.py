@@ -1,7 +1,46 @@
-"""Where things are: the project and the folder that holds the embedded database and other local state."""
+"""What the environment says: the one place where our own variables are read. `.env.example` lists them."""
 
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+_SCHEDULE = re.compile("GOVERNANCE_(.+)_SCHEDULE")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The variables as they are set; None where one isn't, or is empty.
+
+    `schedules` has the cron of each GOVERNANCE_<NAME>_SCHEDULE by its name in lower case.
+    """
+
+    database_url: str | None = None
+    home: Path | None = None
+    target: str | None = None
+    dbt_target_path: Path | None = None
+    dbt_log_path: Path | None = None
+    admin_password: str | None = None
+    schedule_timezone: str | None = None
+    schedules: Mapping[str, str] = field(default_factory=dict)
+
+
+def settings() -> Settings:
+    """The settings at this moment."""
+    home, target, log = _said("GOVERNANCE_HOME"), _said("DBT_TARGET_PATH"), _said("DBT_LOG_PATH")
+    named = {name: _SCHEDULE.fullmatch(name) for name in sorted(os.environ)}
+    return Settings(
+        database_url=_said("GOVERNANCE_DATABASE_URL"),
+        home=Path(home).expanduser().absolute() if home else None,
+        target=_said("GOVERNANCE_TARGET"),
+        dbt_target_path=Path(target) if target else None,
+        dbt_log_path=Path(log) if log else None,
+        # blanks may belong to it
+        admin_password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD") or None,
+        schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
+        schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
+    )
 
 
 def project_dir() -> Path:
@@ -11,15 +50,18 @@ def project_dir() -> Path:
 
 def governance_home() -> Path:
     """Folder of local state: $GOVERNANCE_HOME, else `.governance` in the project, which git ignores."""
-    configured = os.environ.get("GOVERNANCE_HOME")
-    return Path(configured).expanduser().absolute() if configured else project_dir() / ".governance"
+    return settings().home or project_dir() / ".governance"
 
 
 def dbt_target() -> Path:
     """Folder dbt writes to: $DBT_TARGET_PATH, else `target` in the project, or in the home if it's read-only."""
-    configured = os.environ.get("DBT_TARGET_PATH")
+    configured = settings().dbt_target_path
     if configured:
         return project_dir() / configured
     target = project_dir() / "target"
     writable = os.access(target if target.exists() else project_dir(), os.W_OK)
     return target if writable else governance_home() / "target"
+
+
+def _said(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None

@@ -12,10 +12,10 @@ import pytest
 from psycopg.rows import TupleRow
 
 from engines import Engine, pglite
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.refresh import refresh
 
 
 @pytest.fixture(scope="module")

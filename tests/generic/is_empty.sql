@@ -4,6 +4,6 @@ select violations.subject, violations.message, violations.fix
 from {{ model }} as violations
 where not exists (
     select from {{ ref('exceptions_in_force') }} as accepted
-    where accepted.rule = '{{ model.identifier }}' and accepted.subject = violations.subject
+    where accepted.rule = '{{ model.identifier }}' and violations.subject like accepted.pattern
 )
 {% endtest %}

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from engines import Engine
 
-from orchestration.lib.database import connect
-from orchestration.lib.drift import find_drift
-from orchestration.lib.embedded import bundled_program
+from orchestration.lib.database.connection import connect
+from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.settings import project_dir
+from orchestration.lib.verification.drift.find import find_drift
 
 # a role is the server's own matter, and the file is psql's
 pytestmark = pytest.mark.engines("postgres")

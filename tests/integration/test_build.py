@@ -10,11 +10,11 @@ import pytest
 from polling import readers
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
 FINGERPRINT = """

@@ -13,13 +13,14 @@ from conftest import BUILD
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.build_lock import APPLICATION, build_lock
-from orchestration.lib.catalog import compare_catalogs, fitted, read_catalog
-from orchestration.lib.database import connect, dbt_environment, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.dbt.environment import dbt_environment
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
-from orchestration.lib.warehouse import build_warehouse
+from orchestration.lib.verification.drift.catalog import compare_catalogs, fitted, read_catalog
+from orchestration.lib.warehouse.build import build_warehouse
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 
 Connection = psycopg.Connection[TupleRow]
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")

@@ -5,9 +5,9 @@ import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.catalog import compare_catalogs, read_catalog
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 
 BUILD = ["build", "--resource-type", "model", "seed"]
 

@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 from engines import Engine
 from psycopg import sql
 
-from orchestration.cli import main
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.processes import wait_until
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.processes import wait_until
 
 # how a command meets these doesn't depend on the engine
 pytestmark = pytest.mark.engines("postgres")
@@ -113,7 +113,7 @@ def test_a_role_that_may_not_sees_what_it_may(reader: str) -> None:
 # a shell that runs the tests in its background has SIGINT ignored
 INTERRUPTIBLE = """
 import signal
-from orchestration.cli import main
+from orchestration.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """

@@ -9,10 +9,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from reporting_rows import stored_buckets
 
-from orchestration.lib.comparison import Comparison, compare
-from orchestration.lib.database import connect
-from orchestration.lib.refresh import refresh
-from orchestration.lib.verify import verify
+from orchestration.lib.database.connection import connect
+from orchestration.lib.verification.comparison import Comparison, compare
+from orchestration.lib.verification.run import verify
+from orchestration.lib.warehouse.refresh import refresh
 
 DAYS = range(20, 25)  # days ago, each with a request at noon, all in closed buckets
 NOON = "date_trunc('day', now(), 'UTC') - {} * interval '1 day' + interval '12 hours'"

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from psycopg import sql
 
-from orchestration.lib.database import connect, dbt_environment
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.environment import dbt_environment
 from orchestration.lib.settings import project_dir
 
 DATABASE = "dagster_storage"

@@ -13,7 +13,7 @@ from core_rows import Connection, add, add_policy, add_role, add_team, add_user,
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege, InvalidParameterValue
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 
 # version 1 of the canonical form; a change of this list is a new version
 FIELDS = (

@@ -40,7 +40,7 @@ def test_core_has_the_five_functions_and_no_others(connection: Connection) -> No
     }
 
 
-def test_there_are_the_indexes_the_specification_counts(connection: Connection) -> None:
+def test_there_are_as_many_indexes_as_promised(connection: Connection) -> None:
     count = f"select count(*) from ({INDEXES}) as i where "
     # primary keys come with their tables and count for nothing here
     assert value(connection, count + "amname = 'btree' and not indisprimary") >= 45

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from psycopg import IsolationLevel, sql
 from psycopg.errors import CheckViolation, ForeignKeyViolation, SerializationFailure
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 
 TREES: dict[str, tuple[str, Callable[..., UUID]]] = {
     "roles": ("parent_role_id", add_role),

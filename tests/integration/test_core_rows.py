@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 from core_rows import Connection, add, add_role, value
 
-from orchestration.lib.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin, verify_password
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin, verify_password
 
 
 def build(database: str) -> None:
@@ -183,7 +183,7 @@ def test_a_password_that_is_refused_makes_no_account(no_admin: Connection, passw
     assert value(no_admin, "select count(*) from core.users") == 0
 
 
-def test_the_password_of_the_specification_is_for_the_demo(no_admin: Connection) -> None:
+def test_the_documented_password_is_for_the_demo(no_admin: Connection) -> None:
     assert ensure_admin(no_admin, password=DEFAULT_ADMIN_PASSWORD, allow_default=True) is None
     assert verify_password(DEFAULT_ADMIN_PASSWORD, admin_hash(no_admin))
     assert value(no_admin, "select must_change_password from core.users where email = %s", ADMIN_EMAIL)

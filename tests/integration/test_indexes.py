@@ -10,8 +10,8 @@ from engines import Engine
 from index_queries import QUERIES
 
 from benchmarks.organisation import Size, load_organisation
-from orchestration.lib.database import connect
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("postgres")
 SIZE = Size(

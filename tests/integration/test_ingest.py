@@ -24,17 +24,19 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.embedded import EmbeddedServer
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.in_use import start
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.embedded.processes import wait_until
+from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import IngestError, IngestReport, Progress, ingest_files, ingest_rows
-from orchestration.lib.ingest.encoding import trimmed
-from orchestration.lib.ingest.targets import TARGETS
-from orchestration.lib.processes import wait_until
-from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.usage.encoding import trimmed
+from orchestration.lib.usage.load import IngestError, Progress, ingest_files, ingest_rows
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.warehouse.refresh import refresh
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 RECENT = NOW - timedelta(days=3)
@@ -616,7 +618,7 @@ def numbered(count: int) -> list[str]:
 def test_two_processes_that_load_the_same_file(database: str, tmp_path: Path) -> None:
     path = tmp_path / "usage.csv"
     path.write_text("\n".join([*numbered(30_000), "now,p,m,bad,1"]))
-    command = [sys.executable, "-c", "from orchestration.cli import main; main()", "ingest", str(path)]
+    command = [sys.executable, "-c", "from orchestration.cli.main import main; main()", "ingest", str(path)]
     environment = os.environ | {"GOVERNANCE_DATABASE_URL": database}
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -666,11 +668,11 @@ def fragile() -> Iterator[EmbeddedServer]:
     home.chmod(0o711)
     server = EmbeddedServer(home)
     try:
-        server.up()
+        url = start(server)
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as target:
             patch.setenv("DBT_TARGET_PATH", target)
             patch.setenv("DBT_LOG_PATH", target)
-            run_dbt(["run", "--select", "llm_metrics"], server.url(), quiet=True)
+            run_dbt(["run", "--select", "llm_metrics"], url, quiet=True)
         yield server
     finally:
         server.destroy()
@@ -712,7 +714,7 @@ def test_a_load_during_which_the_server_is_killed(fragile: EmbeddedServer, tmp_p
     killers[0].join()
     assert wait_until(lambda: not fragile.status().running, 10)
     assert 6_000 <= broken.value.report.read < 24_000
-    assert fragile.up() == url
+    assert start(fragile) == url
     report = ingest_files(url, [str(path)], batch_rows=3_000)
     assert report.read == 24_000
     assert report.duplicate >= broken.value.report.loaded + 6_000

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import IngestReport, ingest_files
-from orchestration.lib.ingest.spellings import SPELLINGS
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.usage.load import ingest_files
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.spellings import SPELLINGS
 
 T = (datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)).isoformat()
 FINE = {"time": T, "provider": "p", "model": "m", "cost_amount": "0.25"}

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from orchestration.cli import main
-from orchestration.lib.database import connect
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import ingest_files
-from orchestration.lib.ingest.ledger import Ledger, loads, undo
-from orchestration.lib.ingest.targets import TARGETS
-from orchestration.lib.refresh import refresh
+from orchestration.lib.usage.ledger import Ledger, loads, undo
+from orchestration.lib.usage.load import ingest_files
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.warehouse.refresh import refresh
 
 # the middle of an hour that is closed, so that neither now nor a bucket's edge matters
 AT = datetime.now(UTC).replace(minute=30, second=0, microsecond=0) - timedelta(days=3)
@@ -321,7 +321,7 @@ def test_a_refresh_that_fails_does_not_fail_the_load(
     def refuse() -> None:
         raise GovernanceError("permission denied for procedure refresh_rollup")
 
-    monkeypatch.setattr("orchestration.lib.ingest.command.refresh", refuse)
+    monkeypatch.setattr("orchestration.cli.loading.refresh", refuse)
     result = run(write(*numbered(1)))
     assert result.exit_code == 0
     assert "the rollups are not up to date (permission denied for procedure refresh_rollup)" in result.stderr

@@ -12,9 +12,10 @@ from odd_settings import give_odd_settings, plain_session
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, database_url, with_database
-from orchestration.lib.dbt import run_dbt
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 
 # all that dbt can bear
@@ -62,7 +63,7 @@ def run(url: str, *arguments: str) -> tuple[int, str]:
 
 def test_the_url_leads_there(demo: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", demo)
-    with connect() as by_words, psycopg.connect(database_url()) as by_url:
+    with connect(database_url()) as by_words, psycopg.connect(database_url()) as by_url:
         for connection in (by_words, by_url):
             assert (connection.info.dbname, connection.info.user) == (DATABASE, ROLE)
     code, output = run(demo, "status")

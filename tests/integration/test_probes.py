@@ -11,11 +11,11 @@ from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.cli import main
-from orchestration.lib.catalog import compare_catalogs, read_catalog
-from orchestration.lib.database import connect
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.probes import PROBES, Probe, probe_database, run_probes
+from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
+from orchestration.lib.verification.probes import PROBES, Probe, probe_database, run_probes
 
 Connection = psycopg.Connection[TupleRow]
 

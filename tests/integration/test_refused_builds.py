@@ -11,10 +11,10 @@ import pytest
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.build_lock import build_lock
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.warehouse import build_warehouse
+from orchestration.lib.warehouse.build import build_warehouse
+from orchestration.lib.warehouse.build_lock import build_lock
 
 Connection = psycopg.Connection[TupleRow]
 # what dbt makes of a refusal is the same on each

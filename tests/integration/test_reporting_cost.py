@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from psycopg import sql
 from reporting_rows import add_request, noon, report, stored_buckets
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.refresh import refresh
+from orchestration.lib.warehouse.refresh import refresh
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from decimal import Decimal
 from core_rows import Connection, add, add_policy, add_role, add_team, add_user, value
 from reporting_rows import add_request, noon, only, report
 
-from orchestration.lib.database import connect
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.warehouse.refresh import refresh
 
 
 def test_a_user_s_activity(database: str) -> None:

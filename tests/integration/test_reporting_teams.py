@@ -10,8 +10,8 @@ import pytest
 from core_rows import Connection, add, add_team, add_user, value
 from reporting_rows import add_request, executed_plan, noon, only, report, rows_read
 
-from orchestration.lib.database import connect
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.warehouse.refresh import refresh
 
 
 def shown(connection: Connection, team: UUID) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from engines import Engine
 
-from orchestration.lib.database import connect
-from orchestration.lib.results import NodeResult, record_results, results_since
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.results import NodeResult, record_results, results_since
 
 AT = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 

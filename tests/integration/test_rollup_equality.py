@@ -28,10 +28,10 @@ from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
 from reporting_rows import stored_buckets
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt, run_operation
-from orchestration.lib.refresh import refresh
-from orchestration.lib.retention import retain
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.retention import retain
 
 TODAY = date.today().toordinal()  # noqa: DTZ011 - any day will do
 ZONES = (
@@ -50,6 +50,7 @@ POLICY = UUID(int=21)
 STEADY = "steady"  # the request that no history touches
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 CLOSED = NOW - timedelta(hours=4)  # where the pretended last refresh left the watermark
+PARTITIONS = (NOW - timedelta(days=7), NOW + timedelta(days=28))  # between them a build makes them
 LATENCIES = (100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 FIRST_TOKENS = (50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
@@ -644,7 +645,11 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
 
 
 def start_over(connection: Connection) -> None:
-    """An empty warehouse that nothing was dropped from; incremental rollups were last refreshed a few hours ago."""
+    """An empty warehouse that nothing was dropped from; incremental rollups were last refreshed a few hours ago.
+
+    Its partitions are those of a build, whatever an earlier history made or dropped: they decide which rows go when one
+    is dropped by hand, and so what can be drawn next. A history must draw the same each time, or Hypothesis refuses it.
+    """
     names = [name for (name,) in connection.execute("select name from internal.rollup_state").fetchall()]
     for series in ("llm_metrics", "system_metrics"):
         if is_timescaledb(connection):
@@ -653,10 +658,20 @@ def start_over(connection: Connection) -> None:
             )
         else:
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier("core", series)))
+            others = connection.execute(
+                "select part from internal.present_parts(%s) where high <= %s or low > %s", [series, *PARTITIONS]
+            )
+            for (part,) in others.fetchall():
+                connection.execute(sql.SQL("drop table {}").format(sql.Identifier("core", part)))
     for name in names:
         connection.execute(sql.SQL("delete from {}").format(stored_buckets(connection, name)))
     connection.execute("update internal.time_series set dropped_before = '-infinity', gone = '{}'")
     connection.execute("delete from internal.time_series_parts")
+    # after it forgot the parts that were there, for what is gone it would take note of; chunks come with their rows
+    connection.execute(
+        "select internal.ensure_partitions(format('core.%%I', name)::regclass, %s, %s) from internal.time_series",
+        PARTITIONS,
+    )
     if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
         return
     connection.execute("delete from internal.invalidations")

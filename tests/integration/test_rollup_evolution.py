@@ -21,13 +21,13 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.build_lock import APPLICATION
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt, run_operation
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.embedded.processes import wait_until
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.processes import wait_until
-from orchestration.lib.refresh import refresh
 from orchestration.lib.settings import project_dir
+from orchestration.lib.warehouse.build_lock import APPLICATION
+from orchestration.lib.warehouse.refresh import refresh
 
 # the next one: it stays open while the tests run
 HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)

@@ -11,9 +11,9 @@ from psycopg import IsolationLevel
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt, run_operation
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.warehouse.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
 

@@ -16,9 +16,9 @@ import yaml
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.settings import project_dir
-from orchestration.lib.verify import verify
+from orchestration.lib.verification.run import verify
 
 Connection = psycopg.Connection[TupleRow]
 FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))

@@ -20,8 +20,9 @@ from polling import readers
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect, dbt_environment
-from orchestration.lib.dbt import run_dbt, run_operation
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.environment import dbt_environment
+from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
@@ -83,7 +84,7 @@ class Release:
     def migrate(self, url: str, **arguments: Any) -> list[str]:
         """Lines that `governance migrate` would print."""
         lines: list[str] = []
-        run_operation("migrate", arguments, url, options=self.options, tell=lines.append)
+        run_operation("migrate", url, arguments, options=self.options, tell=lines.append)
         return lines
 
 

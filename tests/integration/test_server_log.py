@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from core_rows import Connection, add_user
 
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
 from orchestration.lib.settings import project_dir
 
 CANARY = "canary-5ecret-0f-5omebody"
@@ -69,7 +69,7 @@ def copy_in(connection: Connection, row: list[str]) -> None:
 
 
 def test_operations_name_the_settings_for_a_server_of_ones_own() -> None:
-    from orchestration.lib.embedded import _TERSE_LOG
+    from orchestration.lib.embedded.server import _TERSE_LOG
 
     page = (project_dir() / "docs" / "operations.md").read_text()
     for name, value in _TERSE_LOG.items():

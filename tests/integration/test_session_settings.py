@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from odd_settings import ODD_SETTINGS, give_odd_settings, plain_session
 from psycopg.rows import TupleRow
 
-from orchestration.cli import main
-from orchestration.lib.database import SESSION_SETTINGS, connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import SESSION_SETTINGS, connect
+from orchestration.lib.dbt.runner import run_dbt
 
 # the last hour of a day of UTC, and its first: in Lord Howe (UTC+10:30, in summer +11) both are of the next day
 DAYS = [(datetime.now(UTC) - timedelta(days=days)).date() for days in (40, 9, 3)]

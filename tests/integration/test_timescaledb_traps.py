@@ -11,10 +11,10 @@ from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
-from orchestration.lib.ingest import IngestError, ingest_rows
-from orchestration.lib.refresh import refresh
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.usage.load import IngestError, ingest_rows
+from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("timescaledb")
 

@@ -14,10 +14,10 @@ from core_rows import add, add_policy, add_role, add_team, add_user, value
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.catalog import compare_catalogs, fitted, read_catalog
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.settings import project_dir
+from orchestration.lib.verification.drift.catalog import compare_catalogs, fitted, read_catalog
 
 # on an engine with one connection nodes would wait for each other
 ONE_BY_ONE = ["--threads", "1"]

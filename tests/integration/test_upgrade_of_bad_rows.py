@@ -11,8 +11,8 @@ from core_rows import add_policy, add_role, add_team, add_user, value
 from engines import Engine
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database import connect
-from orchestration.lib.dbt import run_dbt
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.settings import project_dir
 
 Connection = psycopg.Connection[TupleRow]

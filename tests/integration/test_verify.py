@@ -11,11 +11,11 @@ from core_rows import add_user
 from engines import Engine
 from psycopg import sql
 
-from orchestration.cli import main
-from orchestration.lib.accounts import hash_password
-from orchestration.lib.database import connect, ensure_database, with_database
-from orchestration.lib.passwords import judge_passwords
-from orchestration.lib.verify import verify
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.identity.accounts import hash_password
+from orchestration.lib.identity.passwords import judge_passwords
+from orchestration.lib.verification.run import verify
 
 READER, READERS_PASSWORD = "test_verification_reader", "reads"
 FUTURE = """
@@ -51,13 +51,13 @@ def test_a_warning_is_shown_with_what_to_do_and_an_error_fails(warehouse: str) -
     result = run(warehouse, "--select", "clock_skew")
     assert result.exit_code == 0
     (head, line, *_) = result.output.splitlines()
-    assert head.split() == ["severity", "rule", "subject", "what", "is", "wrong", "what", "to", "do"]
-    assert line.startswith("warn      clock_skew  edge ")
+    assert head.split() == ["severity", "since", "rule", "subject", "what", "is", "wrong", "what", "to", "do"]
+    assert line.split()[:3] == ["warn", "clock_skew", "edge"]
     assert "Set the clock" in line
     execute(warehouse, "alter table core.teams disable trigger teams_hierarchy")
     assert run(warehouse).exit_code == 1
     shown = json.loads(run(warehouse, "--json", "-s", "disabled_*", "-s", "clock_skew").stdout)
-    assert shown["summary"] == {"error": 1, "warn": 1, "info": 0, "accepted": 0, "rules": 2}
+    assert shown["summary"] == {"error": 1, "warn": 1, "info": 0, "accepted": 0, "new": 0, "resolved": 0, "rules": 2}
     assert [(each["rule"], each["severity"], each["subject"]) for each in shown["violations"]] == [
         ("disabled_triggers", "error", "teams_hierarchy on core.teams"),
         ("clock_skew", "warn", "edge"),
@@ -73,8 +73,8 @@ def test_an_exception_excuses_its_violation_until_its_day(warehouse: str) -> Non
     assert verify(warehouse, ["clock_skew"]).count("warn") == 1
     execute(warehouse, "delete from seeds.verification_exceptions;" + accept.format(1))
     verification = verify(warehouse, ["clock_skew"])
-    assert (verification.count("warn"), verification.accepted) == (0, 1)
-    assert run(warehouse, "-s", "usage").output.splitlines()[-1].endswith("1 accepted by exceptions")
+    assert (verification.count("warn"), len(verification.excused)) == (0, 1)
+    assert run(warehouse, "-s", "usage").output.splitlines()[-2].endswith("1 accepted by exceptions")
 
 
 def test_what_could_not_be_asked_is_never_ok(warehouse: str) -> None:
@@ -228,7 +228,7 @@ def test_comparing_stops_when_its_time_is_up(warehouse: str, monkeypatch: pytest
             add_user(connection, email=f"u{number}@example.com", status="active", password_hash=password_hash)
     # on a busy machine the time may be up before the first one is compared
     clock = SimpleNamespace(monotonic=iter([0, 0.05, 0.2]).__next__)
-    monkeypatch.setattr("orchestration.lib.passwords.time", clock)
+    monkeypatch.setattr("orchestration.lib.identity.passwords.time", clock)
     judgement = judge_passwords(warehouse, seconds=0.1)
     assert 0 < judgement.judged < 40
     assert judgement.judged + judgement.left == 40

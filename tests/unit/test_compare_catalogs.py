@@ -1,6 +1,6 @@
 """Comparing two catalogs; reading them is tested on real databases."""
 
-from orchestration.lib.catalog import Catalog, CatalogObject, compare_catalogs
+from orchestration.lib.verification.drift.catalog import Catalog, CatalogObject, compare_catalogs
 
 
 def catalog(*objects: CatalogObject, partitions: dict[str, str] | None = None) -> Catalog:

@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from orchestration.cli import main
-from orchestration.lib.database import connect, database_url, dbt_environment, with_database, without_password
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect, with_database, without_password
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.environment import dbt_environment
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 

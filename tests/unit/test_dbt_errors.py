@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestration.lib.dbt import refusal
+from orchestration.lib.dbt.runner import refusal
 
 SAID = "the rollups were built in time zone UTC, not Europe/Berlin; set it back"
 

@@ -13,9 +13,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.cli.ui import INSTANCE
 from orchestration.defs.scheduled import SCHEDULED
 from orchestration.lib.settings import project_dir
-from orchestration.lib.ui import INSTANCE
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
 NOT_OF_DBT = {"admin_account"}

@@ -4,8 +4,8 @@ import re
 
 from click.testing import CliRunner
 
-from orchestration.cli import main
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.cli.main import main
+from orchestration.lib.usage.record import TARGETS
 
 
 def test_ingest_lists_every_column_it_fills() -> None:

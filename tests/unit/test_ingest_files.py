@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.ingest import _batches, files
-from orchestration.lib.ingest.encoding import Record, _escaped, _joined, encode
-from orchestration.lib.ingest.files import OpenUsageFile, UsageFile
-from orchestration.lib.ingest.targets import TARGETS
+from orchestration.lib.usage.encoding import Record, _escaped, _joined, encode
+from orchestration.lib.usage.files import OpenUsageFile, UsageFile
+from orchestration.lib.usage.load import _batches
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.sources import text
 
 CSV = "time,provider,model,input_tokens"
 SET = {"provider": "p", "model": "m"}
@@ -68,13 +69,13 @@ class TestCsv:
 
     def test_columns_in_any_order_and_unused_ones(self, write: Callable[..., UsageFile]) -> None:
         with OpenUsageFile(write("x,model,When,total_tokens,provider\n1,m,t,9,p\n"), {"time": "When"}, {}) as file:
-            assert file.targets == ["time", "provider", "model"]
-            assert file.unused == ["x", "total_tokens"]
+            assert file.read.targets == ["time", "provider", "model"]
+            assert file.read.unused == ["x", "total_tokens"]
             assert list(file.records()) == [good(2, "t", "p", "m")]
 
     def test_a_constant_stands_in_for_a_column_of_that_name(self, write: Callable[..., UsageFile]) -> None:
         with OpenUsageFile(write("time,provider,model\nt,p,m\n"), {}, {"provider": "q"}) as file:
-            assert file.targets == ["time", "model"]
+            assert file.read.targets == ["time", "model"]
             assert list(file.records()) == [good(2, "t", "m")]
 
     def test_one_column_may_fill_two_targets(self, read: Reader) -> None:
@@ -120,7 +121,7 @@ class TestCsv:
     @pytest.mark.parametrize("before", ["", 't,p,"m,0\n'])
     @pytest.mark.parametrize("line", ["t,p," + "x" * 300_000 + ",1", 't,p,"' + ("x" * 99 + "\n") * 3_000 + '",1'])
     def test_a_record_without_end(self, read: Reader, monkeypatch: pytest.MonkeyPatch, before: str, line: str) -> None:
-        monkeypatch.setattr(files, "_RECORD_LIMIT", 200_000)
+        monkeypatch.setattr(text, "RECORD_LIMIT", 200_000)
         records = read(f"{CSV}\n{before}{line}\nt,p,m,2\n")
         refused = [record for record in records if record[1]]
         assert "the line can't be read as CSV: it is longer than 200000 characters" in [r[1] for r in refused]
@@ -184,7 +185,7 @@ class TestCsv:
 
 class TestJsonLines:
     def values(self, record: Record, file: OpenUsageFile) -> dict[str, object]:
-        return {name: value for name, value in zip(file.targets, record[3:], strict=True) if value is not None}
+        return {name: value for name, value in zip(file.read.targets, record[3:], strict=True) if value is not None}
 
     def read_one(
         self, write: Callable[..., UsageFile], record: object, **mapping: str
@@ -259,7 +260,7 @@ class TestJsonLines:
     def test_lines_that_are_no_records(
         self, read: Reader, monkeypatch: pytest.MonkeyPatch, line: str, message: str
     ) -> None:
-        monkeypatch.setattr(files, "_RECORD_LIMIT", 4_000_000)
+        monkeypatch.setattr(text, "RECORD_LIMIT", 4_000_000)
         fine = '{"time": "t", "provider": "p", "model": "m"}'
         before, bad, after = read(f"{fine}\n{line}\n\n{fine}\n", "usage.jsonl")
         assert (before[0], bad[0], after[0]) == (1, 2, 4)
@@ -284,8 +285,8 @@ class TestJsonLines:
         )
         with OpenUsageFile(write(content, "usage.jsonl"), {}, {}) as file:
             ((_, wrong, _, *values),) = file.records()
-        said = dict(zip(file.targets, values, strict=True))
-        assert wrong == f"~{file.targets.index('model')} is NaN"
+        said = dict(zip(file.read.targets, values, strict=True))
+        assert wrong == f"~{file.read.targets.index('model')} is NaN"
         assert (said["cost_amount"], said["metadata"]) == ("NaN", '{"p": -Infinity, "q": "\\ud800"}')
 
     @pytest.mark.parametrize("size", [200_000, 20_000_000])
@@ -299,7 +300,7 @@ class TestJsonLines:
         mapping = {"input_tokens": "usage.in", "output_tokens": "usage.out"}
         with OpenUsageFile(write(content, "usage.jsonl"), mapping, {}) as file:
             assert len(list(file.records())) == 2
-            assert file.never_found == ["output_tokens"]
+            assert file.read.never_found == ["output_tokens"]
 
     @pytest.mark.parametrize(
         ("content", "mapping", "message"),

@@ -1,8 +1,8 @@
 """What other programs call a status or an operation: each name means one thing, and the page names it."""
 
-from orchestration.lib.ingest.spellings import SPELLINGS
-from orchestration.lib.ingest.targets import TARGETS
 from orchestration.lib.settings import project_dir
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.spellings import SPELLINGS
 
 PAGE = (project_dir() / "docs" / "ingestion.md").read_text()
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from orchestration.cli import main
+from orchestration.cli.main import main
+from orchestration.cli.ui import HOST, INSTANCE, dagster_environment, instance_home, prepare_instance
 from orchestration.lib import settings
+from orchestration.lib.dbt.manifest import is_current
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.manifest import is_current
-from orchestration.lib.ui import HOST, INSTANCE, dagster_environment, instance_home, prepare_instance
 
 
 @pytest.fixture

@@ -13,5 +13,5 @@ create table if not exists internal.password_findings (
 comment on table internal.password_findings is 'One row per account whose password was compared with well-known ones.';
 comment on column internal.password_findings.fingerprint is 'SHA-256 of the bcrypt hash: of another password a finding says nothing.';
 comment on column internal.password_findings.compared_with is 'Fingerprint of the list of passwords it was compared with.';
-comment on column internal.password_findings.finding is 'default (the first one of the specification), common, unreadable (no hash that bcrypt knows), costly (a guess takes too long), or null: none of the list.';
+comment on column internal.password_findings.finding is 'default (the documented one of the first account), common, unreadable (no hash that bcrypt knows), costly (a guess takes too long), or null: none of the list.';
 {% endmacro %}

@@ -1,6 +1,6 @@
 {#
     What comparing the closed days of the rollups with what they are made of found. Reading every raw row takes too long
-    for a rule, so Python compares some days at a time (orchestration/lib/comparison.py), the longest not compared first.
+    for a rule, so Python compares some days at a time (orchestration/lib/verification/comparison.py), the longest not compared first.
 #}
 {% macro create_internal_rollup_comparisons() %}
 create table if not exists internal.rollup_comparisons (

@@ -2,7 +2,7 @@
 select
     users.email as subject,
     case findings.finding
-        when 'default' then 'The password is the one that the specification gives to the first account.'
+        when 'default' then 'The password is the documented default of the first account.'
         else 'The password is one of the first that everybody would try.'
     end as message,
     'Set another password, end the sessions of the account, and look at what it did in the audit trail.' as fix

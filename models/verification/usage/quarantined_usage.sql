@@ -28,7 +28,7 @@ select
         rtrim(refused.reason, '.')
     ) as message,
     format(
-        'See `select line, reasons from internal.quarantine where source = %L`, mend the file and load it again; '
+        'See `select line, reasons from internal.quarantine where source = %L`, correct the file and load it again; '
         'or take it back with `governance ingest --undo`.', refused.source
     ) as fix
 from refused

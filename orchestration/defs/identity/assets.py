@@ -7,8 +7,9 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.defs.failures import explained
-from orchestration.lib.accounts import ADMIN_EMAIL, ensure_admin
-from orchestration.lib.database import connect
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -24,7 +25,7 @@ def admin_account() -> dg.MaterializeResult[None]:
 
     The password must be changed at the first login. An account that is there stays as it is.
     """
-    with explained(), connect() as connection, connection.transaction():
+    with explained(), connect(database_url()) as connection, connection.transaction():
         if ensure_admin(connection) is not None:
             # a password made up here would have to be shown, and what Dagster shows it also stores
             raise dg.Failure(

@@ -6,14 +6,18 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.retention import retain
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.evidence.store import drop_old_evidence
+from orchestration.lib.warehouse.retention import retain
 
 
 @dg.op
 def drop_raw_rows(context: dg.OpExecutionContext) -> None:
     """Refresh the rollups, then drop the partitions or chunks that are older than their retention."""
     with explained():
-        dropped = retain()
+        url = database_url()
+        dropped = retain(url)
+        evidence = drop_old_evidence(url)
     for series, parts in groupby(dropped, key=lambda part: part.series):
         lost = list(parts)
         for part in lost:
@@ -29,7 +33,9 @@ def drop_raw_rows(context: dg.OpExecutionContext) -> None:
                 },
             )
         )
-    if not dropped:
+    if evidence:
+        context.log.info("dropped %s rows of runs of verification and resolved findings", evidence)
+    if not dropped and not evidence:
         context.log.info("nothing is older than its retention")
 
 

@@ -4,14 +4,15 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.refresh import RefreshedRollup, refresh
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.warehouse.refresh import RefreshedRollup, refresh
 
 
 @dg.op
 def refresh_rollups(context: dg.OpExecutionContext) -> None:
     """Make partitions ahead and store the buckets that were closed or touched since; materializes every rollup."""
     with explained():
-        refreshed = refresh()
+        refreshed = refresh(database_url())
     for rollup in refreshed:
         context.log.info("%s: stored before %s", rollup.name, rollup.watermark)
         context.log_event(materialization(rollup))

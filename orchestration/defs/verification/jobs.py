@@ -4,8 +4,9 @@ import dagster as dg
 
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
-from orchestration.lib.comparison import compare_rollups
-from orchestration.lib.passwords import judge_passwords
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.identity.passwords import judge_passwords
+from orchestration.lib.verification.comparison import compare_rollups
 
 # of a night; what is left over waits for the next one
 JUDGING_SECONDS = COMPARING_SECONDS = 600
@@ -15,7 +16,7 @@ JUDGING_SECONDS = COMPARING_SECONDS = 600
 def compare_passwords(context: dg.OpExecutionContext) -> None:
     """Compare passwords with well-known ones; the rule well_known_passwords shows what was found."""
     with explained():
-        judgement = judge_passwords(seconds=JUDGING_SECONDS)
+        judgement = judge_passwords(database_url(), seconds=JUDGING_SECONDS)
     context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
 
 
@@ -29,7 +30,7 @@ def passwords_job() -> None:
 def compare_days(context: dg.OpExecutionContext) -> None:
     """Compare closed days of the rollups with raw rows; the rule compared_days_differ shows what was found."""
     with explained():
-        comparison = compare_rollups(seconds=COMPARING_SECONDS)
+        comparison = compare_rollups(database_url(), seconds=COMPARING_SECONDS)
     context.log.info("%s compared, %s differ, %s left", comparison.compared, comparison.differing, comparison.left)
 
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.defs import violations
 from orchestration.defs.identity.assets import admin_account, made_account
-from orchestration.lib.database import connect, database_url
+from orchestration.defs.verification import violations
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.results import NodeResult, results_since
 from orchestration.lib.errors import GovernanceError, explained
-from orchestration.lib.results import NodeResult, results_since
 
 # the metadata that dagster-dbt gives each asset and each check
 _NODE = "dagster_dbt/unique_id"
@@ -55,17 +56,19 @@ def _materializations(results: Iterable[NodeResult], assets: dict[str, dg.AssetK
 
 
 def _evaluations(results: Iterable[NodeResult], checks: dict[str, dg.AssetCheckKey], url: str) -> Iterator[Event]:
-    for each in results:
-        if each.node in checks:
-            key, passed = checks[each.node], each.status == "pass"
-            yield dg.AssetCheckEvaluation(
-                asset_key=key.asset_key,
-                check_name=key.name,
-                passed=passed,
-                severity=dg.AssetCheckSeverity.WARN if each.status == "warn" else dg.AssetCheckSeverity.ERROR,
-                description=_BY,
-                metadata=_metadata(each) | ({} if passed else violations.of_check(url, key)),
-            )
+    tested = [each for each in results if each.node in checks]
+    failed = [violations.rule_of(checks[each.node]) for each in tested if each.status != "pass"]
+    found = violations.of_rules(url, [rule for rule in failed if rule])
+    for each in tested:
+        key, passed = checks[each.node], each.status == "pass"
+        yield dg.AssetCheckEvaluation(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN if each.status == "warn" else dg.AssetCheckSeverity.ERROR,
+            description=_BY,
+            metadata=_metadata(each) | ({} if passed else found.get(violations.rule_of(key) or "", {})),
+        )
 
 
 def _metadata(result: NodeResult) -> dict[str, Any]:

@@ -9,17 +9,18 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.defs import violations
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT
+from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
-from orchestration.lib.build_lock import APPLICATION, build_lock
-from orchestration.lib.database import database_url, dbt_environment
-from orchestration.lib.dbt import environment, refusal
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.dbt.environment import dbt_environment, environment
+from orchestration.lib.dbt.manifest import DBT, ensure_manifest
+from orchestration.lib.dbt.runner import refusal
 from orchestration.lib.errors import GovernanceError, NotBuiltError
-from orchestration.lib.manifest import DBT, ensure_manifest
-from orchestration.lib.refresh import is_built
 from orchestration.lib.settings import dbt_target
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.warehouse.refresh import is_built
 
 
 class WarehouseProject(DbtProjectComponent):
@@ -59,24 +60,33 @@ class WarehouseProject(DbtProjectComponent):
         A rule that is violated shows its violations. dbt's target folder stays only after a failure, to be looked into.
         """
         with explained():
-            if not context.selected_asset_keys and not is_built():
-                raise NotBuiltError(NOT_BUILT)
             url = database_url()
+            if not context.selected_asset_keys and not is_built(url):
+                raise NotBuiltError(NOT_BUILT)
             with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
+                # asked once, when dbt has ended
+                asked: list[tuple[str, Any]] = []
+                failure: DagsterDbtCliRuntimeError | None = None
                 try:
                     for event in build.stream():
-                        yield _with_violations(event, url)
+                        if (rule := _rule_of(event)) is None:
+                            yield event
+                        else:
+                            asked.append((rule, event))
                 except DagsterDbtCliRuntimeError as error:
-                    if (said := refusal(str(error))) is None:
-                        raise
-                    raise GovernanceError(said) from error
+                    failure = error
+                found = violations.of_rules(url, [rule for rule, _ in asked], program="governance dagster")
+                for rule, event in asked:
+                    yield event.with_metadata({**event.metadata, **found[rule]})
+                if failure is not None:
+                    said = refusal(str(failure))
+                    raise failure if said is None else GovernanceError(said) from failure
         shutil.rmtree(build.target_path)
 
 
-def _with_violations(event: Any, url: str) -> Any:
-    if not isinstance(event, dg.AssetCheckResult) or event.passed or not event.asset_key or not event.check_name:
-        return event
-    found = violations.of_check(url, dg.AssetCheckKey(event.asset_key, event.check_name))
-    return event.with_metadata({**event.metadata, **found})
+def _rule_of(event: Any) -> str | None:
+    if not isinstance(event, dg.AssetCheckResult) or not event.asset_key or not event.check_name:
+        return None
+    return violations.rule_of(dg.AssetCheckKey(event.asset_key, event.check_name))

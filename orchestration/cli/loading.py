@@ -1,0 +1,191 @@
+"""What `governance ingest` does and says: results on stdout, all else on stderr."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import click
+import psycopg
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestration.cli.progress import LoadProgress
+from orchestration.cli.tables import print_table
+from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.files import source_name
+from orchestration.lib.usage.ledger import loads, undo
+from orchestration.lib.usage.load import IngestError, Trial, ingest_files
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.words import counted
+
+NOTHING_LOADED = 3
+_LOADS_SHOWN = 50
+_REASONS = 5
+# a source's name is never cut
+_WIDTH = 2_000
+
+
+def load_files(
+    files: Sequence[str],
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    values: Mapping[str, Mapping[str, str]],
+    *,
+    ignored: Collection[str],
+    file_format: str | None,
+    dry_run: bool,
+    refreshes: bool,
+) -> int:
+    """Loads the files, or only says what that would do; returns the exit code. Raises GovernanceError."""
+    url = database_url()
+    display = LoadProgress()
+    trials: list[Trial] | None = [] if dry_run else None
+    try:
+        report = ingest_files(
+            url,
+            files,
+            mapping,
+            constants,
+            values,
+            ignored=ignored,
+            file_format=file_format,
+            trials=trials,
+            progress=display.show,
+            notify=display.note,
+        )
+    except IngestError as error:
+        display.close()
+        click.echo(str(error.report))
+        raise
+    display.close()
+    for trial in trials or ():
+        for line in _describe_trial(trial):
+            click.echo(visible(line))
+    click.echo(f"would be: {report}" if dry_run else str(report))
+    for line in _describe_report(report):
+        tell(visible(line))
+    if not dry_run:
+        for line in _describe_quarantine(report, files):
+            tell(visible(line))
+        if report.loaded and refreshes:
+            _refresh(url)
+        elif report.loaded:
+            tell("reports have it when the rollups are brought up to date: `governance refresh`")
+    for source in report.refused:
+        said = "would be loaded" if dry_run else "is loaded"
+        tell(visible(f"nothing of {source} {said}: every record was refused", keep=""))
+    return NOTHING_LOADED if report.refused else 0
+
+
+def undo_load(which: str, *, refreshes: bool) -> None:
+    """Takes one load back. Raises GovernanceError."""
+    url = database_url()
+    undone = undo(url, which)
+    click.echo(
+        visible(
+            f"took back load {undone.load.number} of {undone.load.source}: {undone.rows:,} rows, "
+            f"and {undone.quarantined:,} from quarantine"
+        )
+    )
+    if undone.rows and refreshes:
+        _refresh(url)
+
+
+def list_loads() -> None:
+    """Prints the latest loads."""
+    found = loads(database_url(), limit=_LOADS_SHOWN)
+    if not found:
+        tell("nothing was loaded so far")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("load", "started", "loaded", "duplicate", "quarantined", "source"):
+        is_number = column in ("load", "loaded", "duplicate", "quarantined")
+        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
+    for load in found:
+        note = ""
+        if load.undone_at:
+            note = f" (taken back {load.undone_at:%Y-%m-%d %H:%M})"
+        elif not load.ended_at:
+            note = " (runs, or was broken off)"
+        table.add_row(
+            str(load.number),
+            f"{load.started_at:%Y-%m-%d %H:%M:%S}",
+            *(f"{number:,}" for number in (load.loaded, load.duplicate, load.quarantined)),
+            Text(f"{visible(load.source, keep='')}{note}"),
+        )
+    print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
+
+
+def _refresh(url: str) -> None:
+    """Brings the rollups up to date; what is loaded stays so where that fails."""
+    try:
+        refresh(url)
+    except (GovernanceError, psycopg.Error) as error:
+        why = str(error).strip().splitlines()[0]
+        tell(visible(f"the rollups are not up to date ({why}): run `governance refresh`"))
+
+
+def _describe_report(report: IngestReport) -> Iterator[str]:
+    """What was noted of rows that loaded, duplicates that say something else, and why rows were refused."""
+    if report.notes:
+        yield "noted"
+        yield from _counted(report.notes)
+    if report.differing:
+        say = "says" if report.differing == 1 else "say"
+        yield f"{counted(report.differing, 'duplicate')} {say} something else than what is stored, which stays as it is"
+        for text in report.differences:
+            yield f"  {text}"
+        if report.differing > len(report.differences):
+            yield f"  and {report.differing - len(report.differences):,} more"
+    if report.quarantined:
+        yield "quarantined because"
+        yield from _counted(report.reasons)
+
+
+def _counted(reasons: Counter[str]) -> Iterator[str]:
+    for reason, count in reasons.most_common(_REASONS):
+        yield f"  {reason} ({counted(count, 'row')})"
+    if len(reasons) > _REASONS:
+        yield f"  and {len(reasons) - _REASONS} other reasons"
+
+
+def _describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator[str]:
+    """The query that shows the refused rows; nothing if none were."""
+    if not report.quarantined:
+        return
+    named = ", ".join(sql.Literal(source_name(path)).as_string() for path in files)
+    yield (
+        "to look at them: select source, line, reasons, row_data from internal.quarantine "  # noqa: S608
+        f"where source in ({named}) order by source, line"
+    )
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
+
+
+def _describe_trial(trial: Trial) -> Iterator[str]:
+    """What fills each target, the first rows as they would be loaded, and the first that would be refused."""
+    yield f"{trial.source}: what fills what"
+    for name, target in TARGETS.items():
+        if name in trial.constants:
+            yield f"  {name} <- {trial.constants[name]!r} in every row"
+        elif name in trial.origins:
+            yield f"  {name} <- {trial.origins[name]}"
+        elif target.default is not None:
+            yield f"  {name} <- {target.default} where nothing is said"
+    unfilled = [n for n, t in TARGETS.items() if n not in trial.origins and n not in trial.constants and not t.default]
+    yield f"  nothing fills {', '.join(unfilled)}"
+    for number, row in enumerate(trial.rows, 1):
+        yield f"row {number} as it would be loaded"
+        yield "  " + ", ".join(f"{name} {_shown(value)}" for name, value in row.items())
+    for line, reasons in trial.refused:
+        yield f"line {line} would be refused"
+        yield from (f"  {reason}" for reason in reasons)

@@ -1,0 +1,149 @@
+"""Reads CSV and JSON Lines as records of text, one for each usage record, whatever is wrong with the file's lines.
+
+Memory is bounded by the size of a batch: lines, fields and records have limits.
+"""
+
+import contextlib
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.encoding import Record
+from orchestration.lib.usage.sources.csv import CsvSource
+from orchestration.lib.usage.sources.jsonl import JsonLinesSource
+from orchestration.lib.usage.sources.text import Lines, TextSource
+
+FORMATS = ("csv", "jsonl")
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# what to do with files of other formats, by the end of their names
+_SPREADSHEET = "save the sheet as CSV in UTF-8, and load that"
+_UNPACK = "unpack it, and load what is in it"
+_ADVICE = {
+    **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
+    **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
+    **dict.fromkeys(
+        [".parquet", ".avro", ".orc", ".arrow", ".feather"], "export it as CSV or JSON Lines, and load that"
+    ),
+    ".json": "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that",
+    ".tsv": "separate the columns by commas, and load that",
+}
+
+
+@dataclass(frozen=True)
+class UsageFile:
+    """A file of usage records: its path as given (`-` is standard input) and its format, `csv` or `jsonl`."""
+
+    path: str
+    format: str
+
+    @classmethod
+    def named(cls, path: str, file_format: str | None = None) -> "UsageFile":
+        """The file at `path`; without `file_format` its name tells, .gz or not. Raises GovernanceError."""
+        plain = Path(path[:-3] if _is_gzip(path) else path)
+        known = file_format or _SUFFIXES.get(plain.suffix.lower())
+        if known is None:
+            if (advice := _ADVICE.get(plain.suffix.lower())) is not None:
+                raise GovernanceError(f"{path} can't be loaded as it is: {advice}")
+            raise GovernanceError(f"the name {path} doesn't tell its format: add --format csv or --format jsonl")
+        if path != "-" and not Path(path).exists():
+            raise GovernanceError(f"there is no file {path}")
+        return cls(path, known)
+
+    @property
+    def source(self) -> str:
+        """What the file is called in messages and in quarantine."""
+        return source_name(self.path)
+
+
+def _is_gzip(path: str) -> bool:
+    return path.lower().endswith(".gz")
+
+
+def source_name(path: str) -> str:
+    """What a file is called in messages and in quarantine."""
+    return "standard input" if path == "-" else path[-1000:]
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a file is read, in bytes as stored; `total` is None where nobody knows."""
+
+    done: int
+    total: int | None
+
+
+class OpenUsageFile:
+    """An open file: `read` has what is known of it. Use as a context manager."""
+
+    def __init__(
+        self,
+        file: UsageFile,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        ignored: Collection[str] = (),
+    ) -> None:
+        self._source = file.source
+        self._size: int | None = None
+        with _explained(self._source), contextlib.ExitStack() as resources:
+            self._lines = Lines(self._open(file, resources))
+            read = CsvSource if file.format == "csv" else JsonLinesSource
+            self.read: TextSource = read(self._lines, self._source, mapping, constants, ignored)
+            self.close = resources.pop_all().close
+
+    def __enter__(self) -> "OpenUsageFile":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def _open(self, file: UsageFile, resources: contextlib.ExitStack) -> TextIO:
+        if file.path == "-":
+            self._raw: BinaryIO = sys.stdin.buffer
+        else:
+            path = Path(file.path)
+            self._raw = resources.enter_context(path.open("rb"))
+            self._size = path.stat().st_size
+        plain: BinaryIO | gzip.GzipFile = self._raw
+        if _is_gzip(file.path):
+            plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
+        # undecodable bytes become lone surrogates, which show when the text is encoded again
+        text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        if file.path == "-":
+            # the caller's standard input stays open
+            resources.callback(text.detach)
+        else:
+            resources.enter_context(text)
+        return text
+
+    def position(self) -> Position:
+        """How far the file is read."""
+        return Position(self._raw.tell() if self._size is not None else 0, self._size)
+
+    def volume(self) -> int:
+        """Characters read so far."""
+        return self._lines.volume
+
+    def records(self) -> Iterator[Record]:
+        """Each record with its values as text, None or an empty text where the file says nothing.
+
+        Blank lines are no records. Raises GovernanceError if the file can't be read on.
+        """
+        with _explained(self._source):
+            yield from self.read.records()
+
+
+@contextlib.contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Turns errors of reading into a sentence for the user."""
+    try:
+        yield
+    except (EOFError, zlib.error) as error:
+        raise GovernanceError(f"{source} is damaged or cut off ({error}): fetch it again") from error
+    except OSError as error:
+        raise GovernanceError(f"{source} can't be read: {error.strerror or error}") from error

@@ -1,0 +1,270 @@
+"""The ledger of loads: which rows came by which load, and how one is taken back.
+
+A batch is one transaction, and its rows have the start of that as `ingested_at`; internal.load_batches keeps it, once
+in the whole database. So rows are found by a column that they have anyway, and its BRIN index.
+"""
+# ruff: noqa: S608 - statements are built of this module's own words
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from orchestration.lib.database.connection import connect
+from orchestration.lib.errors import GovernanceError
+
+if TYPE_CHECKING:
+    from psycopg.rows import TupleRow
+
+# with the number of a load: held by the session that loads, so nobody takes back what is still coming
+_RUNNING = 5_714_201
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """What a batch put into the table."""
+
+    rows: int = 0
+    cost: Decimal = Decimal(0)
+    tokens: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load as it is remembered; `ended_at` is None while it runs and where it was killed."""
+
+    number: int
+    source: str
+    started_at: datetime
+    ended_at: datetime | None
+    loaded: int
+    duplicate: int
+    quarantined: int
+    undone_at: datetime | None
+    # records that it put into quarantine and that are there; those of an earlier load stay that one's
+    refused: int
+
+    @property
+    def left_something(self) -> bool:
+        """Whether there is anything to take back."""
+        return self.undone_at is None and self.loaded + self.refused > 0
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What taking a load back removed."""
+
+    load: Load
+    rows: int
+    quarantined: int
+
+
+class Ledger:
+    """Writes down one load over the connection that loads, which must be in autocommit mode."""
+
+    def __init__(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
+        self._mapping, self._constants = json.dumps(dict(mapping)), json.dumps(dict(constants))
+
+    def begin(self, connection: "psycopg.Connection[TupleRow]", source: str) -> None:
+        """To be called first, when nothing about the load as such is wrong."""
+        self._connection = connection
+        with connection.transaction():
+            row = connection.execute(
+                "insert into internal.loads (source, mapping, constants) values (%s, %s, %s) returning id",
+                [source, self._mapping, self._constants],
+            ).fetchone()
+            assert row is not None
+            (self._number,) = row
+            # of the session, so it outlives the transaction that makes the load visible
+            connection.execute("select pg_advisory_lock(%s, %s)", [_RUNNING, self._number])
+
+    def record(self, inserted: Inserted, duplicate: int, quarantined: int) -> None:
+        """Notes a batch, in its transaction. Raises SerializationFailure if another batch began in the same instant."""
+        noted = self._connection.execute(
+            """
+            insert into internal.load_batches
+                (load_id, ingested_at, loaded, duplicate, quarantined, cost_amount, tokens, oldest, newest)
+            values (%s, now(), %s, %s, %s, %s, %s, %s, %s)
+            on conflict (ingested_at) do nothing
+            """,
+            [
+                self._number,
+                inserted.rows,
+                duplicate,
+                quarantined,
+                inserted.cost,
+                inserted.tokens,
+                inserted.oldest,
+                inserted.newest,
+            ],
+        )
+        if not noted.rowcount:
+            raise psycopg.errors.SerializationFailure("another batch began in the same microsecond")
+
+    def close(self) -> None:
+        """The load has ended, well or not; needs a connection that lives."""
+        self._connection.execute("update internal.loads set ended_at = clock_timestamp() where id = %s", [self._number])
+        self._connection.execute("select pg_advisory_unlock(%s, %s)", [_RUNNING, self._number])
+
+
+_LOADS = """
+    select
+        l.id, l.source, l.started_at, l.ended_at, coalesce(sum(b.loaded), 0)::bigint,
+        coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.quarantined), 0)::bigint, l.undone_at,
+        (
+            select count(*)
+            from internal.load_batches as own
+            inner join internal.quarantine as q on q.source = l.source and q.quarantined_at = own.ingested_at
+            where own.load_id = l.id and own.quarantined > 0
+        )
+    from internal.loads as l
+    left join internal.load_batches as b on b.load_id = l.id
+"""
+
+
+def loads(url: str, *, limit: int) -> list[Load]:
+    """The latest loads, the last one first."""
+    with connect(url) as connection:
+        rows = connection.execute(f"{_LOADS} group by l.id order by l.id desc limit %s", [limit])
+        return [Load(*row) for row in rows]
+
+
+def undo(url: str, which: str) -> Undone:
+    """Takes back the load of this number or source, wholly or not at all: its rows and what it quarantined.
+
+    Rollups follow at their next refresh. Raises GovernanceError where it isn't clear which load is meant, where it
+    still runs, and where its rows are no longer as they were loaded.
+    """
+    with connect(url) as connection:
+        load = _choose(connection, which)
+        locked = connection.execute("select pg_try_advisory_lock(%s, %s)", [_RUNNING, load.number]).fetchone()
+        if not locked or not locked[0]:
+            raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(
+            "select set_config(name, '0', false) from pg_settings"
+            " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+        )
+        opened = _open_chunks(connection, load)
+        try:
+            with connection.transaction():
+                return _take_back(connection, load)
+        finally:
+            if opened and not connection.closed:
+                connection.execute("select internal.close_chunks(%s)", [opened])
+
+
+def _choose(connection: "psycopg.Connection[TupleRow]", which: str) -> Load:
+    by_number = which.isascii() and which.isdigit() and len(which) < 10
+    # a file also by its name without the folder that it was loaded from
+    condition = (
+        "l.id = %(which)s::bigint" if by_number else "%(which)s in (l.source, regexp_replace(l.source, '.*/', ''))"
+    )
+    query = f"{_LOADS} where {condition} group by l.id order by l.id"
+    found = [Load(*row) for row in connection.execute(query, {"which": which})]
+    if not found:
+        raise GovernanceError(
+            f"there is no load {'with the number ' if by_number else 'of '}{which}: "
+            "`governance ingest --loads` lists them"
+        )
+    left = [load for load in found if load.left_something]
+    if not left:
+        undone = found[-1].undone_at
+        said = f"was taken back at {undone:%Y-%m-%d %H:%M:%S %Z}" if undone else "loaded nothing"
+        raise GovernanceError(f"there is nothing to take back: load {found[-1].number} of {found[-1].source} {said}")
+    if len(left) > 1:
+        listed = ", ".join(f"{load.number} of {load.started_at:%Y-%m-%d %H:%M:%S}" for load in left)
+        raise GovernanceError(f"{len(left)} loads of {which} brought something: name one by its number ({listed})")
+    return left[0]
+
+
+# bounds as values, so that partitions and chunks without such rows aren't looked at
+_ROWS = """
+    internal.load_batches as b
+    where b.load_id = %(load)s and b.loaded > 0 and m.ingested_at = b.ingested_at
+        and m.ingested_at between %(first)s and %(last)s
+        and m.time between %(oldest)s and %(newest)s
+"""
+
+
+def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str, object]:
+    row = connection.execute(
+        "select min(ingested_at), max(ingested_at), min(oldest), max(newest), sum(cost_amount), sum(tokens)"
+        " from internal.load_batches where load_id = %s and loaded > 0",
+        [load.number],
+    ).fetchone()
+    assert row is not None
+    names = ("first", "last", "oldest", "newest", "cost", "tokens")
+    return {"load": load.number, **dict(zip(names, row, strict=True))}
+
+
+def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list[str]:
+    if not load.loaded:
+        return []
+    opened = connection.execute(
+        "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
+        f"select date_trunc('day', m.time) as day, count(*) as rows from core.llm_metrics as m, {_ROWS} group by 1"
+        ") as days",
+        _bounds(connection, load),
+    ).fetchone()
+    return list(opened[0]) if opened and opened[0] else []
+
+
+def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone:
+    marked = connection.execute(
+        "update internal.loads set undone_at = now() where id = %s and undone_at is null", [load.number]
+    )
+    if not marked.rowcount:
+        raise GovernanceError(f"load {load.number} of {load.source} was taken back a moment ago")
+    rows = _delete_rows(connection, load) if load.loaded else 0
+    quarantined = connection.execute(
+        "delete from internal.quarantine as q using internal.load_batches as b"
+        " where b.load_id = %s and q.source = %s and q.quarantined_at = b.ingested_at",
+        [load.number, load.source],
+    ).rowcount
+    return Undone(load, rows, quarantined)
+
+
+def _delete_rows(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+    bounds = _bounds(connection, load)
+    row = connection.execute(
+        f"""
+        select
+            internal.raw_floor('llm_metrics'),
+            count(m.time), coalesce(sum(m.cost_amount), 0), coalesce(sum(m.total_tokens), 0)
+        from core.llm_metrics as m, {_ROWS}
+        """,
+        bounds,
+    ).fetchone()
+    assert row is not None
+    floor, *there = row
+    name = f"load {load.number} of {load.source}"
+    if bounds["oldest"] < floor:
+        raise GovernanceError(
+            f"{name} can't be taken back any more: it has requests from before {floor:%Y-%m-%d %H:%M %Z}, past the raw "
+            "retention, which only the rollups count"
+        )
+    by_hand = (
+        "to take out what is there: delete from core.llm_metrics where ingested_at in (select ingested_at from "
+        f"internal.load_batches where load_id = {load.number})"
+    )
+    if there[0] != load.loaded:
+        raise GovernanceError(
+            f"{name} can't be taken back as it was: of the {load.loaded:,} rows that it loaded {there[0]:,} are there; "
+            + by_hand
+        )
+    if there[1:] != [bounds["cost"], bounds["tokens"]]:
+        raise GovernanceError(
+            f"{name} can't be taken back as it was, for its rows were changed since: cost {there[1]} instead of "
+            f"{bounds['cost']}, {there[2]} tokens instead of {bounds['tokens']}; {by_hand}"
+        )
+    gone = connection.execute(f"delete from core.llm_metrics as m using {_ROWS}", bounds).rowcount
+    if gone != load.loaded:
+        raise GovernanceError(f"another program writes to the rows of {name}: try again")
+    return gone

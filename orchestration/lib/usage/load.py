@@ -1,0 +1,213 @@
+"""Loads usage records into core.llm_metrics: in batches, validated and merged in SQL, the refused ones quarantined."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestration.lib.database.connection import connect
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.encoding import Record, encode
+from orchestration.lib.usage.files import OpenUsageFile, Position, UsageFile
+from orchestration.lib.usage.hints import unmapped
+from orchestration.lib.usage.ledger import Ledger
+from orchestration.lib.usage.merge import IngestReport, UsageMerger
+from orchestration.lib.usage.record import REQUIRED, check_targets
+from orchestration.lib.usage.trial import Trial, TrialMerger
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
+
+__all__ = ["IngestError", "IngestReport", "Position", "Progress", "Trial", "ingest_files", "ingest_rows"]
+
+T = TypeVar("T")
+
+_BATCH_ROWS = 25_000
+_BATCH_BYTES = 8 << 20
+_CHUNK_ROWS = 1_000
+_CHUNK_CHARACTERS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a load is: the source being loaded, how far it is read, and what became of all records so far."""
+
+    source: str
+    position: Position
+    report: IngestReport
+
+
+class IngestError(GovernanceError):
+    """A load that broke off; `report` says what is loaded and stays."""
+
+    def __init__(self, message: str, report: IngestReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+def ingest_files(
+    url: str,
+    files: Sequence[str],
+    mapping: Mapping[str, str] | None = None,
+    constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    ignored: Collection[str] = (),
+    file_format: str | None = None,
+    batch_rows: int = _BATCH_ROWS,
+    trials: list[Trial] | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+    notify: Callable[[str], None] = lambda message: None,
+) -> IngestReport:
+    """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
+
+    `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
+    that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
+    says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
+    `trials` nothing is written: what would happen is added to it, and the report says what would become of the records.
+    `progress` is called after each batch, `notify` with sentences worth reading. Raises GovernanceError before anything
+    is loaded, IngestError after that.
+    """
+    mapping, constants = mapping or {}, constants or {}
+    check_targets(mapping, constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
+    if both := [column for column in mapping.values() if column in ignored]:
+        raise GovernanceError(f"{both[0]} is mapped and ignored: leave one of them out")
+    named = [UsageFile.named(path, file_format) for path in files]
+    for file in named:
+        if file.path != "-":
+            OpenUsageFile(file, mapping, constants, ignored).close()
+    report = IngestReport()
+    with _reported(report), connect(url) as connection:
+        for file in named:
+            with OpenUsageFile(file, mapping, constants, ignored) as usage:
+                tell = _telling(file.source, notify)
+                if usage.read.unused:
+                    tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
+                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *constants}):
+                    tell(sentence)
+                read, quarantined = report.read, report.quarantined
+                batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
+                if trials is None:
+                    ledger = Ledger(usage.read.origins, constants)
+                    merger = UsageMerger(connection, file.source, usage.read.targets, constants, values, ledger=ledger)
+                    _load(merger, file.source, batches, report, progress, tell)
+                else:
+                    trials.append(Trial(file.source, usage.read.origins, dict(constants)))
+                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, constants, values)
+                    trial_merger.begin(trials[-1])
+                    _load(trial_merger, file.source, batches, report, progress, tell)
+                    trial_merger.end(report)
+                for name in usage.read.never_found:
+                    tell(f"no record has {mapping[name]}, which is mapped to {name}")
+                if 0 < report.read - read == report.quarantined - quarantined:
+                    report.refused.append(file.source)
+    return report
+
+
+def _telling(source: str, notify: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda sentence: notify(f"{source}: {sentence}")
+
+
+def ingest_rows(
+    connection: "psycopg.Connection[TupleRow]",
+    targets: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    source: str,
+    constants: Mapping[str, str] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> IngestReport:
+    """Loads rows of a program over its connection, which must be in autocommit mode and whose settings are changed.
+
+    `source` names the rows in quarantine, where the line is the row's number from 1.
+    Each value is None or something whose `str` is what a file would say: text, int, Decimal, UUID, a datetime with
+    its zone, JSON as text. `rows` is read by another thread. Raises ValueError if a required target is missing, else as
+    `ingest_files` does.
+    """
+    constants = constants or {}
+    check_targets(dict.fromkeys(targets, ""), constants)
+    check_targets(dict.fromkeys(values or (), ""), {})
+    if missing := [name for name in REQUIRED if name not in targets and name not in constants]:
+        raise ValueError(f"usage needs {', '.join(missing)}")
+    report = IngestReport()
+    records: Iterator[Record] = ((line, None, None, *row) for line, row in enumerate(rows, 1))
+    with _reported(report):
+        ledger = Ledger({name: name for name in targets}, constants)
+        merger = UsageMerger(connection, source, targets, constants, values, ledger=ledger)
+        _load(merger, source, _batches(records, _BATCH_ROWS), report, progress)
+    return report
+
+
+@contextmanager
+def _reported(report: IngestReport) -> Iterator[None]:
+    try:
+        yield
+    except GovernanceError as error:
+        raise IngestError(str(error), report) from error
+    except KeyboardInterrupt as error:
+        raise IngestError(
+            "interrupted: run the same command again, what is loaded already counts as duplicate", report
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Batch:
+    chunks: list[bytes]
+    position: Position
+
+
+def _batches(
+    records: Iterator[Record],
+    batch_rows: int,
+    volume: Callable[[], int] = lambda: 0,
+    position: Callable[[], Position] = lambda: Position(0, None),
+) -> Iterator[_Batch]:
+    """Encoded batches, limited by rows and by bytes; `volume` is the number of characters read so far."""
+    chunks: list[bytes] = []
+    chunk: list[Record] = []
+    rows = size = start = 0
+    for record in records:
+        chunk.append(record)
+        rows += 1
+        if len(chunk) == _CHUNK_ROWS or rows == batch_rows or volume() - start > _CHUNK_CHARACTERS:
+            chunks.append(encode(chunk))
+            size += len(chunks[-1])
+            chunk, start = [], volume()
+            if rows >= batch_rows or size >= _BATCH_BYTES:
+                yield _Batch(chunks, position())
+                chunks, rows, size = [], 0, 0
+    if rows:
+        yield _Batch([*chunks, encode(chunk)], position())
+
+
+def _load(
+    merger: UsageMerger,
+    source: str,
+    batches: Iterator[_Batch],
+    report: IngestReport,
+    progress: Callable[[Progress], None],
+    tell: Callable[[str], None] = lambda sentence: None,
+) -> None:
+    try:
+        for number, batch in enumerate(_one_ahead(batches)):
+            merger.stage(batch.chunks)
+            if number == 0:
+                for sentence in merger.remarks():
+                    tell(sentence)
+            merger.merge(report)
+            progress(Progress(source, batch.position, report))
+    finally:
+        merger.close()
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items, the next one being made by another thread while the caller is busy with this one."""
+    with ThreadPoolExecutor(1) as executor:
+        coming = executor.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = executor.submit(next, items, None)
+            yield item

@@ -1,0 +1,75 @@
+"""CSV: a line of column names, then a record a line or several."""
+
+import csv
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.encoding import Record, is_damaged, trimmed
+from orchestration.lib.usage.record import match_columns
+from orchestration.lib.usage.sources import text
+
+
+class CsvSource(text.TextSource):
+    """The records of a CSV file with a header."""
+
+    def __init__(
+        self,
+        lines: text.Lines,
+        source: str,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        ignored: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self._lines = lines
+        # of the whole process: a column that isn't loaded may be of any length that memory bears
+        csv.field_size_limit(text.RECORD_LIMIT)
+        reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
+        try:
+            header = next((row for row in reader if row), None)
+        except csv.Error as error:
+            raise GovernanceError(f"the header of {source} can't be read: {error}") from error
+        if header is None:
+            raise GovernanceError(f"{source} is empty: a CSV file begins with a line of column names")
+        header = [trimmed(name) for name in header]
+        if any(is_damaged(name) for name in header):
+            raise GovernanceError(f"the header of {source} isn't UTF-8 text: save the file as CSV in UTF-8")
+        columns = match_columns(source, header, mapping, constants, ignored)
+        self.targets = list(columns)
+        self.origins = {name: header[position] for name, position in columns.items()}
+        self.unused = [
+            name for position, name in enumerate(header) if position not in columns.values() and name not in ignored
+        ]
+        self.offered = self.unused
+        self._rows, self._width, self._positions = reader, len(header), list(columns.values())
+
+    def records(self) -> Iterator[Record]:
+        """As said of each source; a record that can't be read comes with what is wrong with it."""
+        reader, width, positions, lines = self._rows, self._width, self._positions, self._lines
+        held = lines.held
+        pick = _picker(positions)
+        while True:
+            held.clear()
+            try:
+                for row in reader:
+                    first = lines.number - len(held) + 1
+                    if len(row) == width:
+                        yield (first, None, None, *pick(row))
+                    elif row and (len(row) > 1 or row[0].strip()):
+                        wrong = f"the record has {len(row)} fields, the header has {width}"
+                        yield (first, wrong, lines.give_back(), *[None] * len(positions))
+                    held.clear()
+            except csv.Error as error:
+                # csv.Error is also raised for a quote that never ends: what follows the first line is read again
+                first = lines.number - len(held) + 1
+                wrong = f"the line can't be read as CSV: {error}"
+                yield (first, wrong, lines.give_back(), *[None] * len(positions))
+                continue
+            return
+
+
+def _picker(positions: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    if len(positions) == 1:
+        return lambda row: (row[positions[0]],)
+    return itemgetter(*positions)

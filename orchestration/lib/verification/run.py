@@ -1,0 +1,44 @@
+"""A verification as a whole: the collectors that what is asked needs, in their order."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from orchestration.lib.evidence.result import Collector, Verification
+from orchestration.lib.evidence.store import collect
+from orchestration.lib.identity.passwords import compare_passwords
+from orchestration.lib.verification.comparison import compare_closed_days
+from orchestration.lib.verification.drift.find import find_drift
+from orchestration.lib.verification.probes import probe_database
+from orchestration.lib.verification.rules import ask_rules, chosen_rules
+
+# what Python finds out before the rule is asked that shows it, for some seconds each
+_COMPARED_FIRST: dict[str, Collector] = {
+    "well_known_passwords": partial(compare_passwords, seconds=4),
+    "compared_days_differ": partial(compare_closed_days, seconds=4),
+}
+
+
+def verify(
+    url: str,
+    select: Sequence[str] = (),
+    *,
+    timeout_seconds: float = 30,
+    deep: bool = False,
+    probe: bool = False,
+    program: str | None = "governance verify",
+    notify: Callable[[str], None] = lambda message: None,
+) -> Verification:
+    """Ask the rules whose name or family matches one of the patterns of `select` (default: all), each for itself.
+
+    `deep` compares the catalog too, `probe` tries what must be refused. Passwords and closed days are compared, and the
+    run is recorded as one of `program` (None: not at all), by a role that may; one that only reads leaves no trace.
+    Raises GovernanceError where nothing can be asked.
+    """
+    rules = chosen_rules(url, select)
+    collectors = [collector for rule, collector in _COMPARED_FIRST.items() if any(rule == each.rule for each in rules)]
+    collectors.append(partial(ask_rules, rules=rules, timeout_seconds=timeout_seconds))
+    if deep:
+        collectors.append(partial(find_drift, notify=notify))
+    if probe:
+        collectors.append(probe_database)
+    return collect(url, collectors, program=program)

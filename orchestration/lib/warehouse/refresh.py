@@ -1,0 +1,53 @@
+"""Brings the rollups up to the last closed hour."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.retry import with_retries
+from orchestration.lib.errors import NotBuiltError, explained
+
+
+@dataclass(frozen=True)
+class RefreshedRollup:
+    """A rollup after its refresh: buckets before `watermark` are stored, newer ones are computed when asked."""
+
+    name: str
+    watermark: datetime | None
+
+
+def is_built(url: str) -> bool:
+    """Whether the database at `url` has rollups, and so whether there is anything to refresh or to drop."""
+    with explained(), connect(url) as connection:
+        return _is_built(connection)
+
+
+def refresh(url: str) -> list[RefreshedRollup]:
+    """Refresh every rollup of the database at `url`, those that others read first; returns them in that order.
+
+    Raises NotBuiltError before the first build, else GovernanceError.
+    """
+    with explained(), connect(url) as connection:
+        if not _is_built(connection):
+            raise NotBuiltError("the database has no rollups yet: run `governance build` first")
+        connection.execute("call internal.make_partitions_ahead()")
+        # a background job may be refreshing the same rollup; it is done within seconds
+        for (name,) in connection.execute(
+            "select name from internal.rollup_state order by parent is not null, name"
+        ).fetchall():
+            with_retries(partial(connection.execute, "call internal.refresh_rollup(%s)", [name]))
+        rows = connection.execute(
+            "select name, watermark from internal.rollup_state order by parent is not null, name"
+        ).fetchall()
+    return [RefreshedRollup(name, watermark) for name, watermark in rows]
+
+
+def _is_built(connection: "psycopg.Connection[TupleRow]") -> bool:
+    query = "select to_regclass('internal.rollup_state') is not null"
+    if connection.execute(query).fetchone() != (True,):
+        return False
+    return connection.execute("select exists (select from internal.rollup_state)").fetchone() == (True,)
