@@ -17,8 +17,8 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from benchmarks.warehouse import built_warehouse, heading, milliseconds, percentile, print_figures, progress
+from orchestration.demo.load import load_demo
 from orchestration.lib.database.connection import connect
-from orchestration.lib.demo.load import load_demo
 from orchestration.lib.verification.comparison import compare
 from orchestration.lib.warehouse.refresh import refresh
 

@@ -38,6 +38,7 @@
     {{ return([
         'create_internal_audit_epoch',
         'create_internal_dbt_results',
+        'create_internal_demo_state',
         'create_internal_hierarchy_guards',
         'create_internal_password_findings',
         'create_internal_rollup_comparisons',

@@ -24,8 +24,9 @@ def demo(
     Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. It grows once a day: run again on the
     same day it adds nothing, on a later day the usage since. Only for a database without people and usage of your own.
     """
-    from orchestration.lib.demo.run import look_further, run_demo
-    from orchestration.lib.demo.summary import answers, print_summary
+    from orchestration.cli.answers import look_further, print_summary
+    from orchestration.demo.run import run_demo
+    from orchestration.demo.summary import answers
 
     run = run_demo(
         seed=seed,

@@ -12,16 +12,20 @@ import pytest
 from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
 
+from orchestration.demo import load as load_module
+from orchestration.demo.alerts import answer_to
+from orchestration.demo.entities import Organisation
+from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.organisation import build_organisation
+from orchestration.demo.state import DemoState, check_demo, read_state
+from orchestration.demo.summary import answers
+from orchestration.demo.usage import Request, requests_of_day
 from orchestration.lib.database.connection import connect
-from orchestration.lib.demo import load as load_module
-from orchestration.lib.demo.activity import answer_to
-from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
-from orchestration.lib.demo.organisation import Organisation, build_organisation
-from orchestration.lib.demo.summary import answers
-from orchestration.lib.demo.usage import Request, generate
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ensure_admin
+from orchestration.lib.settings import project_dir
 from orchestration.lib.usage.load import ingest_rows
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.verification.run import verify
@@ -37,6 +41,8 @@ VIEWS = (
     "policy_compliance_view",
     "user_activity_summary_view",
 )
+CHANGE = (project_dir() / "macros" / "schema" / "changes" / "change_0018_demo_state.sql").read_text()
+MOVE_OF_STATE = CHANGE[CHANGE.index("do $$") : CHANGE.index("{% endmacro %}")]
 NOW = datetime.now(UTC)
 FIRST_LOAD = (NOW - timedelta(days=3)).replace(hour=11, minute=30, second=0, microsecond=0)
 START = FIRST_LOAD.date() - timedelta(days=DAYS - 1)
@@ -52,9 +58,9 @@ def demo() -> Organisation:
 
 def generated(through: datetime) -> dict[str, Request]:
     """All requests up to a moment by id."""
-    return {
-        request.request_id: request for request in generate(demo(), START, through.date()) if request.time < through
-    }
+    days = [START + timedelta(days=offset) for offset in range((through.date() - START).days + 1)]
+    requests = [request for day in days for request in requests_of_day(demo(), day)]
+    return {request.request_id: request for request in requests if request.time < through}
 
 
 def tables(connection: psycopg.Connection[TupleRow]) -> list[str]:
@@ -144,7 +150,7 @@ def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: p
     assert rows_of(url, "select count(*) from core.llm_metrics") == [(300,)]
 
     result = load(url, FIRST_LOAD)
-    assert result.is_first
+    assert result.state.through is None
     assert result.is_new_day
     assert result.through == FIRST_LOAD
     assert result.requests == len(generated(FIRST_LOAD)) > 2000
@@ -170,7 +176,7 @@ def test_other_parameters_are_refused_and_none_mean_those_that_are_there(url: st
         with pytest.raises(GovernanceError, match=f"the demo of --seed {SEED} --people {PEOPLE} --days {DAYS}"):
             check_demo(url, **{name: 6})
     result = load_demo(url, now=FIRST_LOAD)
-    assert (result.seed, result.people, result.days) == (SEED, PEOPLE, DAYS)
+    assert (result.state.seed, result.state.people, result.state.days) == (SEED, PEOPLE, DAYS)
     check_demo(url)
     assert content(url) == before
 
@@ -181,7 +187,7 @@ def test_a_later_day_appends_exactly_what_is_missing(url: str) -> None:
     organisation_before = {name: content(url)[f"core.{name}"] for name in ("teams", "roles", "policies", "user_roles")}
     result = load(url, next_load)
     assert result.is_new_day
-    assert not result.is_first
+    assert result.state.through == FIRST_LOAD
     assert result.since == FIRST_LOAD
     assert result.through == next_load
     added = {request_id for request_id, request in generated(next_load).items() if request.time >= FIRST_LOAD}
@@ -212,9 +218,7 @@ def test_alerts_somebody_has_really_taken_on_stay_theirs(url: str) -> None:
 
 def test_the_view_says_what_was_generated_to_the_last_digit(url: str) -> None:
     refresh(url)
-    ((through,),) = rows_of(
-        url, "select max((metadata ->> 'through')::timestamptz) from core.audit_logs where action = 'demo.load'"
-    )
+    ((through,),) = rows_of(url, "select loaded_through from internal.demo_state")
     expected: dict[tuple[object, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, Decimal(0), 0])
     for request in generated(through).values():
         key = (
@@ -265,6 +269,34 @@ def test_the_summary_answers_from_each_view(url: str) -> None:
     assert any("inherited from policy-steward" in row[2] for row in stewards.rows)
 
 
+def test_a_demo_whose_state_is_in_the_trail_goes_on(engine: Engine) -> None:
+    """As loads of an older release left it: before the build that upgrades, and after."""
+    state = DemoState(SEED, PEOPLE, DAYS, START, ZoneInfo("UTC"), FIRST_LOAD)
+    noted = {"seed": SEED, "people": PEOPLE, "days": DAYS, "start": START.isoformat(), "zone": "UTC"}
+    with engine.database("demo_of_old") as url:
+        load(url, FIRST_LOAD)
+        with connect(url) as connection:
+            connection.execute("drop table internal.demo_state")
+            with pytest.raises(GovernanceError, match="people or usage of your own"):
+                check_demo(url)
+            for action, metadata in [
+                ("demo.start", noted),
+                ("demo.load", {"through": (FIRST_LOAD - timedelta(days=1)).isoformat()}),
+                ("demo.load", {"through": FIRST_LOAD.isoformat()}),
+            ]:
+                connection.execute(
+                    "insert into core.audit_logs (actor_type, actor_label, action, resource_type, metadata)"
+                    " values ('service', 'demo', %s, 'demo', %s)",
+                    [action, Jsonb(metadata)],
+                )
+            check_demo(url)
+            connection.execute(MOVE_OF_STATE.encode())
+            assert read_state(connection) == state
+            connection.execute(MOVE_OF_STATE.encode())
+            assert read_state(connection) == state
+        assert not load(url, FIRST_LOAD).is_new_day
+
+
 def test_verification_finds_what_is_wrong_in_it_on_purpose_and_no_more(engine: Engine) -> None:
     """A model without a price always, people who forget things by chance."""
     with engine.database("demo_verified") as url:
@@ -282,11 +314,14 @@ def test_verification_finds_what_is_wrong_in_it_on_purpose_and_no_more(engine: E
     }  # fmt: skip
 
 
-def test_the_trail_tells_of_the_loads_and_keeps_no_secret(url: str) -> None:
-    loads = rows_of(
-        url, "select action, actor_label from core.audit_logs where action like 'demo.%' order by recorded_at"
+def test_the_state_is_the_demos_own_and_the_trail_keeps_no_book_and_no_secret(url: str) -> None:
+    ((seed, people, days, starts_on, zone, through),) = rows_of(
+        url, "select seed, people, days, starts_on, timezone, loaded_through from internal.demo_state"
     )
-    assert loads == [("demo.start", "demo"), *[("demo.load", "demo")] * 3]
+    assert (seed, people, days, starts_on, zone) == (SEED, PEOPLE, DAYS, START, "UTC")
+    assert NOW <= through <= datetime.now(UTC)
+    # what the demo wrote there is what happened to rows and what its people did, not what it knows of itself
+    assert rows_of(url, "select from core.audit_logs where action like 'demo%' or resource_type = 'demo'") == []
     ((made_by,),) = rows_of(
         url,
         "select array_agg(distinct actor_label) from core.audit_logs where action = 'teams.insert'"

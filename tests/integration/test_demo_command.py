@@ -6,10 +6,11 @@ import pytest
 from click.testing import CliRunner
 from psycopg import sql
 
+from orchestration.cli.answers import WIDTH, print_summary
 from orchestration.cli.main import main
+from orchestration.demo import run as run_module
+from orchestration.demo.summary import answers
 from orchestration.lib.database.connection import connect
-from orchestration.lib.demo import run as run_module
-from orchestration.lib.demo.summary import WIDTH, answers, print_summary
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, verify_password
 
 VIEWS = 7

@@ -16,19 +16,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from orchestration.lib.demo.activity import (
-    BudgetWatch,
-    alerts_of_day,
-    answer_to,
-    budgets,
-    events_of_day,
-    samples_of_day,
-    sessions_of_day,
-)
-from orchestration.lib.demo.blueprint import UNPRICED_MODEL
-from orchestration.lib.demo.catalogue import MODELS, TOKEN_CLASSES
-from orchestration.lib.demo.organisation import Organisation, build_organisation
-from orchestration.lib.demo.usage import Request, generate, requests_of_day, weather_of_day
+from orchestration.demo.activity import events_of_day, samples_of_day, sessions_of_day
+from orchestration.demo.alerts import BudgetWatch, alerts_of_day, answer_to, budgets
+from orchestration.demo.entities import Organisation
+from orchestration.demo.facts import MODELS, TOKEN_CLASSES, UNPRICED_MODEL
+from orchestration.demo.organisation import build_organisation
+from orchestration.demo.usage import Request, requests_of_day, weather_of_day
 
 START, DAYS = date(2026, 3, 2), 90  # a Monday; Berlin's clocks go forward on the 29th
 UTC = ZoneInfo("UTC")
@@ -42,7 +35,8 @@ def organisation(seed: int = 1, people: int = 80, days: int = DAYS, zone: str = 
 
 @cache
 def usage() -> list[Request]:
-    return list(generate(organisation(), START, START + timedelta(days=DAYS - 1)))
+    days = [START + timedelta(days=offset) for offset in range(DAYS)]
+    return [request for day in days for request in requests_of_day(organisation(), day)]
 
 
 def fingerprint(seed: int) -> str:
@@ -305,10 +299,10 @@ def test_any_size_is_an_organisation_that_can_be(people: int, days: int) -> None
     versions: dict[str, list[int]] = defaultdict(list)
     for policy in demo.policies:
         versions[policy.slug].append(policy.version)
-        assert policy.until is None or policy.since is None or policy.since <= policy.until
-        assert policy.until is None or policy.until <= START + timedelta(days=days - 1)
+        assert policy.is_active == (policy.published_at is not None and policy.effective_to is None)
+        assert policy.effective_to is None or policy.effective_from <= policy.effective_to <= last_midnight
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in versions.values())
-    assert generate(demo, START, START).__next__().time >= demo.start_of(START)
+    assert all(request.time >= demo.start_of(START) for request in requests_of_day(demo, START))
 
 
 @pytest.mark.parametrize(("people", "days"), [(4, 90), (200, 0)])

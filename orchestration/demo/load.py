@@ -1,12 +1,12 @@
 """Puts the demo organisation and its usage into a database, and later the days that have passed since.
 
-The audit trail remembers what was loaded: `demo.start` names the parameters, each `demo.load` how far usage reaches.
-The organisation and its `demo.start` are one transaction. Usage goes through ingestion, which loads nothing twice, so
-a load that breaks off is simply run again. The rest of the period and its `demo.load` are one transaction at the end.
+What was loaded is in internal.demo_state. The organisation and its row there are one transaction. Usage goes through
+ingestion, which loads nothing twice, so a load that breaks off is simply run again. The rest of the period and how far
+it reaches are one transaction at the end.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,39 +14,32 @@ from typing import Any, LiteralString, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
+from psycopg.types.json import JsonbDumper
 
-from orchestration.lib.database.connection import connect
-from orchestration.lib.demo.activity import (
-    Alert,
-    BudgetWatch,
-    Sample,
-    alerts_of_day,
-    answer_to,
-    budgets,
-    events_of_day,
-    period_start,
-    samples_of_day,
-    sessions_of_day,
+from orchestration.demo.activity import Sample, events_of_day, samples_of_day, sessions_of_day
+from orchestration.demo.alerts import Alert, BudgetWatch, alerts_of_day, answer_to, budgets, period_start
+from orchestration.demo.entities import Organisation, start_of
+from orchestration.demo.organisation import build_organisation
+from orchestration.demo.rows import Row, Seeded, alert_rows, organisation_rows, session_rows
+from orchestration.demo.state import (
+    Connection,
+    DemoState,
+    fetch_row,
+    read_state,
+    refuse_foreign_rows,
+    write_state,
 )
-from orchestration.lib.demo.organisation import Organisation, build_organisation
-from orchestration.lib.demo.rows import Row, Seeded, alert_rows, event_rows, organisation_rows, session_rows
-from orchestration.lib.demo.usage import SOURCE, Request, requests_of_day
+from orchestration.demo.usage import SOURCE, Request, requests_of_day
+from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.identity.accounts import ADMIN_EMAIL
 from orchestration.lib.usage.load import ingest_rows
 from orchestration.lib.usage.merge import explained
 
 DEFAULT_SEED, DEFAULT_PEOPLE, DEFAULT_DAYS = 1, 200, 90
-MIN_PEOPLE, MAX_PEOPLE, MAX_DAYS = 5, 5000, 365
 ROOT_TEAM = "organization"
 # sessions that ended longer ago have been cleared away
 _KEPT_SESSIONS = timedelta(days=7)
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -56,27 +49,17 @@ class DemoLoad:
     From `grows_from` on, the next day of the reporting zone, another one adds what has happened since.
     """
 
-    seed: int
-    people: int
-    days: int
+    state: DemoState
     since: datetime
     through: datetime
     requests: int
-    is_first: bool
     is_new_day: bool
-    grows_from: datetime
 
-
-@dataclass(frozen=True)
-class _Recorded:
-    """What the audit trail says of the demo in this database."""
-
-    seed: int
-    people: int
-    days: int
-    start: date
-    zone: ZoneInfo
-    through: datetime | None
+    @property
+    def grows_from(self) -> datetime:
+        """First instant of the next day, in the reporting zone."""
+        next_day = _day(self.through, self.state.zone) + timedelta(days=1)
+        return datetime.combine(next_day, datetime.min.time(), self.state.zone)
 
 
 def load_demo(
@@ -95,116 +78,48 @@ def load_demo(
     GovernanceError if the database holds a demo with other parameters or people and usage that are not the demo's.
     """
     with explained(), connect(url) as connection, _alone(connection):
+        connection.adapters.register_dumper(dict, JsonbDumper)
         now = _moment(connection, now)
-        recorded = _recorded(connection)
-        if recorded is None:
-            _refuse_foreign_rows(connection)
-            recorded = _start(
+        state = read_state(connection)
+        if state is None:
+            refuse_foreign_rows(connection)
+            state = _start(
                 connection,
                 now,
                 DEFAULT_SEED if seed is None else seed,
                 DEFAULT_PEOPLE if people is None else people,
                 DEFAULT_DAYS if days is None else days,
             )
-        _refuse_other_parameters(recorded, seed, people, days)
-        zone, through = recorded.zone, recorded.through
-        is_new_day = through is None or _day(through, zone) < _day(now, zone)
-        since = _start_of_period(connection, recorded)
-        requests = 0
-        if is_new_day:
-            organisation = build_organisation(recorded.seed, recorded.people, recorded.days, recorded.start, zone)
-            requests = _load_period(connection, organisation, recorded, since, now, notify)
-        through = now if is_new_day or through is None else through
-        next_day = _day(through, zone) + timedelta(days=1)
-        return DemoLoad(
-            seed=recorded.seed,
-            people=recorded.people,
-            days=recorded.days,
-            since=since,
-            through=through,
-            requests=requests,
-            is_first=recorded.through is None,
-            is_new_day=is_new_day,
-            grows_from=datetime.combine(next_day, datetime.min.time(), zone),
-        )
-
-
-def check_demo(url: str, *, seed: int | None = None, people: int | None = None, days: int | None = None) -> None:
-    """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
-    with explained(), connect(url) as connection:
-        tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
-        (is_built,) = _row(
-            connection, "select bool_and(to_regclass(name) is not null) from unnest(%s::text[]) as name", [tables]
-        )
-        if is_built:
-            recorded = _recorded(connection)
-            if recorded is None:
-                _refuse_foreign_rows(connection)
-            else:
-                _refuse_other_parameters(recorded, seed, people, days)
+        state.refuse_others(seed, people, days)
+        since = max(state.since, _raw_floor(connection))
+        if state.through is not None and _day(now, state.zone) <= _day(state.through, state.zone):
+            return DemoLoad(state, since, state.through, requests=0, is_new_day=False)
+        organisation = build_organisation(state.seed, state.people, state.days, state.starts_on, state.zone)
+        requests = _load_period(connection, organisation, since, now, notify)
+        return DemoLoad(state, since, now, requests, is_new_day=True)
 
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    (is_alone,) = _row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
+    (is_alone,) = fetch_row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
     if not is_alone:
         raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
-    # released with the connection
     yield
+    # after an error it's released with the connection, which may end a moment later
+    connection.execute("select pg_advisory_unlock(hashtext('governance demo'))")
 
 
 def _moment(connection: Connection, now: datetime | None) -> datetime:
-    (clock,) = _row(connection, "select clock_timestamp()")
+    (clock,) = fetch_row(connection, "select clock_timestamp()")
     if now is not None and now > clock:
         raise GovernanceError(f"the demo can't be loaded up to {now:%Y-%m-%d %H:%M %Z}, which is in the future")
     moment = cast("datetime", clock if now is None else now)
     return moment.astimezone(UTC)
 
 
-def _recorded(connection: Connection) -> _Recorded | None:
-    start = connection.execute(
-        "select metadata from core.audit_logs where action = 'demo.start' order by recorded_at limit 1"
-    ).fetchone()
-    if start is None:
-        return None
-    (through,) = _row(connection, "select max(metadata ->> 'through') from core.audit_logs where action = 'demo.load'")
-    return _Recorded(
-        seed=start[0]["seed"],
-        people=start[0]["people"],
-        days=start[0]["days"],
-        start=date.fromisoformat(start[0]["start"]),
-        zone=ZoneInfo(start[0]["zone"]),
-        through=None if through is None else datetime.fromisoformat(through),
-    )
-
-
-def _refuse_foreign_rows(connection: Connection) -> None:
-    people, usage = _row(
-        connection,
-        "select (select count(*) from core.users where lower(email) <> %s), exists (select from core.llm_metrics)",
-        [ADMIN_EMAIL],
-    )
-    if people or usage:
-        raise GovernanceError(
-            "this database already holds people or usage of your own, and the demo doesn't mix with them: point "
-            "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
-        )
-
-
-def _refuse_other_parameters(recorded: _Recorded, seed: int | None, people: int | None, days: int | None) -> None:
-    there = {"seed": recorded.seed, "people": recorded.people, "days": recorded.days}
-    asked = {"seed": seed, "people": people, "days": days}
-    if any(value is not None and value != there[name] for name, value in asked.items()):
-        options = " ".join(f"--{name} {value}" for name, value in there.items())
-        raise GovernanceError(
-            f"this database holds the demo of {options}: leave the options out to go on with it, or point "
-            "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
-        )
-
-
-def _start(connection: Connection, now: datetime, seed: int, people: int, days: int) -> _Recorded:
-    """Writes the organisation and the entry that says so, in one transaction."""
-    (zone_name,) = _row(connection, "select value from internal.settings where name = 'reporting_timezone'")
+def _start(connection: Connection, now: datetime, seed: int, people: int, days: int) -> DemoState:
+    """Writes the organisation and the state that says so, in one transaction."""
+    (zone_name,) = fetch_row(connection, "select value from internal.settings where name = 'reporting_timezone'")
     try:
         zone = ZoneInfo(zone_name)
     except ZoneInfoNotFoundError as error:
@@ -212,42 +127,30 @@ def _start(connection: Connection, now: datetime, seed: int, people: int, days: 
             f"Python doesn't know the time zone {zone_name}, which is the reporting_timezone of this warehouse: "
             "write it as in the IANA list, such as Europe/Berlin"
         ) from error
-    start = _day(now, zone) - timedelta(days=days - 1)
-    organisation = build_organisation(seed, people, days, start, zone)
+    state = DemoState(seed, people, days, _day(now, zone) - timedelta(days=days - 1), zone)
     floor = _raw_floor(connection)
-    if organisation.start_of(start) < floor:
+    if start_of(state.starts_on, zone) < floor:
         raise GovernanceError(
             f"{days} days reach further back than raw usage is kept (since {floor:%Y-%m-%d}): choose fewer --days"
         )
-    metadata = {"seed": seed, "people": people, "days": days, "start": start.isoformat(), "zone": zone_name}
+    organisation = build_organisation(seed, people, days, state.starts_on, zone)
     with connection.transaction():
         _act_as_demo(connection)
         for table, rows in organisation_rows(organisation, _seeded(connection), now):
             _insert(connection, table, rows)
-        _note(connection, "demo.start", metadata)
-    return _Recorded(seed, people, days, start, zone, None)
-
-
-def _start_of_period(connection: Connection, recorded: _Recorded) -> datetime:
-    since = recorded.through or datetime.combine(recorded.start, datetime.min.time(), recorded.zone).astimezone(UTC)
-    return max(since, _raw_floor(connection))
+        write_state(connection, state)
+    return state
 
 
 def _raw_floor(connection: Connection) -> datetime:
-    return cast("datetime", _row(connection, "select internal.raw_floor('llm_metrics')")[0])
+    return cast("datetime", fetch_row(connection, "select internal.raw_floor('llm_metrics')")[0])
 
 
 def _load_period(
-    connection: Connection,
-    organisation: Organisation,
-    recorded: _Recorded,
-    since: datetime,
-    now: datetime,
-    notify: Callable[[str], None],
+    connection: Connection, organisation: Organisation, since: datetime, now: datetime, notify: Callable[[str], None]
 ) -> int:
     """Loads what happened in [since, now); returns the number of requests."""
-    zone = organisation.zone
-    first, last = _day(since, zone), _day(now, zone)
+    first, last = _day(since, organisation.zone), _day(now, organisation.zone)
     days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
     period = _Period(organisation, since, now, _watch(connection, organisation, first))
     report = ingest_rows(
@@ -263,9 +166,7 @@ def _load_period(
     with connection.transaction():
         _act_as_demo(connection)
         _write_activity(connection, organisation, period, days)
-        _note(
-            connection, "demo.load", {"since": since.isoformat(), "through": now.isoformat(), "requests": report.read}
-        )
+        connection.execute("update internal.demo_state set loaded_through = %s", [now])
     return report.read
 
 
@@ -310,17 +211,13 @@ class _Period:
 def _watch(connection: Connection, organisation: Organisation, first: date) -> BudgetWatch:
     """A budget watch that knows what was spent before the local day `first` in the periods that it lies in."""
     watch = BudgetWatch(organisation, budgets(organisation))
+    zone, start = organisation.zone.key, organisation.start_of(period_start(first, "year"))
     rows = connection.execute(
         "select (time at time zone %s)::date as day, team_id, currency, sum(cost_amount)"
         " from core.llm_metrics"
         " where time >= %s and time < %s and source = %s and cost_amount is not null"
         " group by day, team_id, currency order by day, team_id, currency",
-        [
-            organisation.zone.key,
-            organisation.start_of(period_start(first, "year")),
-            organisation.start_of(first),
-            SOURCE,
-        ],
+        [zone, start, organisation.start_of(first), SOURCE],
     )
     for day, team_id, currency, cost in rows:
         for _ in watch.add(day, team_id, currency, cost):
@@ -350,28 +247,22 @@ def _write_activity(connection: Connection, organisation: Organisation, period: 
         " revoked_reason = coalesce(s.revoked_reason, excluded.revoked_reason)",
     )
     last_logins = {session.user_id: session.created_at for session in sessions}
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "update core.users set last_login_at = greatest(last_login_at, %s) where id = %s",
-            [(time, user_id) for user_id, time in last_logins.items()],
-        )
-        cursor.executemany(
-            "update core.api_keys set last_used_at = greatest(last_used_at, %s) where id = %s",
-            [(time, key_id) for key_id, time in period.keys_used.items()],
-        )
+    _seen(connection, "update core.users set last_login_at = greatest(last_login_at, %s) where id = %s", last_logins)
+    _seen(
+        connection, "update core.api_keys set last_used_at = greatest(last_used_at, %s) where id = %s", period.keys_used
+    )
     _answer_alerts(connection, organisation, now)
     _insert(connection, "alerts", alert_rows(organisation, period.alerts, now))
     events = [event for day in days for event in events_of_day(organisation, day) if period.contains(event.occurred_at)]
-    _insert(connection, "audit_logs", event_rows(events))
+    _insert(connection, "audit_logs", [event._asdict() for event in events])
+    samples = [sample for day in days for sample in samples_of_day(organisation, day) if period.contains(sample.time)]
     connection.execute("select internal.ensure_partitions('core.system_metrics', %s, %s)", [period.since, now])
-    columns = [sql.Identifier(name) for name in Sample._fields]
-    with connection.cursor().copy(
-        sql.SQL("copy core.system_metrics ({}) from stdin").format(sql.SQL(", ").join(columns))
-    ) as copy:
-        for day in days:
-            for sample in samples_of_day(organisation, day):
-                if period.contains(sample.time):
-                    copy.write_row(sample)
+    _copy(connection, "system_metrics", Sample._fields, samples)
+
+
+def _seen(connection: Connection, statement: LiteralString, times: dict[UUID, datetime]) -> None:
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, [(time, row_id) for row_id, time in times.items()])
 
 
 def _answer_alerts(connection: Connection, organisation: Organisation, now: datetime) -> None:
@@ -386,14 +277,7 @@ def _answer_alerts(connection: Connection, organisation: Organisation, now: date
             connection.execute(
                 "update core.alerts set status = %s, acknowledged_at = %s, acknowledged_by = %s, resolved_at = %s,"
                 " resolved_by = %s where id = %s",
-                [
-                    answer.status,
-                    answer.acknowledged_at,
-                    answer.acknowledged_by,
-                    answer.resolved_at,
-                    answer.resolved_by,
-                    alert_id,
-                ],
+                [*answer, alert_id],
             )
 
 
@@ -414,8 +298,17 @@ def _insert(
         cursor.executemany(statement, rows)
 
 
+def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    statement = sql.SQL("copy core.{} ({}) from stdin").format(
+        sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+    )
+    with connection.cursor().copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
 def _seeded(connection: Connection) -> Seeded:
-    (root,) = _row(connection, "select (select id from core.teams where slug = %s)", [ROOT_TEAM])
+    (root,) = fetch_row(connection, "select (select id from core.teams where slug = %s)", [ROOT_TEAM])
     if root is None:
         raise GovernanceError(f"there is no team {ROOT_TEAM} to put the demo below: run `governance build` first")
     return Seeded(
@@ -430,19 +323,5 @@ def _act_as_demo(connection: Connection) -> None:
     connection.execute("set local governance.actor_label = 'demo'")
 
 
-def _note(connection: Connection, action: str, metadata: dict[str, Any]) -> None:
-    connection.execute(
-        "insert into core.audit_logs (actor_type, actor_label, action, resource_type, metadata)"
-        " values ('service', 'demo', %s, 'demo', %s)",
-        [action, Jsonb(metadata)],
-    )
-
-
 def _day(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
-
-
-def _row(connection: Connection, query: str, values: Sequence[object] = ()) -> TupleRow:
-    row = connection.execute(query.encode(), values).fetchone()
-    assert row is not None
-    return row

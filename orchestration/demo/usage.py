@@ -17,19 +17,8 @@ from operator import mul
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from orchestration.lib.demo.blueprint import UNPRICED_MODEL
-from orchestration.lib.demo.catalogue import (
-    APPLICATIONS,
-    CUSTOMERS,
-    EXPERIMENTS,
-    MODELS,
-    OFFICE_WEEKEND,
-    SERVICE_WEEKEND,
-    SITES,
-    Application,
-    Model,
-)
-from orchestration.lib.demo.organisation import Caller, Organisation, Policy, Team, stream
+from orchestration.demo.entities import Caller, Organisation, Policy, Team, stream
+from orchestration.demo.facts import ACTIVITY, APPLICATIONS, MODELS, SITES, UNPRICED_MODEL, Application, Model, Weights
 
 
 class Request(NamedTuple):
@@ -80,26 +69,11 @@ _MILLIPRICES = {
     alias: None if model.prices is None else tuple(int(price * 1000) for price in model.prices)
     for alias, model in MODELS.items()
 }
-# chance that a policy of the type finds something, and what it then does where its enforcement is `block`
-_FINDINGS: dict[str, tuple[float, str]] = {
-    "content_filter": (0.022, "blocked"),
-    "model_allowlist": (0.012, "blocked"),
-    "data_residency": (0.006, "blocked"),
-    "cost_limit": (0.01, "blocked"),
-    "rate_limit": (0.03, "rate_limited"),
-    "security": (0.05, "blocked"),
-}
-_FINDING_CODES = {
-    "content_filter": "personal_data",
-    "model_allowlist": "model_not_allowed",
-    "data_residency": "region_not_allowed",
-    "cost_limit": "budget_exceeded",
-    "rate_limit": "too_many_requests",
-    "security": "mfa_required",
-}
-_ERRORS = (("server_error", 5), ("timeout", 3), ("overloaded", 3), ("context_length_exceeded", 1))
-_ERROR_RATE, _PROVIDER_LIMIT_RATE, _RETRY_RATE = 0.012, 0.006, 0.65
-_OUTAGE_ERROR_RATE = 0.45
+_FINDINGS = {name: (found["chance"], found["status"], found["code"]) for name, found in ACTIVITY["findings"].items()}
+_ERRORS, _CUSTOMERS, _EXPERIMENTS = ACTIVITY["errors"], ACTIVITY["customers"], ACTIVITY["experiments"]
+_ERROR_CODES: Weights = tuple(_ERRORS["codes"].items())
+_ERROR_RATE, _OUTAGE_ERROR_RATE = _ERRORS["rate"], _ERRORS["rate_in_outage"]
+_PROVIDER_LIMIT_RATE, _RETRY_RATE = _ERRORS["rate_limited"], _ERRORS["retried"]
 _MAX_CONTEXT = 120_000
 # the gateway looks at most requests, not at those that come past it
 _EVALUATED_RATE = 0.8
@@ -146,15 +120,9 @@ def requests_of_day(organisation: Organisation, day: date) -> list[Request]:
         rate = caller.rate * growth * hours[-1]
         if weather.looping_service == caller.key:
             rate *= 6
-        requests.extend(_Day(organisation, day, start, end, weather, caller, team, rng, hours).requests(rate))
+        requests.extend(_Day(organisation, day, (start, end), weather, caller, team, rng, hours).requests(rate))
     requests.sort(key=lambda request: (request.time, request.request_id))
     return requests
-
-
-def generate(organisation: Organisation, first: date, last: date) -> Iterator[Request]:
-    """The requests of the local days from `first` to `last`, both included."""
-    for offset in range((last - first).days + 1):
-        yield from requests_of_day(organisation, first + timedelta(days=offset))
 
 
 def cost_of(model: Model, tokens: Tokens) -> Decimal | None:
@@ -170,7 +138,7 @@ def _hours_of_day(
     profile: tuple[float, ...], utc_offset: int, is_service: bool, start: datetime, end: datetime
 ) -> tuple[float, ...]:
     """Cumulative weight of the day's hours (23 to 25 of them); the last one is the day's share of a full weekday."""
-    weekend = SERVICE_WEEKEND if is_service else OFFICE_WEEKEND
+    weekend = ACTIVITY["requests"]["service_weekend" if is_service else "human_weekend"]
     total = sum(profile)
     weights = []
     hour = start
@@ -197,32 +165,32 @@ def _spread(rng: random.Random, sigma: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _cumulative(options: tuple[tuple[str, float], ...]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _cumulative(options: Weights) -> tuple[tuple[str, ...], tuple[float, ...]]:
     return tuple(name for name, _ in options), tuple(accumulate(weight for _, weight in options))
 
 
-def _pick(rng: random.Random, options: tuple[tuple[str, float], ...]) -> str:
+def _pick(rng: random.Random, options: Weights) -> str:
     names, weights = _cumulative(options)
     return names[bisect(weights, rng.random() * weights[-1])]
 
 
 class _Day:
-    """One caller's local day."""
+    """One caller's local day, of which `hours` are the cumulative weights."""
 
     def __init__(
         self,
         organisation: Organisation,
         day: date,
-        start: datetime,
-        end: datetime,
+        span: tuple[datetime, datetime],
         weather: Weather,
         caller: Caller,
         team: Team,
         rng: random.Random,
         hours: tuple[float, ...],
     ) -> None:
-        self._organisation, self._day, self._start, self._end = organisation, day, start, end
-        self._weather, self._caller, self._team, self._rng, self._hours = weather, caller, team, rng, hours
+        self._caller, self._team, self._rng, self._hours, self._weather = caller, team, rng, hours, weather
+        self._start, self._end = span
+        self._has_preview = day >= organisation.preview_from
         self._policies = organisation.policies_on(day, team, caller.user_id)
         self._region = SITES[caller.site].region
         is_valid = caller.key_until is None or day < caller.key_until
@@ -239,7 +207,7 @@ class _Day:
         time = self._start + timedelta(seconds=3600 * (hour + rng.random()))
         application = APPLICATIONS[_pick(rng, caller.applications)]
         alias = _pick(rng, caller.models)
-        if alias == UNPRICED_MODEL and self._day < self._organisation.preview_from:
+        if alias == UNPRICED_MODEL and not self._has_preview:
             alias = caller.models[0][0]
         model = MODELS[alias]
         environment = self._environment(application)
@@ -278,10 +246,10 @@ class _Day:
         if rng.random() < 0.22:
             return None
         tags = {"project": rng.choice(application.projects)} if application.projects else {}
-        if application.customers:
-            tags["customer"] = rng.choice(CUSTOMERS)
+        if application.has_customers:
+            tags["customer"] = rng.choice(_CUSTOMERS)
         if rng.random() < 0.1:
-            tags["experiment"] = rng.choice(EXPERIMENTS)
+            tags["experiment"] = rng.choice(_EXPERIMENTS)
         return tags or None
 
     def _tokens(self, application: Application, model: Model, history: int, turn: int) -> Tokens:
@@ -322,7 +290,7 @@ class _Day:
         if policy is not None:
             decision, status = self._judged(policy)
             if status != "success":
-                error_code = _FINDING_CODES[policy.policy_type]
+                error_code = _FINDINGS[policy.policy_type][2]
         if status == "success":
             status, error_code = self._provider_status(time, model)
         first_token_ms: int | None = None
@@ -372,12 +340,12 @@ class _Day:
         )
 
     def _judged(self, policy: Policy) -> tuple[str, str]:
-        chance, outcome = _FINDINGS[policy.policy_type]
-        if policy.policy_type == "security" and self._caller.mfa:
+        chance, status, _ = _FINDINGS[policy.policy_type]
+        if policy.policy_type == "security" and self._caller.has_mfa:
             chance = 0.0
         if self._rng.random() >= chance:
             return "allow", "success"
-        return ("block", outcome) if policy.enforcement == "block" else ("flag", "success")
+        return ("block", status) if policy.enforcement == "block" else ("flag", "success")
 
     def _is_outage(self, time: datetime, model: Model) -> bool:
         weather = self._weather
@@ -386,7 +354,7 @@ class _Day:
     def _provider_status(self, time: datetime, model: Model) -> tuple[str, str | None]:
         roll = self._rng.random()
         if roll < (_OUTAGE_ERROR_RATE if self._is_outage(time, model) else _ERROR_RATE):
-            return "error", _pick(self._rng, _ERRORS)
+            return "error", _pick(self._rng, _ERROR_CODES)
         if roll > 1 - _PROVIDER_LIMIT_RATE:
             return "rate_limited", "provider_rate_limit"
         return "success", None

@@ -1,20 +1,17 @@
 """The whole demo: database, build, load, refresh, tests."""
 
-import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 
+from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import configured_url, embedded_server, start
 from orchestration.lib.dbt.runner import run_dbt
-from orchestration.lib.demo.load import DemoLoad, check_demo, load_demo
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
-from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -29,10 +26,8 @@ class DemoRun:
     @property
     def heading(self) -> str:
         """One line that says what the demo is."""
-        load = self.load
-        return (
-            f"Northwind, {load.people:,} people made up from seed {load.seed}, up to {load.through:%Y-%m-%d %H:%M} UTC"
-        )
+        state, through = self.load.state, self.load.through
+        return f"Northwind, {state.people:,} people made up from seed {state.seed}, up to {through:%Y-%m-%d %H:%M} UTC"
 
 
 def run_demo(
@@ -47,7 +42,7 @@ def run_demo(
     """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
 
     `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
-    specification's; else one is made up, unless the environment gives one, and told to `notify`. Raises
+    well-known one; else one is made up, unless the environment gives one, and told to `notify`. Raises
     GovernanceError.
     """
     url = configured_url()
@@ -82,28 +77,6 @@ def run_demo(
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
     return DemoRun(url, load)
-
-
-def look_further(run: DemoRun) -> list[tuple[str, str]]:
-    """Commands, as they can be typed here, and what they are for."""
-    command = Path(sys.argv[0])
-    here = command.name if shutil.which(command.name) else _from_here(command)
-    further = [
-        (f"{here} psql", "any question in SQL, for instance"),
-        ("", "select * from cost_summary_view limit 10"),
-        ("make ui", "Dagster in the browser: every table, view and test"),
-        ("README.md, docs/schema.md", "what it is, and what each table and column means"),
-        (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
-    ]
-    if settings().database_url is None:
-        further.append((f"{here} down", "stops the embedded database, the data stay"))
-    return further
-
-
-def _from_here(path: Path) -> str:
-    """The path, relative where it lies below the current folder."""
-    path = path.absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _instant(today: date) -> datetime:

@@ -1,0 +1,70 @@
+"""The demo's answers on the terminal."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestration.cli.tables import print_table
+from orchestration.cli.terminal import visible
+from orchestration.demo.run import DemoRun
+from orchestration.demo.summary import Answer
+from orchestration.lib.settings import settings
+
+WIDTH = 100
+_SHOWN = 4
+
+
+def print_summary(
+    heading: str, given: list[Answer], further: list[tuple[str, str]], file: TextIO | None = None
+) -> None:
+    """Print the answers, with colour on a terminal and plain elsewhere, then where to look further."""
+    console = Console(file=file or sys.stdout, highlight=False)
+    console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    console.print(Text(visible(heading), style="bold"))
+    for number, answer in enumerate(given, 1):
+        console.print()
+        console.print(Text.assemble((f"{number}. {answer.question}", "bold cyan"), (f"  {answer.view}", "dim")))
+        console.print(Text(visible(answer.sentence)))
+        if answer.rows:
+            table = Table(box=None, pad_edge=False, header_style="dim")
+            for position, column in enumerate(answer.columns):
+                is_number = all(row[position][:1].isdigit() or row[position] == "-" for row in answer.rows[:_SHOWN])
+                table.add_column(column, justify="right" if is_number and position else "left")
+            for row in answer.rows[:_SHOWN]:
+                table.add_row(*(Text(visible(cell)) for cell in row))
+            print_table(console, table)
+            if len(answer.rows) > _SHOWN:
+                console.print(Text(f"and {len(answer.rows) - _SHOWN:,} more", style="dim"))
+    console.print()
+    console.print(Text("Look further", style="bold"))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for command, purpose in further:
+        table.add_row(Text(command, style="cyan", no_wrap=True), Text(purpose))
+    print_table(console, table)
+
+
+def look_further(run: DemoRun) -> list[tuple[str, str]]:
+    """Commands, as they can be typed here, and what they are for."""
+    command = Path(sys.argv[0])
+    here = command.name if shutil.which(command.name) else _from_here(command)
+    further = [
+        (f"{here} psql", "any question in SQL, for instance"),
+        ("", "select * from cost_summary_view limit 10"),
+        ("make ui", "Dagster in the browser: every table, view and test"),
+        ("README.md, docs/schema.md", "what it is, and what each table and column means"),
+        (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
+    ]
+    if settings().database_url is None:
+        further.append((f"{here} down", "stops the embedded database, the data stay"))
+    return further
+
+
+def _from_here(path: Path) -> str:
+    """The path, relative where it lies below the current folder."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

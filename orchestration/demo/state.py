@@ -1,0 +1,115 @@
+"""What a database knows of its demo (internal.demo_state), and where the demo won't go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from orchestration.demo.entities import start_of
+from orchestration.lib.database.connection import connect
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.identity.accounts import ADMIN_EMAIL
+from orchestration.lib.usage.merge import explained
+
+Connection = psycopg.Connection[TupleRow]
+
+
+@dataclass(frozen=True)
+class DemoState:
+    """The demo's parameters, its first local day, and up to when it is loaded; None = the first load hasn't ended."""
+
+    seed: int
+    people: int
+    days: int
+    starts_on: date
+    zone: ZoneInfo
+    through: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """Where usage goes on."""
+        return self.through or start_of(self.starts_on, self.zone)
+
+    @property
+    def options(self) -> str:
+        """The parameters as they are typed."""
+        return f"--seed {self.seed} --people {self.people} --days {self.days}"
+
+    def refuse_others(self, seed: int | None, people: int | None, days: int | None) -> None:
+        """Raises GovernanceError if a parameter is given and another than the demo's."""
+        asked = zip((seed, people, days), (self.seed, self.people, self.days), strict=True)
+        if any(value is not None and value != there for value, there in asked):
+            raise GovernanceError(
+                f"this database holds the demo of {self.options}: leave the options out to go on with it, or point "
+                "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
+            )
+
+
+def read_state(connection: Connection) -> DemoState | None:
+    """The demo of this database, None where there is none."""
+    row = connection.execute(
+        "select seed, people, days, starts_on, timezone, loaded_through from internal.demo_state"
+    ).fetchone()
+    if row is None:
+        return None
+    seed, people, days, starts_on, timezone, through = row
+    return DemoState(int(seed), people, days, starts_on, ZoneInfo(timezone), through and through.astimezone(UTC))
+
+
+def write_state(connection: Connection, state: DemoState) -> None:
+    """Writes the state of a demo that begins."""
+    connection.execute(
+        "insert into internal.demo_state (seed, people, days, starts_on, timezone) values (%s, %s, %s, %s, %s)",
+        [state.seed, state.people, state.days, state.starts_on, state.zone.key],
+    )
+
+
+def refuse_foreign_rows(connection: Connection) -> None:
+    """Raises GovernanceError if there are people or usage, which in a database without a demo are the user's own."""
+    people, usage = fetch_row(
+        connection,
+        "select (select count(*) from core.users where lower(email) <> %s), exists (select from core.llm_metrics)",
+        [ADMIN_EMAIL],
+    )
+    if people or usage:
+        raise GovernanceError(
+            "this database already holds people or usage of your own, and the demo doesn't mix with them: point "
+            "GOVERNANCE_DATABASE_URL or GOVERNANCE_HOME at an empty database"
+        )
+
+
+def check_demo(url: str, *, seed: int | None = None, people: int | None = None, days: int | None = None) -> None:
+    """Refuse what `load_demo` would refuse, before anything is built; a database without a warehouse is fine."""
+    with explained(), connect(url) as connection:
+        _check(connection, seed, people, days)
+
+
+def _check(connection: Connection, seed: int | None, people: int | None, days: int | None) -> None:
+    tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
+    is_built, has_state = fetch_row(
+        connection,
+        "select bool_and(to_regclass(name) is not null), to_regclass('internal.demo_state') is not null"
+        " from unnest(%s::text[]) as name",
+        [tables],
+    )
+    if not is_built:
+        return
+    if not has_state:
+        # before there was this table the trail knew of the demo, and the build is about to take it from there
+        (is_demo,) = fetch_row(connection, "select exists (select from core.audit_logs where action = 'demo.start')")
+        if not is_demo:
+            refuse_foreign_rows(connection)
+    elif state := read_state(connection):
+        state.refuse_others(seed, people, days)
+    else:
+        refuse_foreign_rows(connection)
+
+
+def fetch_row(connection: Connection, query: str, values: Sequence[object] = ()) -> TupleRow:
+    """The one row of a query."""
+    row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row

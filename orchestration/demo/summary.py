@@ -1,0 +1,140 @@
+"""Seven questions (facts/questions.toml) and what the seven reporting views answer; reads only views and settings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from psycopg.rows import TupleRow
+
+from orchestration.demo.facts import QUESTIONS
+from orchestration.demo.state import fetch_row
+from orchestration.lib.database.connection import connect
+from orchestration.lib.words import counted
+
+Cells = list[tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question in words, the view that answers it, and the answer: a sentence and perhaps a few rows."""
+
+    view: str
+    question: str
+    sentence: str
+    columns: tuple[str, ...] = ()
+    rows: Cells = field(default_factory=list)
+
+
+def answers(url: str) -> list[Answer]:
+    """One answer from each of the seven views, also where there is little or nothing to tell."""
+    given = []
+    with connect(url) as connection:
+        for asked in QUESTIONS:
+            rows = connection.execute(asked["query"].encode()).fetchall()
+            total = fetch_row(connection, asked["total"])[0] if "total" in asked else len(rows)
+            sentence, cells = _ANSWERS[asked["view"]](rows, total)
+            given.append(Answer(asked["view"], asked["question"], sentence, tuple(asked["columns"]), cells))
+    return given
+
+
+def _who_can_delete_policies(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    people = len({row[0] for row in rows})
+    return f"{counted(people, 'person', 'people')}." if rows else "Nobody.", [
+        (email, scope, role + (f", inherited from {parent}" if parent else ", which may do anything" if any_ else ""))
+        for email, scope, role, parent, any_ in rows
+    ]
+
+
+def _teams_near_their_budget(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    over = sum(row[5] >= 1 for row in rows)
+    sentence = f"{over} of {counted(total, 'team')} with a budget {'is' if over == 1 else 'are'} past it."
+    return sentence if rows else "No team has a budget and spend to compare.", [
+        (path, _money(spend, currency), f"{_money(budget, currency)} a {period}", _share(share))
+        for path, spend, budget, currency, period, share in rows
+    ]
+
+
+def _cost_by_provider(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    requests, unpriced = sum(row[2] for row in rows), sum(row[4] for row in rows)
+    currencies = sorted({row[1] for row in rows})
+    sentence = f"All {requests:,} requests have a price." if rows else "There were no requests."
+    if unpriced:
+        share = _share(Decimal(unpriced) / requests, 1)
+        sentence = f"{unpriced:,} of {requests:,} requests ({share}) have no price: what they cost is unknown, not 0."
+    if len(currencies) > 1:
+        sentence += f" {' and '.join(currencies)} are never added up."
+    return sentence, [
+        (provider, "-" if cost is None else _money(cost, currency), f"{count:,}", f"{missing:,}")
+        for provider, currency, count, cost, missing in rows
+    ]
+
+
+def _sessions_without_second_factor(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    sentence = f"{len(rows)} of {counted(total, 'live session')}{', those idle longest first' if rows else ''}."
+    return sentence if total else "Nobody is signed in.", [
+        (email, address or "-", _span(age), _span(idle)) for email, address, age, idle in rows
+    ]
+
+
+def _answered_alerts(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    if not rows:
+        return "There were no alerts.", []
+    worst = rows[0][0]
+    chosen = [row for row in rows if row[0] == worst]
+    raised, unresolved = sum(row[2] for row in chosen), sum(row[3] for row in rows)
+    return f"{counted(raised, f'{worst} alert')}; of all severities {unresolved} are unresolved.", [
+        (kind, severity, str(count), _span(acknowledged), _span(resolved))
+        for severity, kind, count, _, acknowledged, resolved in chosen
+    ]
+
+
+def _busiest_policies(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    first = f"{rows[0][0]}, with {rows[0][4]:,} of {rows[0][3]:,} requests" if rows else "None has blocked a request"
+    return f"{first}; {total} policies are in force.", [
+        (f"{name} v{version}", kind, f"{evaluated:,}", f"{blocked:,}", _share(rate, 1))
+        for name, version, kind, evaluated, blocked, rate in rows
+    ]
+
+
+def _unused_access(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    never, keys = sum(row[1] is None for row in rows), sum(row[3] for row in rows)
+    sentence = (
+        f"{counted(total, 'active account')}, {never} of them never used; {counted(keys, 'key')} of theirs still "
+    )
+    sentence += "works." if keys == 1 else "work."
+    return sentence if rows else "Everybody who has access uses it.", [
+        (email, "never" if days is None else f"{counted(days, 'day')} ago", ", ".join(roles) or "-", str(live_keys))
+        for email, days, roles, live_keys in rows
+    ]
+
+
+_ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
+    "user_permissions_view": _who_can_delete_policies,
+    "team_hierarchy_view": _teams_near_their_budget,
+    "cost_summary_view": _cost_by_provider,
+    "active_sessions_view": _sessions_without_second_factor,
+    "alert_summary_view": _answered_alerts,
+    "policy_compliance_view": _busiest_policies,
+    "user_activity_summary_view": _unused_access,
+}
+
+
+def _money(amount: Decimal, currency: str) -> str:
+    return f"{amount:,.2f} {currency}"
+
+
+def _share(share: Decimal, decimals: int = 0) -> str:
+    return f"{share * 100:.{decimals}f} %"
+
+
+def _span(span: timedelta | None) -> str:
+    """A span of time in its two largest units, minutes at least."""
+    if span is None:
+        return "-"
+    minutes = round(span.total_seconds() / 60)
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{counted(days, 'day')} {hours} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
