@@ -23,14 +23,14 @@ select
         -- they say what is wrong with a row where the constraint itself would stop at the first
         when rule ~ '^internal[.]validate_(text|email)[(]'
             then format(
-                    'See what is wrong by `select *, %1$s from %2$s where %1$s is not null`, correct it, then run `%3$s`.',
+                    'See what is wrong by `select *, %1$s from %2$s where %1$s is not null`, correct it, run `%3$s`.',
                     regexp_replace(rule, '^internal[.]validate_(text|email)', 'internal.\1_fault'),
                     relation,
                     statement
                 )
         when rule is not null
             then format(
-                    'See the rows by `select * from %s where not %s`, correct them, then run `%s`.',
+                    'See the rows by `select * from %s where not %s`, correct them, run `%s`.',
                     relation,
                     rule,
                     statement
