@@ -41,7 +41,7 @@ ZONES = (
     ("Australia/Adelaide", "America/St_Johns", "Pacific/Chatham")[TODAY % 3],
 )
 # read here, for no test sees the variables of the shell
-EXAMPLES = int(os.environ.get("GOVERNANCE_EQUALITY_EXAMPLES") or 200)
+EXAMPLES = int(os.environ.get("GOVERNANCE_EQUALITY_EXAMPLES") or 60)
 ZONE = os.environ.get("GOVERNANCE_EQUALITY_ZONE")
 SHRINK = "GOVERNANCE_EQUALITY_SHRINK" in os.environ
 TEAM, SUBTEAM = UUID(int=1), UUID(int=2)
@@ -700,7 +700,7 @@ def test_rollups_and_reports_equal_the_oracle(
 ) -> None:
     is_server = engine.name == "postgres" or bool(os.environ.get("GOVERNANCE_TEST_DATABASE_URL"))
     zones = zones_of(engine.name)
-    examples = max((EXAMPLES if is_server else EXAMPLES // 10) // len(zones), 1)
+    examples = max((EXAMPLES if is_server else EXAMPLES // 5) // len(zones), 1)
     given_seed = request.config.getoption("--hypothesis-seed")
     number = random.randrange(2**32) if given_seed is None else int(given_seed)
     for zone in zones:

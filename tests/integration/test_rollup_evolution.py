@@ -64,7 +64,7 @@ class Project:
         selection = args or ("--select", "rollups", "reporting")
         target = str(self.folder / "target")
         run_dbt(
-            ["run", "--project-dir", str(self.folder), "--target-path", target, "--no-partial-parse", *selection],
+            ["run", "--project-dir", str(self.folder), "--target-path", target, *selection],
             url,
             quiet=True,
         )
