@@ -28,6 +28,7 @@ SHARED = pytest.StashKey[Path]()
 # files that take longest on an engine, so that no worker is left with one at the end
 LONGEST = (
     "test_rollup_evolution",
+    "test_rollup_zones",
     "test_build",
     "test_dagster",
     "test_own_server",

@@ -22,6 +22,7 @@ BESIDE_POSTGRES = {
     "test_rollup_equality": BOTH,
     "test_rollup_evolution": COMMUNITY,
     "test_rollup_evolution::test_a_new_measure_is_null_where_raw_rows_are_gone": BOTH,
+    "test_rollup_zones": COMMUNITY,
     "test_comparison": COMMUNITY,
     # each rule asks the engine in its own words
     "test_rules": BOTH,
