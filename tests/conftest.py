@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import parsed
 import psycopg
 import pytest
+import seconds
 from engines import ENGINES, Engine, pglite
+from engines.choice import is_chosen
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -22,8 +25,23 @@ from orchestration.lib.embedded.server import EmbeddedServer
 
 # a folder of the whole run, also where workers share it out
 SHARED = pytest.StashKey[Path]()
-# files that take minutes on an engine, so that no worker is left with one at the end
-LONGEST = ("test_rollup_equality", "test_rollup_evolution", "test_hypertables", "test_build", "test_drift")
+# files that take longest on an engine, so that no worker is left with one at the end
+LONGEST = (
+    "test_rollup_evolution",
+    "test_rollup_zones",
+    "test_build",
+    "test_dagster",
+    "test_own_server",
+    "test_timescaledb_traps",
+    "test_rollup_equality",
+    "test_drift_reference",
+    "test_builds_side_by_side",
+    "test_schema_changes",
+    "test_hypertables",
+    "test_drift_check",
+    "test_refused_builds",
+    "test_drift",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,7 +90,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what isn't meant for an engine. An absent engine's tests stay: they say so, and fail on CI."""
-    left_out = [item for item in items if not _is_meant_for_its_engine(item)]
+    everything = bool(config.getoption("--engine") or os.environ.get("GOVERNANCE_TEST_DATABASE_URL"))
+    left_out = [
+        item
+        for item in items
+        if not (_is_meant_for_its_engine(item) and (everything or _is_chosen_for_its_engine(item)))
+    ]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
     if config.getoption("--not-on-pglite"):
@@ -103,8 +126,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What tests said in workers, which have no terminal."""
-    for report in [report for reports in terminalreporter.stats.values() for report in reports]:
+    """What tests said in workers, which have no terminal, and what the files took."""
+    found = [report for reports in terminalreporter.stats.values() for report in reports]
+    if getattr(terminalreporter.config.option, "numprocesses", None):
+        seconds.show(terminalreporter, found)
+    for report in found:
         if isinstance(report, pytest.TestReport) and report.when == "call":
             for name, line in report.user_properties:
                 if name == "said":
@@ -124,6 +150,14 @@ def _is_meant_for_its_engine(item: pytest.Item) -> bool:
     return all(engine in marker.args for marker in item.iter_markers("engines")) and not (
         is_pglite and item.get_closest_marker("not_on_pglite")
     )
+
+
+def _is_chosen_for_its_engine(item: pytest.Item) -> bool:
+    engine = _engine_of(item)
+    named = [marker.args for marker in item.iter_markers("engines")]
+    if engine is None or any("postgres" not in names for names in named):
+        return True
+    return is_chosen(engine, item.path.stem, item.name.partition("[")[0])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -159,9 +193,11 @@ def server_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def dbt_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """dbt writes into a folder of the session."""
+def dbt_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """dbt writes into a folder of the session, and begins with what it has read before."""
     os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(tmp_path_factory.mktemp("dbt"))
+    with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"):
+        yield
 
 
 TEMPLATE = "governance_template"

@@ -98,7 +98,12 @@ def test_it_goes_on_wherever_it_was_stopped(engine: Engine, native: str) -> None
         raise Killed
 
     is_checked = False
-    while True:
+    if engine.name != "timescaledb":
+        # the same statements in the same transactions, so that one edition is enough to stop between them
+        move_to_hypertables(native)
+        assert rows(native, "select * from core.llm_metrics order by time") == before
+        assert totals(native) == TOTALS
+    while engine.name == "timescaledb":
         steps = len(plan(native)) and sum(series.partitions for series in plan(native))
         with pytest.raises(Killed):
             move_to_hypertables(native, notify=killed)
