@@ -18,6 +18,15 @@ from engines import ENGINES, Engine, pglite
 from engines.choice import is_chosen
 from psycopg import sql
 from psycopg.rows import TupleRow
+from shared_fixtures import (  # noqa: F401 - fixtures of several files
+    embedded_home,
+    embedded_server,
+    emptied,
+    load_csv,
+    load_json,
+    run_ingest,
+    write_usage,
+)
 
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.dbt.runner import run_dbt

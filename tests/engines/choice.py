@@ -35,7 +35,7 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_session_settings::test_commands_say_and_do_what_they_do_elsewhere": COMMUNITY,
     # writers of many rows, and who takes them back
     "test_ingest::test_ids_do_not_depend_on_batches_or_on_where_a_load_broke_off": COMMUNITY,
-    "test_loads::test_a_load_is_taken_back_wholly": BOTH,
+    "test_loads_undone::test_a_load_is_taken_back_wholly": BOTH,
     "test_demo_command": COMMUNITY,
 }
 

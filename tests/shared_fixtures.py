@@ -1,0 +1,91 @@
+"""Fixtures that several files share: loads of usage, and an embedded server of a file's own."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from embedded_homes import new_home
+
+from orchestration.cli.main import main
+from orchestration.lib.database.connection import connect
+from orchestration.lib.database.in_use import start
+from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.usage.load import ingest_files
+from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.warehouse.refresh import refresh
+
+
+@pytest.fixture
+def emptied(database: str) -> Iterator[None]:
+    """Nothing that a load leaves behind is there for the next test."""
+    yield
+    with connect(database) as connection:
+        for table in ("core.llm_metrics", "internal.quarantine", "internal.load_batches", "internal.loads"):
+            connection.execute(f"delete from {table}")
+    refresh(database)
+
+
+@pytest.fixture
+def load_csv(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
+    """Loads lines as a file of the given name."""
+
+    def load(lines: Sequence[str], name: str = "usage.csv", **options: Any) -> IngestReport:
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", newline="")
+        report = ingest_files(database, [str(path)], **options)
+        assert report.read == report.loaded + report.duplicate + report.quarantined
+        return report
+
+    return load
+
+
+@pytest.fixture
+def load_json(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
+    """Loads rows as a JSON Lines file, lines as a file of the given name."""
+
+    def load(lines: Sequence[str | dict[str, object]], name: str = "usage.jsonl", **options: Any) -> IngestReport:
+        path = tmp_path / name
+        path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+        return ingest_files(database, [str(path)], **options)
+
+    return load
+
+
+@pytest.fixture
+def write_usage(tmp_path: Path) -> Callable[..., str]:
+    """Writes lines as a file of the given name; returns its path."""
+
+    def write(*lines: str, name: str = "usage.csv") -> str:
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def run_ingest(database: str) -> Callable[..., Result]:
+    """Runs `governance ingest`."""
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(main, ["ingest", *arguments], env={"GOVERNANCE_DATABASE_URL": database})
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def embedded_home() -> Iterator[Path]:
+    """Home of a server of this file's own."""
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture
+def embedded_server(embedded_home: Path) -> EmbeddedServer:
+    """That server, running; durable, as users get it."""
+    server = EmbeddedServer(embedded_home)
+    start(server)
+    return server
