@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -37,11 +38,12 @@ SHARED = pytest.StashKey[Path]()
 # files that take longest on an engine, so that no worker is left with one at the end
 LONGEST = (
     "test_rollup_evolution",
+    # on Community: while one worker makes the template of postgres the other makes that one
+    "test_timescaledb_traps",
     "test_rollup_zones",
     "test_build",
     "test_dagster",
     "test_own_server",
-    "test_timescaledb_traps",
     "test_rollup_equality",
     "test_drift_reference",
     "test_builds_side_by_side",
@@ -75,6 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "numprocesses", None) and os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
         raise pytest.UsageError("on $GOVERNANCE_TEST_DATABASE_URL the tests need one process: leave -n away")
     config.stash[SHARED] = Path(tempfile.mkdtemp(prefix="governance-tests-"))
+    # for the user that runs a server where we are root
+    config.stash[SHARED].chmod(0o711)
     config.add_cleanup(lambda: shutil.rmtree(config.stash[SHARED]))
 
 
@@ -181,27 +185,6 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """URL of a database from which others can be created: of $GOVERNANCE_TEST_DATABASE_URL, else of our own server."""
-    configured = os.environ.get("GOVERNANCE_TEST_DATABASE_URL")
-    if configured:
-        yield configured
-        return
-    # not below pytest's folder, which only its owner may enter: as root the server is run by another user
-    home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
-    home.chmod(0o711)
-    server = EmbeddedServer(home, durable=False)
-    try:
-        server.up()
-        url = server.url("postgres")
-        assert url is not None
-        yield url
-    finally:
-        server.destroy()
-        shutil.rmtree(home)
-
-
-@pytest.fixture(scope="session")
 def dbt_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """dbt writes into a folder of the session, and begins with what it has read before."""
     os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(tmp_path_factory.mktemp("dbt"))
@@ -216,13 +199,51 @@ BUILD = ["build", "--resource-type", "model", "seed"]
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str, dbt_folder: None) -> str:
-    """Name of a database that holds a complete build without tests; nobody may connect to it."""
+def server_url(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[str]:
+    """URL of a database from which others can be created: of $GOVERNANCE_TEST_DATABASE_URL, else of our own server."""
+    configured = os.environ.get("GOVERNANCE_TEST_DATABASE_URL")
+    if configured:
+        yield configured
+        return
+    made = _made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
+    # not below pytest's folder, which only its owner may enter: as root the server is run by another user
+    home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
+    home.chmod(0o711)
+    subprocess.run(["cp", "-a", f"{made}/.", home], check=True)
+    server = EmbeddedServer(home, durable=False)
+    try:
+        server.up()
+        url = server.url("postgres")
+        assert url is not None
+        yield url
+    finally:
+        server.destroy()
+        shutil.rmtree(home)
+
+
+def _make_server_with_template(home: Path) -> None:
+    """A home whose server has the template; each worker gets a copy of it."""
+    server = EmbeddedServer(home, durable=False)
+    server.up()
+    url = server.url("postgres")
+    assert url is not None
+    _make_template(url)
+    server.down()
+
+
+def _make_template(server_url: str) -> None:
     _recreate(server_url, TEMPLATE)
     run_dbt(BUILD, with_database(server_url, TEMPLATE), quiet=True)
     with connect(server_url) as admin:
         # TimescaleDB's scheduler would come back to it, and what is in use can't be copied
         admin.execute(f"alter database {TEMPLATE} allow_connections false")
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """Name of a database that holds a complete build without tests; nobody may connect to it."""
+    if os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
+        _make_template(server_url)
     return TEMPLATE
 
 
@@ -268,6 +289,7 @@ def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                Path(folder).chmod(0o711)
                 make(Path(folder, path.name))
                 Path(folder, path.name).rename(path)
     return path
