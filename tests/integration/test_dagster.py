@@ -13,12 +13,15 @@ from psycopg import sql
 
 from orchestration.cli import ui
 from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
+from orchestration.defs.verification import checks as checks_of_verification
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.evidence.result import Verification
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
+from orchestration.lib.verification.drift.find import RULE
 from orchestration.lib.verification.run import verify
-from orchestration.lib.warehouse.build_lock import build_lock
+from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 
 PASSWORD = "a password of the test's own"
 EMPTY = "test_dagster_empty"
@@ -34,6 +37,8 @@ def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> st
     url = with_database(server_url, EMPTY)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    # so that dbt, which Dagster runs in a process of its own, finds the project read for this database
+    run_dbt(["parse"], url, quiet=True, application=APPLICATION)
     return url
 
 
@@ -133,9 +138,13 @@ def test_what_the_command_line_built_and_tested_is_shown_once(built: str) -> Non
     assert account.asset_key == dg.AssetKey("admin_account")
 
 
-def test_the_verification_job_runs_every_check_and_materializes_nothing(built: str) -> None:
+def test_the_verification_job_runs_every_check_and_materializes_nothing(
+    built: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the build that deep drift compares with, which was made above and is in test_drift_check."""
     from orchestration.definitions import defs
 
+    monkeypatch.setattr(checks_of_verification, "find_drift", lambda _url, /: Verification([RULE]))
     with connect(built) as connection:
         connection.execute(
             "insert into core.llm_metrics (time, request_id, provider, model, source)"
