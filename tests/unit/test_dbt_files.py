@@ -1,6 +1,7 @@
 """Old spellings of dbt's YAML, which dbt on Postgres takes without a word."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,3 +103,18 @@ def test_a_forgotten_password_is_an_error(tmp_path: Path) -> None:
     result = subprocess.run(dbt, cwd=project_dir(), env=environment, capture_output=True, text=True)
     assert result.returncode != 0
     assert "Env var required but not provided: 'GOVERNANCE_DB_PASSWORD'" in result.stdout
+
+
+def test_rules_about_everything_depend_on_everything() -> None:
+    written = (project_dir() / "macros" / "verification" / "depend_on.sql").read_text().split("macro other_relations()")
+    folders = ("seeds", "models/rollups", "models/reporting")
+    files = [
+        path for folder in folders for path in (project_dir() / folder).rglob("*") if path.suffix in (".csv", ".sql")
+    ]
+    assert sorted(re.findall(r"'(\w+)'", written[1])) == sorted(path.stem for path in files)
+
+
+def test_every_core_table_has_the_macro_that_makes_it() -> None:
+    tables = {path.stem for path in (project_dir() / "models" / "core").rglob("*.sql")}
+    macros = {path.stem for path in (project_dir() / "macros" / "schema").rglob("create_core_*.sql")}
+    assert {f"create_core_{table}" for table in tables} == macros

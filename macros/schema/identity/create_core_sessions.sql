@@ -1,4 +1,4 @@
-{% macro create_sessions(relation) %}
+{% macro create_core_sessions(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint sessions_pkey primary key,
     user_id uuid not null constraint sessions_user_id_fkey references {{ ref('users') }} (id) on delete cascade,

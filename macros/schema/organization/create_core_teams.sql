@@ -1,4 +1,4 @@
-{% macro create_teams(relation) %}
+{% macro create_core_teams(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint teams_pkey primary key,
     name text not null constraint teams_name_check check (internal.validate_text('teams.name', name, 200)),

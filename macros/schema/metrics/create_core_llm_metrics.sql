@@ -1,4 +1,4 @@
-{% macro create_llm_metrics(relation) %}
+{% macro create_core_llm_metrics(relation) %}
 {%- set token_classes = [
     'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
     'reasoning_tokens', 'audio_input_tokens', 'audio_output_tokens',

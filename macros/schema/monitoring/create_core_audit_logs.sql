@@ -1,4 +1,4 @@
-{% macro create_audit_logs(relation) %}
+{% macro create_core_audit_logs(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint audit_logs_pkey primary key,
     recorded_at timestamptz not null,

@@ -1,4 +1,4 @@
-{% macro create_api_keys(relation) %}
+{% macro create_core_api_keys(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint api_keys_pkey primary key,
     -- spend is reported by key: an owner with keys is deactivated, never deleted

@@ -1,4 +1,4 @@
-{% macro create_mfa_secrets(relation) %}
+{% macro create_core_mfa_secrets(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint mfa_secrets_pkey primary key,
     user_id uuid not null constraint mfa_secrets_user_id_fkey references {{ ref('users') }} (id) on delete cascade,

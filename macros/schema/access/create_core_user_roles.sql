@@ -1,4 +1,4 @@
-{% macro create_user_roles(relation) %}
+{% macro create_core_user_roles(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint user_roles_pkey primary key,
     user_id uuid not null constraint user_roles_user_id_fkey references {{ ref('users') }} (id) on delete cascade,

@@ -1,4 +1,4 @@
-{% macro create_roles(relation) %}
+{% macro create_core_roles(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint roles_pkey primary key,
     slug text not null constraint roles_slug_check check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and length(slug) <= 100),

@@ -1,4 +1,4 @@
-{% macro create_alert_subscriptions(relation) %}
+{% macro create_core_alert_subscriptions(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint alert_subscriptions_pkey primary key,
     user_id uuid not null constraint alert_subscriptions_user_id_fkey references {{ ref('users') }} (id) on delete cascade,

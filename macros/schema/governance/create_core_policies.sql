@@ -1,4 +1,4 @@
-{% macro create_policies(relation) %}
+{% macro create_core_policies(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint policies_pkey primary key,
     name text not null constraint policies_name_check check (internal.validate_text('policies.name', name, 200)),

@@ -1,4 +1,4 @@
-{% macro create_team_members(relation) %}
+{% macro create_core_team_members(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint team_members_pkey primary key,
     team_id uuid not null constraint team_members_team_id_fkey references {{ ref('teams') }} (id) on delete cascade,

@@ -1,4 +1,4 @@
-{% macro create_system_metrics(relation) %}
+{% macro create_core_system_metrics(relation) %}
 {%- set columns %}
     time timestamptz not null constraint system_metrics_time_check check (isfinite(time)),
     service text not null constraint system_metrics_service_check check (service <> ''),

@@ -1,4 +1,4 @@
-{% macro create_alerts(relation) %}
+{% macro create_core_alerts(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint alerts_pkey primary key,
     alert_type text not null constraint alerts_alert_type_check check (alert_type ~ '^[a-z][a-z0-9_]{0,99}$'),

@@ -1,4 +1,4 @@
-{% macro create_policy_assignments(relation) %}
+{% macro create_core_policy_assignments(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint policy_assignments_pkey primary key,
     policy_id uuid not null constraint policy_assignments_policy_id_fkey references {{ ref('policies') }} (id) on delete restrict,

@@ -1,4 +1,4 @@
-{% macro create_users(relation) %}
+{% macro create_core_users(relation) %}
 create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint users_pkey primary key,
     email text not null constraint users_email_check
