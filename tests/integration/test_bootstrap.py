@@ -39,7 +39,8 @@ def test_every_function_of_bootstrap_has_a_checksum_of_its_own(session: Connecti
     objects = {name for name, *_ in session.execute(APPLIED).fetchall()}
     functions = session.execute(
         "select case prokind when 'p' then 'procedure ' else 'function ' end"
-        " || pronamespace::regnamespace || '.' || proname from pg_proc where pronamespace::regnamespace::text in ('core', 'internal')"
+        " || pronamespace::regnamespace || '.' || proname from pg_proc"
+        " where pronamespace::regnamespace::text in ('core', 'internal')"
     ).fetchall()
     # those of one rollup and of one time series come with its table
     made = {name for (name,) in functions if not re.match("function internal.(refresh_|log_.*_invalidation)", name)}
