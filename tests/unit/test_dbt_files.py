@@ -118,3 +118,22 @@ def test_every_core_table_has_the_macro_that_makes_it() -> None:
     tables = {path.stem for path in (project_dir() / "models" / "core").rglob("*.sql")}
     macros = {path.stem for path in (project_dir() / "macros" / "schema").rglob("create_core_*.sql")}
     assert {f"create_core_{table}" for table in tables} == macros
+
+
+def macros_with_arguments() -> Iterator[str]:
+    """Each as `name(argument, …)`; not those of one file, nor those that dbt itself describes."""
+    for path in (project_dir() / "macros").rglob("*.sql"):
+        for name, arguments in re.findall(r"{%-? macro (\w+)\((.+)\) -?%}", path.read_text()):
+            if not re.match("_|postgres__|generate_schema_name", name):
+                names = [argument.split("=")[0].strip() for argument in arguments.split(", ")]
+                yield f"{name}({', '.join(names)})"
+
+
+def test_every_macro_with_arguments_is_documented_with_their_types() -> None:
+    documented = [
+        f"{macro['name']}({', '.join(argument['name'] for argument in macro['arguments'])})"
+        for path in (project_dir() / "macros").rglob("_macros.yml")
+        for macro in yaml.safe_load(path.read_text())["macros"]
+        if macro["description"] and all(argument["type"] and argument["description"] for argument in macro["arguments"])
+    ]
+    assert sorted(documented) == sorted(macros_with_arguments())
