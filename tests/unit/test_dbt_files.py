@@ -137,3 +137,9 @@ def test_every_macro_with_arguments_is_documented_with_their_types() -> None:
         if macro["description"] and all(argument["type"] and argument["description"] for argument in macro["arguments"])
     ]
     assert sorted(documented) == sorted(macros_with_arguments())
+
+
+@pytest.mark.parametrize("folder", ["reporting", "rollups", "staging"])
+def test_every_view_has_its_yaml_beside_it(folder: str) -> None:
+    views = {path.stem for path in (project_dir() / "models" / folder).glob("*.sql")}
+    assert {path.stem for path in (project_dir() / "models" / folder).glob("[!_]*.yml")} == views
