@@ -3,5 +3,5 @@ select
     team_id,
     is_live,
     root_team_id,
-    unnest(path_ids) as above_id
+    unnest(path_ids) as ancestor_id
 from {{ ref('stg_team_tree') }}
