@@ -14,7 +14,7 @@
             {%- if not sets_database -%}
                 {% do log('search_path and jit of the database stay as they are, for it is shared or not ours to alter: name our tables with their schema (docs/operations.md)', info=true) %}
             {%- endif -%}
-            select pg_advisory_xact_lock({{ build_lock_key() }});
+            select pg_advisory_xact_lock({{ lock_key('build') }});
             {{ text }}
         {%- endif -%}
     {%- endif -%}

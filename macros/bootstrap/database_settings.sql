@@ -32,6 +32,7 @@
     {{ return(wanted == 'true') }}
 {% endmacro %}
 
+{# A test compares them with DATABASE_SETTINGS of orchestration/lib/database/connection.py. #}
 {% macro database_settings() %}
     {{ return({'search_path': 'core, rollups, reporting, public', 'jit': 'off'}) }}
 {% endmacro %}

@@ -6,7 +6,7 @@
     {%- if execute and writes_schema() -%}
         {%- set missing = missing_extensions() -%}
         {%- if missing | length -%}
-            select pg_advisory_xact_lock({{ build_lock_key() }});
+            select pg_advisory_xact_lock({{ lock_key('build') }});
             {% for name in missing %}create extension if not exists "{{ name }}" schema public;
             {% endfor %}
         {%- endif -%}

@@ -10,7 +10,7 @@
     {%- set rollups = rollups_to_rebuild() -%}
     {#- no build replaces one of them meanwhile #}
     {% for rollup in rollups %}
-        {% do run_query('select pg_advisory_lock(' ~ build_lock_key() ~ ", hashtext('" ~ rollup.relation.identifier ~ "'))") %}
+        {% do run_query('select pg_advisory_lock(' ~ lock_key('build') ~ ", hashtext('" ~ rollup.relation.identifier ~ "'))") %}
     {% endfor %}
     {% do prepare_rebuild(rollups, kind) %}
     {% do begin_again() %}

@@ -129,7 +129,7 @@ begin
         inner join pg_class as c on c.oid = to_regclass(internal.stored_relation(r.name, v.version))
         where v.version <> r.version
             -- a next version is given up only where no other session is filling it (store_next_version)
-            and (v.version < r.version or pg_try_advisory_xact_lock({{ build_lock_key() }}, hashtext(r.name)))
+            and (v.version < r.version or pg_try_advisory_xact_lock({{ lock_key('build') }}, hashtext(r.name)))
         union all
         -- the closing threshold of a table whose rollups are all continuous aggregates, and whose writers log nothing any more
         select 'sequence', to_regclass(format('internal.%I', r.source || '_closing')), 3

@@ -46,7 +46,7 @@
 #}
 {% macro store_next_version(relation, node, sql, window, kind, present) %}
     {%- set version = present.number + 1 -%}
-    {%- set one_at_a_time = build_lock_key() ~ ", hashtext('" ~ relation.identifier ~ "')" -%}
+    {%- set one_at_a_time = lock_key('build') ~ ", hashtext('" ~ relation.identifier ~ "')" -%}
     {{ adapter.commit() }}
     {% do run_query('select pg_advisory_lock(' ~ one_at_a_time ~ ')') %}
     {% do begin_again() %}

@@ -1,8 +1,4 @@
 {% macro create_core_llm_metrics(relation) %}
-{%- set token_classes = [
-    'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
-    'reasoning_tokens', 'audio_input_tokens', 'audio_output_tokens',
-] %}
 {%- set columns %}
     time timestamptz not null,
     request_id text not null constraint llm_metrics_request_id_check check (request_id <> ''),
@@ -20,10 +16,10 @@
     environment text,
     region text,
     service_tier text,
-    {%- for column in token_classes %}
+    {%- for column in token_classes() %}
     {{ column }} bigint not null default 0 constraint llm_metrics_{{ column }}_check check ({{ column }} >= 0),
     {%- endfor %}
-    total_tokens bigint not null generated always as ({{ token_classes | join(' + ') }}) stored,
+    total_tokens bigint not null generated always as ({{ token_classes() | join(' + ') }}) stored,
     cost_amount numeric constraint llm_metrics_cost_amount_check
         check (cost_amount >= 0 and cost_amount < 'Infinity'),
     currency text not null default '{{ var("default_currency") }}' constraint llm_metrics_currency_check check (currency ~ '^[A-Z]{3}$'),

@@ -20,6 +20,7 @@ from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.demo.activity import (
     Alert,
     BudgetWatch,
@@ -146,7 +147,7 @@ def check_demo(url: str, *, seed: int | None = None, people: int | None = None, 
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    (is_alone,) = _row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
+    (is_alone,) = _row(connection, "select pg_try_advisory_lock(%s)", [Lock.DEMO])
     if not is_alone:
         raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
     # released with the connection
