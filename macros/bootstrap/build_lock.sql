@@ -1,8 +1,5 @@
-{# One writer of DDL at a time. Held to the end of the node's transaction, so two builds at once are both right. #}
-{% macro build_lock_key() %}{{ return(727001) }}{% endmacro %}
-
 {% macro take_build_lock() %}
-    {% call statement('build_lock') %} select pg_advisory_xact_lock({{ build_lock_key() }}) {% endcall %}
+    {% call statement('build_lock') %} select pg_advisory_xact_lock({{ lock_key('build') }}) {% endcall %}
 {% endmacro %}
 
 {# After adapter.commit() dbt sends no BEGIN of its own: what follows would be committed statement by statement. #}
@@ -15,7 +12,7 @@
 {% macro postgres__create_schema(relation) %}
     {%- if writes_schema() %}{% do assert_database_fits() %}{% endif -%}
     {% call statement('create_schema') %}
-        select pg_advisory_xact_lock({{ build_lock_key() }});
+        select pg_advisory_xact_lock({{ lock_key('build') }});
         create schema if not exists {{ relation.without_identifier().include(database=false) }}
     {% endcall %}
 {% endmacro %}

@@ -15,7 +15,7 @@
             {% for change in pending_schema_changes() %}
                 {% do apply_schema_change(change) %}
             {% endfor %}
-            {% do run_query('select pg_advisory_unlock(' ~ applier_lock_key() ~ ')') %}
+            {% do run_query('select pg_advisory_unlock(' ~ lock_key('schema_changes') ~ ')') %}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
@@ -111,7 +111,7 @@
 {% macro create_change_ledger() %}
 do $do$
 begin
-    perform pg_advisory_xact_lock({{ build_lock_key() }});
+    perform pg_advisory_xact_lock({{ lock_key('build') }});
     if exists (select from pg_tables where schemaname = 'internal' and tablename = 'schema_changes') then
         return;
     end if;
@@ -149,12 +149,10 @@ end $do$
     One applier at a time. A lock of the session, since a change outside a transaction can't hold one of a transaction;
     asked for again and again, since `create index concurrently` waits for every statement that waits.
 #}
-{% macro applier_lock_key() %}{{ return(727002) }}{% endmacro %}
-
 {% macro take_applier_lock() %}
     {%- set state = namespace(is_taken=false) -%}
     {%- for attempt in range(1500) if not state.is_taken -%}
-        {%- set state.is_taken = run_query('select pg_try_advisory_lock(' ~ applier_lock_key() ~ ')').columns[0].values()[0] -%}
+        {%- set state.is_taken = run_query('select pg_try_advisory_lock(' ~ lock_key('schema_changes') ~ ')').columns[0].values()[0] -%}
         {%- if not state.is_taken %}{% do run_query('select pg_sleep(0.1 + random() * 0.2)') %}{% endif -%}
     {%- endfor -%}
     {%- if not state.is_taken -%}

@@ -11,7 +11,7 @@
 #}
 {% macro end_move_to_hypertables() %}
     {% set query %}
-        select pg_advisory_xact_lock({{ build_lock_key() }});
+        select pg_advisory_xact_lock({{ lock_key('build') }});
         set local lock_timeout = '5s';
         {% for name in ['system_metrics', 'llm_metrics'] %}
         select internal.end_move('{{ name }}');

@@ -10,13 +10,12 @@
     {%- set rollups = rollups_to_rebuild() -%}
     {#- no build replaces one of them meanwhile #}
     {% for rollup in rollups %}
-        {% do run_query('select pg_advisory_lock(' ~ build_lock_key() ~ ", hashtext('" ~ rollup.relation.identifier ~ "'))") %}
+        {% do run_query('select pg_advisory_lock(' ~ lock_key('build') ~ ", hashtext('" ~ rollup.relation.identifier ~ "'))") %}
     {% endfor %}
     {% do prepare_rebuild(rollups, kind) %}
     {% do begin_again() %}
     {% do run_query("update internal.rollup_state set definition = ''") %}
-    {%- set text = bootstrap_text() -%}
-    {% do run_query(text ~ mark_applied('internal.settings', text)) %}
+    {% do run_query(bootstrap_changes(sets_database_settings())) %}
     {% for rollup in rollups %}
         {% do run_query(replace_version(rollup.relation, rollup.node, rollup.sql, rollup.window, kind)) %}
         {%- set version = present_version(rollup.relation, rollup.node, rollup.sql, kind).number -%}

@@ -46,7 +46,7 @@ declare
     statement text;
     statements text[];
 begin
-    perform pg_advisory_xact_lock({{ build_lock_key() }});
+    perform pg_advisory_xact_lock({{ lock_key('build') }});
     if (select relkind from pg_class where oid = parent) <> 'p' then
         return;
     end if;

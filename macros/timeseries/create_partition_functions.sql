@@ -84,7 +84,7 @@ begin
     loop
         high := low + width;
         partition := format('%I.%I', namespace, parent_name || to_char(low, '_YYYYMMDD'));
-        perform pg_advisory_xact_lock({{ build_lock_key() }}, parent::integer);
+        perform pg_advisory_xact_lock({{ lock_key('build') }}, parent::integer);
         if not internal.is_covered(parent, low, high) then
             -- made apart and attached, which does not stop writers of other partitions
             execute format('lock table %s in share row exclusive mode', default_partition);

@@ -33,12 +33,15 @@
     max(last_request_at) as last_request_at
 {%- endmacro %}
 
-{% macro token_columns() %}
+{# The disjoint billable classes of tokens, in the order of core.llm_metrics; their sum is total_tokens. #}
+{% macro token_classes() %}
     {{ return([
         'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
-        'reasoning_tokens', 'audio_input_tokens', 'audio_output_tokens', 'total_tokens',
+        'reasoning_tokens', 'audio_input_tokens', 'audio_output_tokens',
     ]) }}
 {% endmacro %}
+
+{% macro token_columns() %}{{ return(token_classes() + ['total_tokens']) }}{% endmacro %}
 
 {# Cumulative counters: how many values of a column were at most each bound. Percentiles of any group come from them. #}
 {% macro cumulative_counters(column, prefix, bounds) %}

@@ -2,8 +2,8 @@
 {% macro expected_functions() %}
     {%- if not execute %}{{ return('') }}{% endif -%}
     {%- set rows = [] -%}
-    {%- for name in modules.re.findall('create or replace (?:function|procedure) ([a-z_]+[.][a-z0-9_]+)[(]', bootstrap_text()) | unique | sort -%}
-        {%- do rows.append("('" ~ name ~ "')") -%}
+    {%- for object in bootstrap_objects() if object.kind in ['function', 'procedure'] -%}
+        {%- do rows.append("('" ~ object.name ~ "')") -%}
     {%- endfor -%}
-    {{ return(rows | join(', ')) }}
+    {{ return(rows | sort | join(', ')) }}
 {% endmacro %}

@@ -13,8 +13,8 @@
         {%- set kind = 'table' if node.config.materialized in ['managed_table', 'seed'] else 'view' -%}
         {%- do rows.append("('" ~ node.schema ~ '.' ~ node.name ~ "', '" ~ kind ~ "')") -%}
     {%- endfor -%}
-    {%- for name in modules.re.findall('create table if not exists (internal[.][a-z_]+)', bootstrap_text()) -%}
-        {%- do rows.append("('" ~ name ~ "', 'table')") -%}
+    {%- for object in bootstrap_objects() if object.kind == 'table' -%}
+        {%- do rows.append("('" ~ object.name ~ "', 'table')") -%}
     {%- endfor -%}
     {{ return(rows | sort | join(', ')) }}
 {% endmacro %}

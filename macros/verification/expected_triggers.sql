@@ -7,7 +7,7 @@
     {%- set rows = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.config.materialized == 'managed_table' -%}
         {%- set relation = api.Relation.create(database=node.database, schema=node.schema, identifier=node.name) -%}
-        {%- set ddl = context['create_' ~ node.name](relation) -%}
+        {%- set ddl = context['create_core_' ~ node.name](relation) -%}
         {%- set states = {} -%}
         {%- for state, trigger in modules.re.findall('enable (always|replica) trigger ([a-z_]+)', ddl) -%}
             {%- do states.update({trigger: state[0] | upper}) -%}

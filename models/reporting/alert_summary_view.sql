@@ -10,7 +10,7 @@ select
     avg(acknowledged_at - created_at) as mean_time_to_acknowledge,
     avg(resolved_at - created_at) as mean_time_to_resolve,
     count(*) filter (where created_at >= {{ reporting_now() }} - interval '24 hours') as created_24h,
-    count(*) filter (where created_at >= {{ once(start_of_local('day', -6)) }}) as created_7d,
-    count(*) filter (where created_at >= {{ once(start_of_local('day', -29)) }}) as created_30d
+    count(*) filter (where created_at >= {{ scalar_subquery(local_period_start('day', -6)) }}) as created_7d,
+    count(*) filter (where created_at >= {{ scalar_subquery(local_period_start('day', -29)) }}) as created_30d
 from {{ ref('alerts') }}
 group by alert_type, severity

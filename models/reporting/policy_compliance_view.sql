@@ -24,10 +24,10 @@ select
     policies.version,
     policies.state = 'in force' as is_active,
     policies.enforcement,
-    coalesce(reach.assigned_teams, 0) as assigned_teams,
-    coalesce(reach.assigned_users, 0) as assigned_users,
-    trim_scale(coalesce(reach.reached_teams, 0)::numeric / nullif(totals.live_teams, 0)) as team_coverage,
-    trim_scale(coalesce(reach.reached_users, 0)::numeric / nullif(totals.live_users, 0)) as user_coverage,
+    coalesce(coverage.assigned_teams, 0) as assigned_teams,
+    coalesce(coverage.assigned_users, 0) as assigned_users,
+    trim_scale(coalesce(coverage.covered_teams, 0)::numeric / nullif(totals.live_teams, 0)) as team_coverage,
+    trim_scale(coalesce(coverage.covered_users, 0)::numeric / nullif(totals.live_users, 0)) as user_coverage,
     coalesce(traffic.evaluated, 0) as requests_evaluated,
     coalesce(traffic.flagged, 0) as requests_flagged,
     coalesce(traffic.blocked, 0) as requests_blocked,
@@ -38,7 +38,7 @@ select
     policies.effective_to
 from {{ ref('stg_policies') }} as policies
 cross join totals
--- what is not in force reaches nobody, whoever it is assigned to
-left join {{ ref('stg_policy_reach') }} as reach
-    on reach.policy_id = policies.policy_id and policies.state = 'in force'
+-- what is not in force covers nobody, whoever it is assigned to
+left join {{ ref('stg_policy_coverage') }} as coverage
+    on coverage.policy_id = policies.policy_id and policies.state = 'in force'
 left join traffic on traffic.policy_id = policies.policy_id

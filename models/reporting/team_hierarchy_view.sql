@@ -9,7 +9,7 @@ periods as (
     from (
         values
         {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-        ({{ loop.index }}, '{{ unit }}', {{ start_of_local(unit) }}){{ ',' if not loop.last }}
+        ({{ loop.index }}, '{{ unit }}', {{ local_period_start(unit) }}){{ ',' if not loop.last }}
         {%- endfor %}
     ) as units (length, budget_period, starts_at)
     where budget_period in (select teams.budget_period from {{ ref('teams') }} as teams)
@@ -23,8 +23,8 @@ usage as (
         spend.currency,
         case
             {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-            when spend.bucket >= {{ once(start_of_local(unit)) }} and spend.bucket < {{ once(start_of_local(unit, 1)) }}
-                then {{ loop.index }}
+            when spend.bucket >= {{ scalar_subquery(local_period_start(unit)) }}
+                and spend.bucket < {{ scalar_subquery(local_period_start(unit, 1)) }} then {{ loop.index }}
             {%- endfor %}
         end as length,
         sum(spend.cost_amount) as cost,
@@ -38,18 +38,18 @@ usage as (
 -- what a deleted team spent stays part of the live teams above it
 spending as (
     select
-        lines.root_team_id,
+        below.root_team_id,
         teams.id as team_id,
-        {{ spent_where('usage.cost', 'usage.currency = teams.currency and usage.team_id = teams.id') }} as spend,
-        {{ spent_where('usage.cost', 'usage.currency = teams.currency') }} as total_spend,
+        {{ sum_cost_where('usage.cost', 'usage.currency = teams.currency and usage.team_id = teams.id') }} as spend,
+        {{ sum_cost_where('usage.cost', 'usage.currency = teams.currency') }} as total_spend,
         coalesce(bool_or(usage.currency <> teams.currency), false) as other_currencies,
         coalesce(sum(usage.unpriced_requests), 0)::bigint as unpriced_requests
     from {{ ref('teams') }} as teams
-    inner join {{ ref('stg_team_lines') }} as lines on lines.above_id = teams.id
+    inner join {{ ref('stg_team_ancestors') }} as below on below.ancestor_id = teams.id
     left join periods on periods.budget_period = teams.budget_period
     left join usage
-        on usage.root_team_id = lines.root_team_id and usage.team_id = lines.team_id and usage.length <= periods.length
-    group by lines.root_team_id, teams.id
+        on usage.root_team_id = below.root_team_id and usage.team_id = below.team_id and usage.length <= periods.length
+    group by below.root_team_id, teams.id
 )
 
 select

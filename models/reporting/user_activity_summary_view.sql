@@ -1,6 +1,6 @@
 -- one row per account, deactivated ones too
 {%- set first = {} %}
-{%- for days in [1, 7, 30] %}{% do first.update({days: once(start_of_local('day', 1 - days))}) %}{% endfor %}
+{%- for n in [1, 7, 30] %}{% do first.update({n: scalar_subquery(local_period_start('day', 1 - n))}) %}{% endfor %}
 {%- set default_currency = "'" ~ var('default_currency') ~ "'" %}
 with usage as (
     select
@@ -8,14 +8,14 @@ with usage as (
         {%- for days in first %}
         {%- set in_window = "bucket >= " ~ first[days] %}
         sum(request_count) filter (where {{ in_window }})::bigint as requests_{{ days }}d,
-        {{ spent_where('cost_amount', in_window ~ " and currency = " ~ default_currency) }} as cost_{{ days }}d,
+        {{ sum_cost_where('cost_amount', in_window ~ " and currency = " ~ default_currency) }} as cost_{{ days }}d,
         {%- endfor %}
         sum(total_tokens) filter (where bucket >= {{ first[30] }})::bigint as tokens_30d,
         sum(unpriced_request_count) filter (where bucket >= {{ first[30] }})::bigint as unpriced_requests_30d,
         bool_or(bucket >= {{ first[30] }} and currency <> {{ default_currency }}) as other_currencies,
         max(last_request_at) as last_request_at
     from {{ ref('llm_user_daily') }}
-    where bucket < {{ start_of_local('day', 1) }}
+    where bucket < {{ local_period_start('day', 1) }}
     group by user_id
 ),
 
@@ -23,7 +23,7 @@ models_used as (
     select user_id, count(*) as distinct_models_30d
     from (
         select distinct user_id, provider, model from {{ ref('llm_metrics_daily') }}
-        where bucket >= {{ start_of_local('day', -29) }} and bucket < {{ start_of_local('day', 1) }}
+        where bucket >= {{ local_period_start('day', -29) }} and bucket < {{ local_period_start('day', 1) }}
     ) as used
     group by user_id
 ),

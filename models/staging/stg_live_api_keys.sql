@@ -3,4 +3,4 @@ select
     id as api_key_id,
     user_id
 from {{ ref('api_keys') }}
-where {{ holds_now('created_at', ['expires_at', 'revoked_at']) }}
+where {{ is_current('created_at', ['expires_at', 'revoked_at']) }}

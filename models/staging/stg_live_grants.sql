@@ -11,4 +11,4 @@ from {{ ref('user_roles') }} as user_roles
 inner join {{ ref('roles') }} as roles on roles.id = user_roles.role_id
 left join {{ ref('teams') }} as teams on teams.id = user_roles.team_id
 where teams.deleted_at is null
-    and {{ holds_now('user_roles.granted_at', ['user_roles.expires_at', 'user_roles.revoked_at']) }}
+    and {{ is_current('user_roles.granted_at', ['user_roles.expires_at', 'user_roles.revoked_at']) }}

@@ -6,4 +6,4 @@ select
 from {{ ref('team_members') }} as team_members
 inner join {{ ref('teams') }} as teams on teams.id = team_members.team_id
 where teams.deleted_at is null
-    and {{ holds_now('team_members.joined_at', ['team_members.left_at']) }}
+    and {{ is_current('team_members.joined_at', ['team_members.left_at']) }}

@@ -9,6 +9,6 @@ select
     last_seen_at,
     least(expires_at, revoked_at) as expires_at
 from {{ ref('sessions') }}
-where {{ holds_now('created_at', ['expires_at', 'revoked_at']) }}
+where {{ is_current('created_at', ['expires_at', 'revoked_at']) }}
     -- said again in the form an index serves: few of all sessions are live
     and expires_at > {{ reporting_now() }}

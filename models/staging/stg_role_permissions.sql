@@ -1,5 +1,5 @@
--- one row per role and permission it has, its own or inherited; where several roles of its line have it, the nearest
-with recursive lines as (
+-- one row per role and permission it has, its own or inherited; where several of its ancestors have it, the nearest
+with recursive ancestors as (
     select
         id as role_id,
         slug as role_slug,
@@ -9,15 +9,15 @@ with recursive lines as (
     from {{ ref('roles') }}
     union all
     select
-        lines.role_id,
-        lines.role_slug,
+        ancestors.role_id,
+        ancestors.role_slug,
         roles.id,
         roles.parent_role_id,
-        lines.depth + 1
-    from lines
-    inner join {{ ref('roles') }} as roles on roles.id = lines.next_role_id
-    -- as deep as a line may be, so one that somebody closed to a ring past the triggers comes to an end
-    where lines.depth < 9
+        ancestors.depth + 1
+    from ancestors
+    inner join {{ ref('roles') }} as roles on roles.id = ancestors.next_role_id
+    -- as deep as a hierarchy may be, so a cycle that somebody made past the triggers comes to an end
+    where ancestors.depth < 9
 ),
 
 own_permissions as (
@@ -38,13 +38,13 @@ own_permissions as (
             as actions (action)
 )
 
-select distinct on (lines.role_id, own_permissions.resource, own_permissions.action)
-    lines.role_id,
-    lines.role_slug,
+select distinct on (ancestors.role_id, own_permissions.resource, own_permissions.action)
+    ancestors.role_id,
+    ancestors.role_slug,
     own_permissions.resource,
     own_permissions.action,
-    case when lines.depth > 0 then own_permissions.role_slug end as inherited_from_role,
-    lines.depth as inheritance_depth
-from lines
-inner join own_permissions on own_permissions.role_id = lines.source_role_id
-order by lines.role_id, own_permissions.resource, own_permissions.action, lines.depth
+    case when ancestors.depth > 0 then own_permissions.role_slug end as inherited_from_role,
+    ancestors.depth as inheritance_depth
+from ancestors
+inner join own_permissions on own_permissions.role_id = ancestors.source_role_id
+order by ancestors.role_id, own_permissions.resource, own_permissions.action, ancestors.depth

@@ -28,6 +28,6 @@ select
 from people
 inner join {{ ref('stg_team_tree') }} as own
     on own.root_team_id = people.root_team_id and own.place = people.place
-cross join lateral unnest(own.path_ids) as line (team_id)
-inner join {{ ref('stg_team_tree') }} as above on above.team_id = line.team_id and above.is_live
+cross join lateral unnest(own.path_ids) as ancestors (team_id)
+inner join {{ ref('stg_team_tree') }} as above on above.team_id = ancestors.team_id and above.is_live
 group by people.root_team_id, above.team_id

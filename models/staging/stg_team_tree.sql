@@ -1,4 +1,4 @@
--- one row per team, live or deleted, with its line of live teams from the root; a deleted team is left out of the line
+-- one row per team, live or deleted, with its live ancestors from the root, itself last; a deleted team is left out
 with recursive tree as (
     select
         id as team_id,
@@ -25,6 +25,6 @@ select
     path_ids[1] as root_team_id,
     path_ids,
     path,
-    -- a deleted team has the line of the live one above it, and comes after it
+    -- a deleted team has the path of the live one above it, and comes after it
     row_number() over (order by path_ids, is_live desc) as place
 from tree

@@ -32,6 +32,7 @@ from orchestration.demo.state import (
 )
 from orchestration.demo.usage import SOURCE, Request, requests_of_day
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.load import ingest_rows
 from orchestration.lib.usage.merge import explained
@@ -101,12 +102,12 @@ def load_demo(
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    (is_alone,) = fetch_row(connection, "select pg_try_advisory_lock(hashtext('governance demo'))")
+    (is_alone,) = fetch_row(connection, "select pg_try_advisory_lock(%s)", [Lock.DEMO])
     if not is_alone:
         raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
     yield
     # after an error it's released with the connection, which may end a moment later
-    connection.execute("select pg_advisory_unlock(hashtext('governance demo'))")
+    connection.execute("select pg_advisory_unlock(%s)", [Lock.DEMO])
 
 
 def _moment(connection: Connection, now: datetime | None) -> datetime:

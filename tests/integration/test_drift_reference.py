@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, with_database
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.drift.find import find_drift, reference_database
@@ -73,7 +74,7 @@ def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(database:
     name = f"governance_drift_of_{name_of(database)}"
     with connect(database) as connection:
         connection.execute(f"create database {name}".encode())
-        connection.execute("select pg_advisory_lock(727003)")
+        connection.execute("select pg_advisory_lock(%s)", [Lock.DRIFT_REFERENCE])
         with pytest.raises(GovernanceError, match="another deep verification of .* is running"):
             find_drift(database)
         assert name in databases(database)

@@ -31,7 +31,8 @@ CONTRACT = {
 }
 MODELS: dict[str, dict[str, Any]] = {
     model["name"]: model
-    for model in yaml.safe_load((project_dir() / "models/reporting/_reporting__models.yml").read_text())["models"]
+    for path in (project_dir() / "models" / "reporting").glob("*_view.yml")
+    for model in yaml.safe_load(path.read_text())["models"]
 }
 READ_BY_REPORTS = """
     select distinct report.relname, source.relnamespace::regnamespace::text, source.relname, attname

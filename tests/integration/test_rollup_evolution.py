@@ -40,13 +40,7 @@ class Project:
 
     def describe(self, rollup: str, *changes: tuple[str, str]) -> None:
         """Edits the columns of one rollup in its YAML."""
-        path = self.folder / "models/rollups/_rollups__models.yml"
-        head, tail = path.read_text().split(f"  - name: {rollup}\n")
-        own, *others = tail.split("  - name: ")
-        for old, new in changes:
-            assert old in own, old
-            own = own.replace(old, new)
-        path.write_text(f"{head}  - name: {rollup}\n{'  - name: '.join([own, *others])}")
+        self._replace(self.folder / "models/rollups" / f"{rollup}.yml", changes)
 
     def build(self, url: str, *args: str) -> None:
         selection = args or ("--select", "rollups", "reporting")

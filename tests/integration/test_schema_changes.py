@@ -27,7 +27,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
 Connection = psycopg.Connection[TupleRow]
-BUILD_LOCK_KEY = 727001
+BUILD_LOCK_KEY = 727001  # macros/bootstrap/locks.sql
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 LEDGER = "select id, name, kind, state from internal.schema_changes where id >= 9001 order by id"
 

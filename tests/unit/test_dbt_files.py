@@ -1,6 +1,7 @@
 """Old spellings of dbt's YAML, which dbt on Postgres takes without a word."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,3 +103,43 @@ def test_a_forgotten_password_is_an_error(tmp_path: Path) -> None:
     result = subprocess.run(dbt, cwd=project_dir(), env=environment, capture_output=True, text=True)
     assert result.returncode != 0
     assert "Env var required but not provided: 'GOVERNANCE_DB_PASSWORD'" in result.stdout
+
+
+def test_rules_about_everything_depend_on_everything() -> None:
+    written = (project_dir() / "macros" / "verification" / "depend_on.sql").read_text().split("macro other_relations()")
+    folders = ("seeds", "models/rollups", "models/reporting")
+    files = [
+        path for folder in folders for path in (project_dir() / folder).rglob("*") if path.suffix in (".csv", ".sql")
+    ]
+    assert sorted(re.findall(r"'(\w+)'", written[1])) == sorted(path.stem for path in files)
+
+
+def test_every_core_table_has_the_macro_that_makes_it() -> None:
+    tables = {path.stem for path in (project_dir() / "models" / "core").rglob("*.sql")}
+    macros = {path.stem for path in (project_dir() / "macros" / "schema").rglob("create_core_*.sql")}
+    assert {f"create_core_{table}" for table in tables} == macros
+
+
+def macros_with_arguments() -> Iterator[str]:
+    """Each as `name(argument, …)`; not those of one file, nor those that dbt itself describes."""
+    for path in (project_dir() / "macros").rglob("*.sql"):
+        for name, arguments in re.findall(r"{%-? macro (\w+)\((.+)\) -?%}", path.read_text()):
+            if not re.match("_|postgres__|generate_schema_name", name):
+                names = [argument.split("=")[0].strip() for argument in arguments.split(", ")]
+                yield f"{name}({', '.join(names)})"
+
+
+def test_every_macro_with_arguments_is_documented_with_their_types() -> None:
+    documented = [
+        f"{macro['name']}({', '.join(argument['name'] for argument in macro['arguments'])})"
+        for path in (project_dir() / "macros").rglob("_macros.yml")
+        for macro in yaml.safe_load(path.read_text())["macros"]
+        if macro["description"] and all(argument["type"] and argument["description"] for argument in macro["arguments"])
+    ]
+    assert sorted(documented) == sorted(macros_with_arguments())
+
+
+@pytest.mark.parametrize("folder", ["reporting", "rollups", "staging"])
+def test_every_view_has_its_yaml_beside_it(folder: str) -> None:
+    views = {path.stem for path in (project_dir() / "models" / folder).glob("*.sql")}
+    assert {path.stem for path in (project_dir() / "models" / folder).glob("[!_]*.yml")} == views

@@ -67,13 +67,14 @@ comment on function internal.refuse_change_of_evidence() is 'Trigger of the evid
 create or replace trigger {{ name }}_append_only before update or truncate on internal.{{ name }}
     for each statement execute function internal.refuse_change_of_evidence();
 comment on trigger {{ name }}_append_only on internal.{{ name }} is 'Refuses UPDATE and TRUNCATE, whether they would meet a row or not.';
+alter table internal.{{ name }} enable always trigger {{ name }}_append_only;
+
 create or replace trigger {{ name }}_kept before delete on internal.{{ name }}
     for each row execute function internal.refuse_change_of_evidence();
 comment on trigger {{ name }}_kept on internal.{{ name }} is 'Refuses to delete a row within its retention.';
-alter table internal.{{ name }}
-    enable always trigger {{ name }}_append_only,
-    enable always trigger {{ name }}_kept;
-{% endfor %}
+alter table internal.{{ name }} enable always trigger {{ name }}_kept;
+
+{% endfor -%}
 create or replace function internal.drop_old_evidence() returns bigint
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$

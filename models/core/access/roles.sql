@@ -1,7 +1,7 @@
 -- one row per role; the rows are the system roles, kept equal to the seed, found by slug
 -- depends_on: {{ ref('audit_logs') }}
 {{ config(
-    pre_hook="{{ ensure_object(this, create_roles(this)) }}",
+    pre_hook="{{ ensure_object(this, create_core_roles(this)) }}",
     conflict_key=['slug'],
     update_columns=['name', 'description', 'parent_role_id', 'permissions'],
     conflict_where='existing.is_system_role',

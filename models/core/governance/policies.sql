@@ -1,6 +1,6 @@
 -- one row per version of a policy; the rows are the default policies, which are the operator's once they are there
 -- depends_on: {{ ref('audit_logs') }}, {{ ref('users') }}
-{{ config(pre_hook="{{ ensure_object(this, create_policies(this)) }}", conflict_key=['slug', 'version']) }}
+{{ config(pre_hook="{{ ensure_object(this, create_core_policies(this)) }}", conflict_key=['slug', 'version']) }}
 select
     seed.id,
     seed.slug,

@@ -1,6 +1,6 @@
 -- one row per team, live or deleted; the row is the root team, which is the operator's once it is there
 -- depends_on: {{ ref('audit_logs') }}, {{ ref('users') }}
-{{ config(pre_hook="{{ ensure_object(this, create_teams(this)) }}", conflict_key=['slug']) }}
+{{ config(pre_hook="{{ ensure_object(this, create_core_teams(this)) }}", conflict_key=['slug']) }}
 select
     seed.id,
     seed.slug,

@@ -14,7 +14,7 @@ select
         when exceptions.expires_on is null then 'The exception does not expire, so it does not count.'
         else format('The exception expired on %s, so the violation counts again.', exceptions.expires_on)
     end as message,
-    'Resolve the violation and take the row out of seeds/verification_exceptions.csv, or give it a reason and a later day.'
+    'Resolve the violation and take its row out of seeds/verification_exceptions.csv, or give a reason and a later day.'
         as fix
 from {{ ref('verification_exceptions') }} as exceptions
 left join known_rules as rules on rules.rule = exceptions.rule

@@ -5,26 +5,26 @@ with recursive nodes as (
     select 'team', id, slug, parent_team_id from {{ ref('teams') }}
 ),
 
-lines as (
-    select kind, id, slug, parent_id as above_id, 2 as level
+ancestors as (
+    select kind, id, slug, parent_id as ancestor_id, 2 as level
     from nodes
     where parent_id is not null
     union all
-    select lines.kind, lines.id, lines.slug, nodes.parent_id, lines.level + 1
-    from lines
-    inner join nodes on nodes.kind = lines.kind and nodes.id = lines.above_id
+    select ancestors.kind, ancestors.id, ancestors.slug, nodes.parent_id, ancestors.level + 1
+    from ancestors
+    inner join nodes on nodes.kind = ancestors.kind and nodes.id = ancestors.ancestor_id
     where nodes.parent_id is not null
-        and lines.above_id <> lines.id
-        and lines.level <= 10
+        and ancestors.ancestor_id <> ancestors.id
+        and ancestors.level <= 10
 )
 
 select
     format('%s %s', kind, slug) as subject,
     case
-        when bool_or(above_id = id) then format('The %s is below itself.', kind)
+        when bool_or(ancestor_id = id) then format('The %s is below itself.', kind)
         else format('The %s is on level 11 or deeper.', kind)
     end as message,
     format('Put it below another %s; see whether the trigger that refuses this is enabled.', kind) as fix
-from lines
+from ancestors
 group by kind, slug
-having bool_or(above_id = id) or max(level) > 10
+having bool_or(ancestor_id = id) or max(level) > 10

@@ -12,5 +12,5 @@ where not exists (
             and roles.slug = shown.granted_via_role
             and grants.team_id is not distinct from shown.team_id
             and users.status = 'active'
-            and {{ holds_now('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
+            and {{ is_current('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
     )

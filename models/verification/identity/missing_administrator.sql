@@ -11,5 +11,5 @@ where (exists (select from {{ ref('users') }}) or exists (select from {{ ref('ll
         where users.status = 'active'
             and roles.slug = 'super-admin'
             and grants.team_id is null
-            and {{ holds_now('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
+            and {{ is_current('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
     )

@@ -21,7 +21,7 @@ inner join {{ ref('user_roles') }} as grants on grants.user_id = users.id
 inner join privileged on privileged.id = grants.role_id
 where users.status = 'active'
     and not users.mfa_enabled
-    and {{ holds_now('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
+    and {{ is_current('grants.granted_at', ['grants.expires_at', 'grants.revoked_at']) }}
     -- an account that is new and unused has still to set it up
     and (users.last_login_at is not null or users.created_at < now() - interval '{{ var("mfa_grace") }}')
 group by users.email

@@ -5,9 +5,7 @@ select
         'The database does not set %s to %s, so programs get the server''s value.', expected.setting, expected.value
     ) as message,
     'Run `governance build`, which sets it; sessions that are open keep what they have.' as fix
-from (
-    values ('search_path', 'core, rollups, reporting, public'), ('jit', 'off')
-) as expected (setting, value)
+from (values {{ expected_settings() }}) as expected (setting, value)
 where exists (
         select from internal.settings where settings.name = 'database_settings' and settings.value = 'true'
     )

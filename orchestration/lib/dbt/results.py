@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import TupleRow, class_row
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
 
@@ -21,8 +22,6 @@ _KINDS = ("model.", "seed.", "test.")
 _STATUSES = ("success", "pass", "warn", "fail", "error", "runtime error")
 # PostgreSQL in WebAssembly takes no message over 64 KB
 _AT_ONCE = 100
-# whoever records holds it until the commit, so that recorded_at rises in the order of the commits
-_LOCK = 727005
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -69,7 +68,7 @@ def results_since(connection: Connection, recorded_at: datetime | None) -> list[
 
 def _record(connection: Connection, rows: list[dict[str, object]]) -> None:
     with connection.transaction():
-        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute("select pg_advisory_xact_lock(%s)", [Lock.DBT_RESULTS])
         for start in range(0, len(rows), _AT_ONCE):
             connection.execute(
                 "insert into internal.dbt_results (node, status, failures, seconds, finished_at, recorded_at)"

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
-
-# with the number of a load: held by the session that loads, so nobody takes back what is still coming
-_RUNNING = 5_714_201
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ class Ledger:
             assert row is not None
             (self._number,) = row
             # of the session, so it outlives the transaction that makes the load visible
-            connection.execute("select pg_advisory_lock(%s, %s)", [_RUNNING, self._number])
+            connection.execute("select pg_advisory_lock(%s, %s)", [Lock.LOAD, self._number])
 
     def record(self, inserted: Inserted, duplicate: int, quarantined: int) -> None:
         """Notes a batch, in its transaction. Raises SerializationFailure if another batch began in the same instant."""
@@ -110,7 +108,7 @@ class Ledger:
     def close(self) -> None:
         """The load has ended, well or not; needs a connection that lives."""
         self._connection.execute("update internal.loads set ended_at = clock_timestamp() where id = %s", [self._number])
-        self._connection.execute("select pg_advisory_unlock(%s, %s)", [_RUNNING, self._number])
+        self._connection.execute("select pg_advisory_unlock(%s, %s)", [Lock.LOAD, self._number])
 
 
 _LOADS = """
@@ -143,7 +141,7 @@ def undo(url: str, which: str) -> Undone:
     """
     with connect(url) as connection:
         load = _choose(connection, which)
-        locked = connection.execute("select pg_try_advisory_lock(%s, %s)", [_RUNNING, load.number]).fetchone()
+        locked = connection.execute("select pg_try_advisory_lock(%s, %s)", [Lock.LOAD, load.number]).fetchone()
         if not locked or not locked[0]:
             raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
         connection.execute("set timezone = 'UTC'")

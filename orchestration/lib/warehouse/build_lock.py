@@ -8,12 +8,12 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 
 # the name of dbt's sessions in a build that holds the lock, and in none else
 APPLICATION = "governance dbt build"
 
-_KEY = 727004
 _PATIENCE = 3.0  # seconds; the server may take a moment to see that a killed process is gone
 _HOLDER = """
     select a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
@@ -54,9 +54,9 @@ def _has_one_backend(connection: psycopg.Connection[TupleRow], url: str) -> bool
 
 def _take(connection: psycopg.Connection[TupleRow]) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while connection.execute("select pg_try_advisory_lock(%s)", [_KEY]).fetchone() != (True,):
+    while connection.execute("select pg_try_advisory_lock(%s)", [Lock.BUILD]).fetchone() != (True,):
         if time.monotonic() > deadline:
-            found = connection.execute(_HOLDER, [_KEY]).fetchone()
+            found = connection.execute(_HOLDER, [Lock.BUILD]).fetchone()
             if found is None:
                 continue  # gone since
             pid, application, host, since = found

@@ -1,7 +1,7 @@
 -- of the last 30 days each day and currency of the report adds up to the requests, to the last digit
 {{ config(meta={'dagster': {'ref': {'name': 'cost_summary_view'}}}) }}
 {%- set first_whole_day = time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'") %}
-{%- set first_day = 'greatest(' ~ start_of_local('day', -29) ~ ', ' ~ first_whole_day ~ ')' %}
+{%- set first_day = 'greatest(' ~ local_period_start('day', -29) ~ ', ' ~ first_whole_day ~ ')' %}
 with reported as (
     select
         day,

@@ -3,7 +3,7 @@
 with periods (budget_period, starts_at, ends_at) as (
     values
     {%- for unit in ['day', 'month', 'quarter', 'year'] %}
-    ('{{ unit }}', {{ start_of_local(unit) }}, {{ start_of_local(unit, 1) }}){{ ',' if not loop.last }}
+    ('{{ unit }}', {{ local_period_start(unit) }}, {{ local_period_start(unit, 1) }}){{ ',' if not loop.last }}
     {%- endfor %}
 ),
 

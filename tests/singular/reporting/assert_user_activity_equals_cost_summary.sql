@@ -6,7 +6,7 @@ with costs as (
         sum(requests) as requests,
         sum(total_tokens) as total_tokens
     from {{ ref('cost_summary_view') }}
-    where bucket >= {{ start_of_local('day', -29) }} and bucket < {{ start_of_local('day', 1) }}
+    where bucket >= {{ local_period_start('day', -29) }} and bucket < {{ local_period_start('day', 1) }}
     group by user_id
 )
 

@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.dbt.environment import environment
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
@@ -29,8 +30,6 @@ RULE = Rule(
     "Everything in our schemas is as the project would build it, and nothing else is in them.",
     "docs/rules/drift.md",
 )
-# the session that holds it builds the reference
-_LOCK = 727003
 _NAME = "governance_drift_of_{}"
 _LONGEST_NAME = 63  # bytes
 # set aside by a change of a rollup, for an operator to drop
@@ -105,7 +104,7 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
         variables = _variables(connection)
         name = _name_beside(connection)
         _assert_may_create(connection)
-        if not _one(connection, "select pg_try_advisory_lock(%s)", [_LOCK]):
+        if not _one(connection, "select pg_try_advisory_lock(%s)", [Lock.DRIFT_REFERENCE]):
             raise GovernanceError(
                 f"another deep verification of {connection.info.dbname} is running; wait until it has ended"
             )

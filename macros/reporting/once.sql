@@ -1,4 +1,0 @@
-{# An expression that is computed once per statement, not for each row; not for a filter that an index should serve. #}
-{% macro once(expression) -%}
-(select {{ expression }})
-{%- endmacro %}

@@ -1,0 +1,99 @@
+{# One row per rollup: its buckets before the watermark are stored, newer ones computed when asked. #}
+{% macro rollup_watermarks() %}
+select
+    rollups.name as rollup,
+    rollups.source as series,
+    rollups.bucket as unit,
+    rollups.refreshed_at,
+    {% if has_continuous_aggregates() -%}
+    case rollups.kind
+        when 'incremental' then rollups.watermark
+        else {{ _from_microseconds('watermarks.watermark') }}
+    end as watermark
+    {%- else -%}
+    rollups.watermark
+    {%- endif %}
+from internal.rollup_state as rollups
+{%- if has_continuous_aggregates() %}
+left join _timescaledb_catalog.continuous_agg as aggregates
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
+left join _timescaledb_catalog.continuous_aggs_watermark as watermarks
+    on watermarks.mat_hypertable_id = aggregates.mat_hypertable_id
+{%- endif -%}
+{% endmacro %}
+
+{# One row per span of time below a watermark that a rollup has still to recompute. #}
+{% macro pending_spans() %}
+{%- if has_continuous_aggregates() -%}
+select
+    rollups.name as rollup,
+    {{ _from_microseconds('log.lowest_modified_value') }} as low,
+    {{ _from_microseconds('log.greatest_modified_value') }} as high
+from _timescaledb_catalog.continuous_agg as aggregates
+inner join internal.rollup_state as rollups
+    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
+inner join (
+    select materialization_id as mat_hypertable_id, null as raw_hypertable_id, lowest_modified_value, greatest_modified_value
+    from _timescaledb_catalog.continuous_aggs_materialization_invalidation_log
+    union all
+    select null, hypertable_id, lowest_modified_value, greatest_modified_value
+    from _timescaledb_catalog.continuous_aggs_hypertable_invalidation_log
+) as log
+    on log.mat_hypertable_id = aggregates.mat_hypertable_id or log.raw_hypertable_id = aggregates.raw_hypertable_id
+{%- else -%}
+select rollup, slot as low, slot + interval '15 minutes' as high
+from internal.rollup_invalidations
+union all
+select rollups.name, log.slot, log.slot + interval '15 minutes'
+from internal.invalidations as log
+inner join internal.rollup_state as rollups on rollups.source = log.source and rollups.parent is null
+{%- endif -%}
+{% endmacro %}
+
+{# The relation that holds the present version of a rollup (internal.stored_relation, which a reader may not call). #}
+{% macro _stored_in(rollups) -%}
+'rollups.' || {{ rollups }}.name || '_stored' || case when {{ rollups }}.version > 1 then '_' || {{ rollups }}.version else '' end
+{%- endmacro %}
+
+{# TimescaleDB's own notion of time; its infinities are beyond what to_timestamp takes. #}
+{% macro _from_microseconds(value) -%}
+to_timestamp(least(greatest({{ value }}, -4000000000000000), 4000000000000000) / 1000000.0)
+{%- endmacro %}
+
+{# The span of whole buckets of a rollup that verification compares with what they are made of. #}
+{% macro verified_span(rollup) -%}
+select
+    greatest(
+        {{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }},
+        {{ time_bucket('day', "greatest(series.dropped_before, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }},
+        {{ time_bucket('day', "now() - settings.value::interval + interval '1 day'") }},
+        -- what is older was made by an older definition, of the rollup or of what it reads
+        {{ time_bucket('day', "greatest(states.starts_at, parents.starts_at, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }}
+    ) as low,
+    rollups.watermark as high
+from ({{ rollup_watermarks() }}) as rollups
+inner join internal.rollup_state as states on states.name = rollups.rollup
+left join internal.rollup_state as parents on parents.name = states.parent
+inner join internal.time_series as series on series.name = rollups.series
+inner join internal.settings as settings on settings.name = rollups.series || '_retention'
+where rollups.rollup = '{{ rollup }}'
+{%- endmacro %}
+
+{# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}
+{% macro is_pending(rollup, bucket, unit) -%}
+(
+    exists (
+        select from ({{ pending_spans() }}) as pending
+        where pending.rollup = '{{ rollup }}'
+            and pending.low < {{ bucket }} + interval '1 {{ unit }}'
+            and pending.high >= {{ bucket }}
+    )
+    or exists (
+        select from ({{ gone_spans() }}) as gone
+        inner join internal.rollup_state as states on states.source = gone.series
+        where states.name = '{{ rollup }}'
+            and gone.low < {{ bucket }} + interval '1 {{ unit }}'
+            and gone.high > {{ bucket }}
+    )
+)
+{%- endmacro %}
