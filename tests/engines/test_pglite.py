@@ -191,7 +191,7 @@ from engines import pglite
 pglite._HERE = pathlib.Path("nowhere")
 sys.exit(pytest.main(sys.argv[1:]))
 """
-    test = f"tests/integration/test_core_catalog.py::test_the_thirteen_tables_are_there[{name}]"
+    test = f"tests/integration/test_verify.py::test_a_clean_database_passes[{name}]"
     run = subprocess.run(
         [sys.executable, "-c", without, "-q", "-p", "no:cacheprovider", test],
         env={name: value for name, value in os.environ.items() if name != "GOVERNANCE_TEST_DATABASE_URL"} | {"CI": ci},

@@ -268,7 +268,7 @@ def test_what_is_loaded_is_in_the_reports(run: Run, write: Callable[..., str], d
 def test_a_refresh_that_fails_does_not_fail_the_load(
     run: Run, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> None:
+    def refuse(url: str) -> None:
         raise GovernanceError("permission denied for procedure refresh_rollup")
 
     monkeypatch.setattr("orchestration.cli.loading.refresh", refuse)

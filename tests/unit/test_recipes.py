@@ -70,7 +70,7 @@ def test_a_rule_is_complete(rule: str) -> None:
 def test_a_table_is_complete(table: str) -> None:
     missing = list(missing_columns(table, typed=True))
     (path,) = MODELS.glob(f"core/**/{table}.sql")
-    ddl = project_dir() / "macros" / "schema" / path.parent.name / f"create_{table}.sql"
+    ddl = project_dir() / "macros" / "schema" / path.parent.name / f"create_core_{table}.sql"
     if not ddl.exists():
         missing.append(f"{table}: no DDL in {ddl.relative_to(project_dir())}")
     assert missing == []
