@@ -15,7 +15,8 @@
     {% do prepare_rebuild(rollups, kind) %}
     {% do begin_again() %}
     {% do run_query("update internal.rollup_state set definition = ''") %}
-    {% do run_query(bootstrap_changes(sets_database_settings())) %}
+    {%- set changes = bootstrap_changes(sets_database_settings()) | trim -%}
+    {% if changes %}{% do run_query(changes) %}{% endif %}
     {% for rollup in rollups %}
         {% do run_query(replace_version(rollup.relation, rollup.node, rollup.sql, rollup.window, kind)) %}
         {%- set version = present_version(rollup.relation, rollup.node, rollup.sql, kind).number -%}
