@@ -23,6 +23,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     embedded_home,
     embedded_server,
     emptied,
+    emptied_and_refreshed,
     load_csv,
     load_json,
     run_ingest,
@@ -188,6 +189,8 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def dbt_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """dbt writes into a folder of the session, and begins with what it has read before."""
     os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(tmp_path_factory.mktemp("dbt"))
+    # half of what a small run takes, and no test reads them; Dagster's have the manifest written
+    os.environ |= {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "none"}
     with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"):
         yield
 

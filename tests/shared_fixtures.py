@@ -25,6 +25,14 @@ def emptied(database: str) -> Iterator[None]:
     with connect(database) as connection:
         for table in ("core.llm_metrics", "internal.quarantine", "internal.load_batches", "internal.loads"):
             connection.execute(f"delete from {table}")
+
+
+@pytest.fixture
+def emptied_and_refreshed(database: str, emptied: None) -> Iterator[None]:
+    """Nor in the rollups."""
+    yield
+    with connect(database) as connection:
+        connection.execute("delete from core.llm_metrics")
     refresh(database)
 
 

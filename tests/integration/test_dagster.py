@@ -37,6 +37,7 @@ def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> st
     url = with_database(server_url, EMPTY)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("DBT_WRITE_JSON", "true")
     # so that dbt, which Dagster runs in a process of its own, finds the project read for this database
     run_dbt(["parse"], url, quiet=True, application=APPLICATION)
     return url

@@ -12,7 +12,7 @@ from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.warehouse.refresh import refresh
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("emptied_and_refreshed")
 
 
 @pytest.fixture

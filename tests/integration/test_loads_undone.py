@@ -13,7 +13,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.ledger import Ledger, loads, undo
 from orchestration.lib.usage.load import ingest_files
 
-pytestmark = pytest.mark.usefixtures("emptied")
+pytestmark = pytest.mark.usefixtures("emptied_and_refreshed")
 
 
 @pytest.fixture

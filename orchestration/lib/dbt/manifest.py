@@ -52,7 +52,8 @@ def _parse() -> None:
     # in a process of its own: dbt in this one would leave locks and loggers behind
     parsed = subprocess.run(
         [DBT, "--quiet", "--no-use-colors", "parse"],
-        env=os.environ | dbt_environment(url),
+        # whatever the environment says of other runs
+        env=os.environ | dbt_environment(url) | {"DBT_WRITE_JSON": "true"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
