@@ -7,7 +7,9 @@ from typing import Any
 
 from orchestration.lib.database.connection import DATABASE_SETTINGS
 from orchestration.lib.database.locks import Lock
+from orchestration.lib.evidence.result import SEVERITIES
 from orchestration.lib.settings import project_dir
+from orchestration.lib.usage.record import TARGETS
 
 MACROS = project_dir() / "macros"
 TAKES_LOCK = re.compile(r"pg_(?:try_)?advisory_(?:xact_)?(?:un)?lock\(([^,)]*)")
@@ -43,3 +45,15 @@ def test_python_and_dbt_set_the_same_search_path() -> None:
     of_dbt = returned(MACROS / "bootstrap" / "database_settings.sql", "database_settings")
     assert of_dbt.items() <= DATABASE_SETTINGS.items()
     assert "search_path" in of_dbt
+
+
+def listed(path: Path, macro: str) -> list[str]:
+    """The list of texts that a macro returns."""
+    body = path.read_text().split(f"macro {macro}(")[1].split("endmacro")[0]
+    return [str(each) for each in ast.literal_eval(re.findall(r"\[[^\]]*\]", body)[0])]
+
+
+def test_python_and_dbt_have_the_same_severities_and_token_classes() -> None:
+    assert listed(MACROS / "bootstrap/internal/create_internal_verification.sql", "severities") == list(SEVERITIES)
+    classes = listed(MACROS / "timeseries/usage_measures.sql", "token_classes")
+    assert [name for name in TARGETS if name.endswith("_tokens")] == classes
