@@ -13,14 +13,14 @@ IN_THE_WAY = ("40001", "40P01", "55P03")
 
 
 def with_retries(act: Callable[[], T]) -> T:
-    """What `act` returns; it is tried ten times within some five seconds, besides what each try takes.
+    """What `act` returns; it is tried ten times within some ten seconds, besides what each try takes.
 
     A try that failed must have left nothing behind: a transaction, for instance. Raises what the last one raised.
     """
     retrying = Retrying(
         retry=retry_if_exception(is_in_the_way),
         stop=stop_after_attempt(10),
-        wait=wait_random_exponential(multiplier=0.1, max=2),
+        wait=wait_random_exponential(multiplier=0.2, max=3),
         reraise=True,
     )
     return retrying(act)
