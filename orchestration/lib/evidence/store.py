@@ -128,6 +128,7 @@ def _record(connection: Connection, verification: Verification, program: str, st
             full join (
                 select distinct on (rule, subject) rule, subject, severity, message, fix, accepted_by, is_resolved
                 from internal.verification_findings
+                where rule = any(%(asked)s)
                 order by rule, subject, id desc
             ) as last using (rule, subject)
             where case
@@ -137,7 +138,7 @@ def _record(connection: Connection, verification: Verification, program: str, st
                         is distinct from (last.severity, last.message, last.fix, last.accepted_by)
             end
             """,
-            {"run": row[0], "answered": answered},
+            {"run": row[0], "asked": [rule.rule for rule in verification.rules], "answered": answered},
         )
 
 

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from orchestration.lib.database.connection import connect
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.identity.accounts import ensure_admin
-from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 
 
@@ -48,7 +47,7 @@ def migrate(url: str, *, plan: bool = False, tell: Callable[[str], None] = lambd
 def _build(dbt_args: list[str], url: str, quiet: bool, allow_default_password: bool) -> str | None:
     run_dbt(["build", *dbt_args], url, quiet=quiet, application=APPLICATION)
     with connect(url) as connection:
-        return ensure_admin(connection, password=settings().admin_password, allow_default=allow_default_password)
+        return ensure_admin(connection, allow_default=allow_default_password)
 
 
 def _vars_of(dbt_args: list[str]) -> list[str]:
