@@ -126,6 +126,22 @@ begin
     commit;
 end $f$;
 comment on procedure internal.refresh_aggregate(text, integer, boolean) is 'Refreshes a version of a rollup that is a continuous aggregate; to be called outside a transaction.';
+
+create or replace function internal.note_refreshed(rollup_name text, rollup_version integer, refresh_began timestamptz) returns void
+language sql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+    -- buckets that had ended by then, and never above what the rollup reads
+    update internal.rollup_state as r
+    set
+        watermark = greatest(r.watermark, least(
+            date_trunc(r.bucket, refresh_began, 'UTC'),
+            (select coalesce(date_trunc(r.bucket, p.watermark, 'UTC'), '-infinity') from internal.rollup_state as p where p.name = r.parent)
+        )),
+        refreshed_at = clock_timestamp()
+    where r.name = rollup_name and r.version = rollup_version
+$f$;
+comment on function internal.note_refreshed(text, integer, timestamptz) is 'Moves the watermark of a rollup that is a continuous aggregate to the last bucket that had ended when a refresh of it began.';
+revoke all on function internal.note_refreshed(text, integer, timestamptz) from public;
 {% endif %}
 create or replace procedure internal.refresh_rollup(rollup_name text)
 language plpgsql
@@ -133,7 +149,7 @@ as $f$
 declare
     state internal.rollup_state;
     old_version integer;
-    deadline pg_catalog.timestamptz;
+    began pg_catalog.timestamptz;
 begin
     select r.* into state from internal.rollup_state as r where r.name operator(pg_catalog.=) rollup_name;
     if state.name is null then
@@ -156,11 +172,9 @@ begin
         call internal.refresh_aggregate(rollup_name, old_version, false);
     end loop;
     if state.kind operator(pg_catalog.=) 'continuous_aggregate' then
-        deadline := pg_catalog.date_trunc(state.bucket, pg_catalog.now(), 'UTC');
+        began := pg_catalog.now();
         call internal.refresh_aggregate(rollup_name, state.version, state.refreshed_at is null);
-        update internal.rollup_state as r
-        set watermark = deadline, refreshed_at = pg_catalog.clock_timestamp()
-        where r.name operator(pg_catalog.=) rollup_name and r.version operator(pg_catalog.=) state.version;
+        perform internal.note_refreshed(rollup_name, state.version, began);
         commit;
         return;
     end if;

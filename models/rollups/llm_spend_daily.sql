@@ -1,6 +1,6 @@
 -- one row per day, team and currency
 {{ config(
-    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    bucket='day', source='llm_metrics', parent='llm_spend_hourly', time_column='bucket',
     grain=['bucket', 'day', 'team_id', 'currency'],
     stored_indexes=[['bucket']],
 ) }}
@@ -12,6 +12,6 @@ select
     sum(request_count)::bigint as request_count,
     sum(cost_amount) as cost_amount,
     sum(unpriced_request_count)::bigint as unpriced_request_count
-from {{ ref('llm_metrics_hourly') }}
+from {{ ref('llm_spend_hourly') }}
 where {{ in_rollup_window('bucket') }}
 group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4

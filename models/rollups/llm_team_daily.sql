@@ -1,6 +1,6 @@
 -- one row per day, team, provider, model and currency
 {{ config(
-    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    bucket='day', source='llm_metrics', parent='llm_team_hourly', time_column='bucket',
     grain=['bucket', 'day', 'team_id', 'provider', 'model', 'currency'],
     stored_indexes=[['bucket'], ['day'], ['team_id', 'day']],
 ) }}
@@ -12,6 +12,6 @@ select
     model,
     currency,
     {{ measures_of_rollup() }}
-from {{ ref('llm_metrics_hourly') }}
+from {{ ref('llm_team_hourly') }}
 where {{ in_rollup_window('bucket') }}
 group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4, 5, 6

@@ -1,6 +1,6 @@
 -- one row per day, user and currency
 {{ config(
-    bucket='day', source='llm_metrics', parent='llm_metrics_hourly', time_column='bucket',
+    bucket='day', source='llm_metrics', parent='llm_user_hourly', time_column='bucket',
     grain=['bucket', 'day', 'user_id', 'currency'],
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day']],
 ) }}
@@ -10,6 +10,6 @@ select
     user_id,
     currency,
     {{ measures_of_rollup() }}
-from {{ ref('llm_metrics_hourly') }}
+from {{ ref('llm_user_hourly') }}
 where {{ in_rollup_window('bucket') }}
 group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4

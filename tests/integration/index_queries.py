@@ -279,7 +279,7 @@ QUERIES: list[tuple[str, str, str]] = [
     (
         "the running day of one user",
         "llm_metrics_hourly_stored_bucket_user_id_idx",
-        f"select total_tokens from rollups.llm_user_daily where user_id = {USER} and bucket >= {TODAY}",
+        f"select total_tokens from rollups.llm_metrics_daily where user_id = {USER} and bucket >= {TODAY}",
     ),
     *(
         (f"{rollup} of a span", f"{rollup}_stored_bucket_idx", f"select * from rollups.{rollup} where {DAY_BY_BUCKET}")
@@ -289,12 +289,21 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_team_daily",
             "llm_spend_daily",
             "llm_user_daily",
+            "llm_model_daily",
             "llm_policy_daily",
         )
     ),
     *(
         (f"{rollup} of a day", f"{rollup}_stored_day_idx", f"select * from rollups.{rollup} where day = {A_DAY}")
-        for rollup in ("llm_metrics_daily", "llm_team_daily", "llm_user_daily")
+        for rollup in ("llm_metrics_daily", "llm_team_daily", "llm_user_daily", "llm_model_daily")
+    ),
+    *(
+        (
+            f"the running day of {rollup}_daily",
+            f"{rollup}_hourly_stored_bucket_idx",
+            f"select * from rollups.{rollup}_daily where bucket >= {TODAY}",
+        )
+        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_model")
     ),
     *(
         (

@@ -8,8 +8,9 @@ from core_rows import Connection
 from psycopg import sql
 from psycopg.rows import dict_row
 
-# llm_metrics_hourly and all that is built on it
-USAGE_ROLLUPS = ("llm_metrics_hourly", "llm_metrics_daily", "llm_team_daily", "llm_spend_daily", "llm_user_daily")
+USAGE_ROLLUPS = tuple(
+    f"llm_{what}_{bucket}" for bucket in ("hourly", "daily") for what in ("metrics", "team", "spend", "user", "model")
+)
 _ids = itertools.count()
 
 

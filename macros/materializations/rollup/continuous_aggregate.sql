@@ -1,16 +1,28 @@
-{# A continuous aggregate can read a table or another continuous aggregate, not the view that has the rollup's name. #}
+{#
+    Closed buckets only: the live part is our view's, below a watermark that follows the refreshes. TimescaleDB's own follows the
+    newest row, so a rollup without any would read all raw rows. A continuous aggregate reads a table or another continuous
+    aggregate, not the view that has the rollup's name.
+#}
 {% macro create_continuous_aggregate(relation, node, sql, window, version, parent_stored=none) %}
+    {%- set name = stored_name(relation, version) -%}
     {%- set query = portable_ddl(relation, sql) | replace(window, 'true') -%}
     {%- set parent = node.config.get('parent') -%}
     {%- if parent %}
         {%- set stored = parent_stored or run_query("select internal.stored_relation(name, version) from internal.rollup_state where name = '" ~ parent ~ "'").rows[0][0] -%}
         {%- set query = query | replace('"' ~ relation.schema ~ '"."' ~ parent ~ '"', stored) -%}
     {%- endif %}
-    create materialized view if not exists {{ stored_name(relation, version) }}
-    with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false) as
+    create materialized view if not exists {{ name }}
+    with (timescaledb.continuous, timescaledb.create_group_indexes = false) as
     {{ query }}
     with no data;
+    alter materialized view {{ name }} set (timescaledb.materialized_only = true);
+    {#- TimescaleDB indexes the bucket itself #}
+    {% for index in node.config.get('stored_indexes', []) if index != ['bucket'] %}
+    create index if not exists {{ stored_index_name(name, index) }} on {{ name }} ({{ index | join(', ') }});
+    {% endfor %}
 {% endmacro %}
+
+{% macro stored_index_name(stored, columns) %}{{ return(stored.split('.')[1] ~ '_' ~ columns | join('_') ~ '_idx') }}{% endmacro %}
 
 {% macro set_rollup_policies(relation, node) %}
     {%- set every = 'hourly' if node.config.get('bucket') == 'hour' else 'daily' -%}

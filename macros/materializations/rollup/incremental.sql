@@ -9,7 +9,7 @@
     ) as q with no data;
     comment on table {{ stored }} is 'Closed buckets of {{ name }}; read the view of that name.';
     {% for index in node.config.get('stored_indexes', []) %}
-    create index if not exists {{ stored.split('.')[1] }}_{{ index | join('_') }}_idx on {{ stored }} ({{ index | join(', ') }});
+    create index if not exists {{ stored_index_name(stored, index) }} on {{ stored }} ({{ index | join(', ') }});
     {% endfor %}
     create or replace function internal.refresh_{{ name }}() returns bigint
     language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'

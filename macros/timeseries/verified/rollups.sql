@@ -1,27 +1,3 @@
-{# One row per rollup: its buckets before the watermark are stored, newer ones computed when asked. #}
-{% macro rollup_watermarks() %}
-select
-    rollups.name as rollup,
-    rollups.source as series,
-    rollups.bucket as unit,
-    rollups.refreshed_at,
-    {% if has_continuous_aggregates() -%}
-    case rollups.kind
-        when 'incremental' then rollups.watermark
-        else {{ _from_microseconds('watermarks.watermark') }}
-    end as watermark
-    {%- else -%}
-    rollups.watermark
-    {%- endif %}
-from internal.rollup_state as rollups
-{%- if has_continuous_aggregates() %}
-left join _timescaledb_catalog.continuous_agg as aggregates
-    on format('%s.%s', aggregates.user_view_schema, aggregates.user_view_name) = {{ _stored_in('rollups') }}
-left join _timescaledb_catalog.continuous_aggs_watermark as watermarks
-    on watermarks.mat_hypertable_id = aggregates.mat_hypertable_id
-{%- endif -%}
-{% endmacro %}
-
 {# One row per span of time below a watermark that a rollup has still to recompute. #}
 {% macro pending_spans() %}
 {%- if has_continuous_aggregates() -%}
@@ -70,13 +46,12 @@ select
         -- what is older was made by an older definition, of the rollup or of what it reads
         {{ time_bucket('day', "greatest(states.starts_at, parents.starts_at, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }}
     ) as low,
-    rollups.watermark as high
-from ({{ rollup_watermarks() }}) as rollups
-inner join internal.rollup_state as states on states.name = rollups.rollup
+    states.watermark as high
+from internal.rollup_state as states
 left join internal.rollup_state as parents on parents.name = states.parent
-inner join internal.time_series as series on series.name = rollups.series
-inner join internal.settings as settings on settings.name = rollups.series || '_retention'
-where rollups.rollup = '{{ rollup }}'
+inner join internal.time_series as series on series.name = states.source
+inner join internal.settings as settings on settings.name = states.source || '_retention'
+where states.name = '{{ rollup }}'
 {%- endmacro %}
 
 {# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}

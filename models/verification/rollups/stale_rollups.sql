@@ -1,14 +1,13 @@
 -- one row per rollup that lags behind
-with rollups as (
-    {{ rollup_watermarks() }}
-),
-
-closed as (
+with closed as (
     select
-        rollups.*,
-        date_trunc(rollups.unit, now() - interval '{{ var("rollup_lag_allowed") }}', '{{ var("reporting_timezone") }}')
+        name as rollup,
+        source as series,
+        bucket as unit,
+        watermark,
+        date_trunc(bucket, now() - interval '{{ var("rollup_lag_allowed") }}', '{{ var("reporting_timezone") }}')
             as before
-    from rollups
+    from internal.rollup_state
 )
 
 select
