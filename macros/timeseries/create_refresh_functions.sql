@@ -33,6 +33,14 @@ as $f$
 $f$;
 comment on function internal.first_whole_bucket(text, text) is 'Oldest bucket that raw rows cover as a whole; older ones keep what is stored.';
 
+create or replace function internal.rollup_watermark(rollup_name text) returns timestamptz
+-- the planner can't know how few rows are newer; restricted, so that it starts no workers for them
+language sql stable strict parallel restricted security definer set search_path = pg_catalog, pg_temp
+as $f$
+    select coalesce(max(watermark), '-infinity') from internal.rollup_state where name = rollup_name
+$f$;
+comment on function internal.rollup_watermark(text) is 'Where the stored buckets of a rollup end; its view computes the newer ones when asked.';
+
 create or replace function internal.begin_refresh(
     rollup_name text, unit text, out new_watermark timestamptz, out lows timestamptz[], out highs timestamptz[]
 )

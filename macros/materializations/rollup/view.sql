@@ -72,16 +72,15 @@
     union all
     {% endif -%}
     select {{ selected | join(', ') }} from {{ stored_name(relation, version) }}
-    {%- set watermark_now = "(select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')" -%}
     {%- set wheres = (["bucket >= timestamptz '" ~ starts_at ~ "+00'"] if starts_at else []) + ([kept] if kept else []) -%}
     {%- if kind == 'continuous_aggregate' %}
         {#- a refresh that is not over yet may have stored later ones #}
-        {%- do wheres.append('bucket < ' ~ watermark_now) -%}
+        {%- do wheres.append("bucket < (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')") -%}
     {%- endif %}
     {%- if wheres %} where {{ wheres | join(' and ') }}{% endif %}
     {%- set since = '' if node.config.get('parent') or not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" %}
     union all
     select {{ selected | join(', ') }} from (
-    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= " ~ watermark_now ~ since) }}
+    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since) }}
     ) as live
 {% endmacro %}

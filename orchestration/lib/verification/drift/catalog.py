@@ -30,9 +30,7 @@ _SETTINGS = {
     "quote_all_identifiers": "off",
 }
 # a rollup's view reads rows above its watermark; a constant that a later build may add or move helps the planner
-_WATERMARK = (
-    r"""\((?:\w+\.)?"?\w+"? >= \( SELECT COALESCE\(max\(s\.watermark\).*?WHERE \(s\.name = '[^']*'::text\)\)\)"""
-)
+_WATERMARK = r"""\((?:\w+\.)?"?\w+"? >= \( SELECT internal\.rollup_watermark\('[^']*'::text\)[^()]*\)\)"""
 _CONSTANT = r""" AND \((?:\w+\.)?"?\w+"? >= '[^']*'::timestamp with time zone\)"""
 _MADE_UP = [
     (re.compile(r"_materialized_hypertable_\d+"), "_materialized_hypertable"),
