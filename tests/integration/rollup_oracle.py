@@ -157,15 +157,12 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     for name, unit, keys, more in (
         ("llm_metrics_hourly", "hour", whole, {"provider": "p", **nobody}),
         ("llm_metrics_daily", "day", whole, {"provider": "p", **nobody}),
-        *(
-            (f"{name}_{ending}", unit, keys, more)
-            for unit, ending in (("hour", "hourly"), ("day", "daily"))
-            for name, keys, more in (
-                ("llm_team", ("team_id", "model", "currency"), {"provider": "p"}),
-                ("llm_user", ("user_id", "currency"), {}),
-                ("llm_model", ("model", "currency"), {"provider": "p"}),
-            )
-        ),
+        ("llm_team_hourly", "hour", ("team_id", "model", "currency"), {"provider": "p"}),
+        ("llm_team_daily", "day", ("team_id", "model", "currency"), {"provider": "p"}),
+        ("llm_user_hourly", "hour", ("user_id", "currency"), {}),
+        ("llm_user_daily", "day", ("user_id", "currency"), {}),
+        ("llm_model_hourly", "hour", ("model", "currency"), {"provider": "p"}),
+        ("llm_model_daily", "day", ("model", "currency"), {"provider": "p"}),
     ):
         yield name, [{**key, **more, **measures(rows)} for key, rows in oracle.groups("requests", unit, keys)]
     spend = ("request_count", "cost_amount", "unpriced_request_count")
