@@ -9,7 +9,7 @@
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
-    {{ local_day('bucket') }} as day,
+    {{ local_day(time_bucket('day', 'bucket')) }} as day,
     team_id,
     user_id,
     api_key_id,
@@ -21,4 +21,4 @@ select
     {{ measures_of_rollup() }}
 from {{ ref('llm_metrics_hourly') }}
 where {{ in_rollup_window('bucket') }}
-group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4, 5, 6, 7, 8, 9, 10
+group by {{ time_bucket('day', 'bucket') }}, 3, 4, 5, 6, 7, 8, 9, 10

@@ -6,11 +6,11 @@
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
-    {{ local_day('bucket') }} as day,
+    {{ local_day(time_bucket('day', 'bucket')) }} as day,
     provider,
     model,
     currency,
     {{ measures_of_rollup() }}
 from {{ ref('llm_model_hourly') }}
 where {{ in_rollup_window('bucket') }}
-group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4, 5
+group by {{ time_bucket('day', 'bucket') }}, 3, 4, 5

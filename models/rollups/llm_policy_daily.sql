@@ -6,7 +6,7 @@
 ) }}
 select
     {{ time_bucket('day', 'time') }} as bucket,
-    {{ local_day('time') }} as day,
+    {{ local_day(time_bucket('day', 'time')) }} as day,
     policy_id,
     policy_decision,
     team_id,
@@ -15,4 +15,4 @@ select
     count(*) filter (where policy_decision = 'block') as blocked_count
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }} and policy_id is not null
-group by 1, 2, 3, 4, 5
+group by 1, 3, 4, 5

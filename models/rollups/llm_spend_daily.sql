@@ -6,7 +6,7 @@
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
-    {{ local_day('bucket') }} as day,
+    {{ local_day(time_bucket('day', 'bucket')) }} as day,
     team_id,
     currency,
     sum(request_count)::bigint as request_count,
@@ -14,4 +14,4 @@ select
     sum(unpriced_request_count)::bigint as unpriced_request_count
 from {{ ref('llm_spend_hourly') }}
 where {{ in_rollup_window('bucket') }}
-group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4
+group by {{ time_bucket('day', 'bucket') }}, 3, 4

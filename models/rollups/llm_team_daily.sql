@@ -6,7 +6,7 @@
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
-    {{ local_day('bucket') }} as day,
+    {{ local_day(time_bucket('day', 'bucket')) }} as day,
     team_id,
     provider,
     model,
@@ -14,4 +14,4 @@ select
     {{ measures_of_rollup() }}
 from {{ ref('llm_team_hourly') }}
 where {{ in_rollup_window('bucket') }}
-group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4, 5, 6
+group by {{ time_bucket('day', 'bucket') }}, 3, 4, 5, 6

@@ -6,10 +6,10 @@
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,
-    {{ local_day('bucket') }} as day,
+    {{ local_day(time_bucket('day', 'bucket')) }} as day,
     user_id,
     currency,
     {{ measures_of_rollup() }}
 from {{ ref('llm_user_hourly') }}
 where {{ in_rollup_window('bucket') }}
-group by {{ time_bucket('day', 'bucket') }}, 2, 3, 4
+group by {{ time_bucket('day', 'bucket') }}, 3, 4
