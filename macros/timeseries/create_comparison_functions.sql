@@ -6,14 +6,11 @@
 create or replace function internal.fingerprint_query(rollup_name text, relation text) returns text
 language sql stable strict set search_path = pg_catalog, pg_temp
 as $f$
-    -- numerics are compared by value, whatever their trailing zeros; sums of floats depend on the order of their rows
+    -- the hash of a numeric is that of its value, whatever its trailing zeros; sums of floats depend on the order of their rows
     select format(
-        'select format(%L, count(*), coalesce(sum(hashtextextended(row(%s)::text, 0)::numeric), 0)), array[%s]::float8[] from %s as r',
+        'select format(%L, count(*), coalesce(sum(hash_record_extended(row(%s), 0)), 0)), array[%s]::float8[] from %s as r',
         '%s:%s',
-        string_agg(
-            case when a.atttypid = 'numeric'::regtype then format('trim_scale(r.%I)', a.attname) else format('r.%I', a.attname) end,
-            ', ' order by a.attname
-        ) filter (where a.atttypid <> 'float8'::regtype),
+        string_agg(format('r.%I', a.attname), ', ' order by a.attname) filter (where a.atttypid <> 'float8'::regtype),
         string_agg(format('sum(r.%I), sum(abs(r.%I))', a.attname, a.attname), ', ' order by a.attname)
             filter (where a.atttypid = 'float8'::regtype),
         relation
