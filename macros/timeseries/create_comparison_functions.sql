@@ -67,6 +67,9 @@ declare
     state internal.rollup_state;
     oldest timestamptz;
     gone tstzmultirange;
+    {%- if has_continuous_aggregates() %}
+    held tstzmultirange;
+    {%- endif %}
 begin
     for state in select r.* from internal.rollup_state as r where r.timezone = zone and r.watermark is not null order by r.name loop
         execute format(
@@ -86,6 +89,9 @@ begin
             date_trunc('day', oldest, zone)
         );
         gone := state.kept + (select t.gone from internal.time_series as t where t.name = state.source);
+        {%- if has_continuous_aggregates() %}
+        held := (select range_agg(tstzrange(p.low, p.high)) from internal.present_parts(state.source) as p);
+        {%- endif %}
         return query
         select state.name, d.low, d.high
         from (
@@ -97,7 +103,7 @@ begin
         where not gone && tstzrange(d.low, d.high)
             {%- if has_continuous_aggregates() %}
             -- where there is no chunk nothing was ever to refresh
-            and exists (select from internal.present_parts(state.source) as p where p.low < d.high and p.high > d.low)
+            and held && tstzrange(d.low, d.high)
             {%- endif %}
             and (c.rollup is null or c.differs or c.compared_at < now() - older_than);
     end loop;
