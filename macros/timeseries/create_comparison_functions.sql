@@ -72,10 +72,16 @@ declare
     {%- endif %}
 begin
     for state in select r.* from internal.rollup_state as r where r.timezone = zone and r.watermark is not null order by r.name loop
+        {%- if has_continuous_aggregates() %}
+        -- where there is no chunk nothing was ever to refresh
+        held := (select range_agg(tstzrange(p.low, p.high)) from internal.present_parts(state.source) as p);
+        oldest := lower(held);
+        {%- else %}
         execute format(
             'select least((select min(time) from core.%I), (select min(bucket) from %s))',
             state.source, internal.stored_relation(state.name, state.version)
         ) into oldest;
+        {%- endif %}
         continue when oldest is null;
         -- older days are no longer covered by raw rows, or were stored by an older version, of the rollup or of its parent
         oldest := greatest(
@@ -89,9 +95,6 @@ begin
             date_trunc('day', oldest, zone)
         );
         gone := state.kept + (select t.gone from internal.time_series as t where t.name = state.source);
-        {%- if has_continuous_aggregates() %}
-        held := (select range_agg(tstzrange(p.low, p.high)) from internal.present_parts(state.source) as p);
-        {%- endif %}
         return query
         select state.name, d.low, d.high
         from (
@@ -102,7 +105,6 @@ begin
             on c.rollup = state.name and c.low = d.low and c.high = d.high and c.version = state.version
         where not gone && tstzrange(d.low, d.high)
             {%- if has_continuous_aggregates() %}
-            -- where there is no chunk nothing was ever to refresh
             and held && tstzrange(d.low, d.high)
             {%- endif %}
             and (c.rollup is null or c.differs or c.compared_at < now() - older_than);
