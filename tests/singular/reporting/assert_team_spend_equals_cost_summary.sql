@@ -1,7 +1,6 @@
--- what a team spent in its running budget period is what the cost report says of its newest days, and the rollup of spend of
--- those before, which are compared in rotation (docs/rules/rollups.md), in its currency
+-- what a team spent in its running budget period is what the cost report says of the newest days, and the rollup of spend
+-- of those before, which are compared in rotation (docs/rules/rollups.md), in its currency
 {{ config(meta={'dagster': {'ref': {'name': 'team_hierarchy_view'}}}) }}
-{%- set newest_days = time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") %}
 with periods (budget_period, starts_at, ends_at) as (
     values
     {%- for unit in ['day', 'month', 'quarter', 'year'] %}
@@ -12,12 +11,12 @@ with periods (budget_period, starts_at, ends_at) as (
 days as (
     select bucket, team_id, currency, sum(cost) as cost
     from {{ ref('cost_summary_view') }}
-    where bucket >= {{ newest_days }}
+    where bucket >= {{ verified_from() }}
     group by bucket, team_id, currency
     union all
     select bucket, team_id, currency, cost_amount
     from {{ ref('llm_spend_daily') }}
-    where bucket >= (select min(periods.starts_at) from periods) and bucket < {{ newest_days }}
+    where bucket >= (select min(periods.starts_at) from periods) and bucket < {{ verified_from() }}
 ),
 
 costs as (
