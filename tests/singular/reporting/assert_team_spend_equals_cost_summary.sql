@@ -1,5 +1,5 @@
--- what a team spent in its running budget period is what the cost report says of the newest days, and the rollup of spend
--- of those before, which are compared in rotation (docs/rules/rollups.md), in its currency
+-- what a team spent in its running budget period is what the cost report says of the newest days, and the rollup of
+-- spend of those before, which are compared in rotation (docs/rules/rollups.md), in its currency
 {{ config(meta={'dagster': {'ref': {'name': 'team_hierarchy_view'}}}) }}
 with periods (budget_period, starts_at, ends_at) as (
     values
