@@ -1,5 +1,5 @@
--- in each currency each of the newest days of the report adds up to the requests, to the last digit; the rollup below it
--- is compared with older requests in rotation (docs/rules/rollups.md)
+-- in each currency each of the newest days of the report adds up to the requests, to the last digit; the rollup below
+-- it is compared with older requests in rotation (docs/rules/rollups.md)
 {{ config(meta={'dagster': {'ref': {'name': 'cost_summary_view'}}}) }}
 {%- set first_whole_day = time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'") %}
 {%- set first_day = 'greatest(' ~ verified_from() ~ ', ' ~ first_whole_day ~ ')' %}
