@@ -6,14 +6,11 @@
 create or replace function internal.fingerprint_query(rollup_name text, relation text) returns text
 language sql stable strict set search_path = pg_catalog, pg_temp
 as $f$
-    -- numerics are compared by value, whatever their trailing zeros; sums of floats depend on the order of their rows
+    -- the hash of a numeric is that of its value, whatever its trailing zeros; sums of floats depend on the order of their rows
     select format(
-        'select format(%L, count(*), coalesce(sum(hashtextextended(row(%s)::text, 0)::numeric), 0)), array[%s]::float8[] from %s as r',
+        'select format(%L, count(*), coalesce(sum(hash_record_extended(row(%s), 0)), 0)), array[%s]::float8[] from %s as r',
         '%s:%s',
-        string_agg(
-            case when a.atttypid = 'numeric'::regtype then format('trim_scale(r.%I)', a.attname) else format('r.%I', a.attname) end,
-            ', ' order by a.attname
-        ) filter (where a.atttypid <> 'float8'::regtype),
+        string_agg(format('r.%I', a.attname), ', ' order by a.attname) filter (where a.atttypid <> 'float8'::regtype),
         string_agg(format('sum(r.%I), sum(abs(r.%I))', a.attname, a.attname), ', ' order by a.attname)
             filter (where a.atttypid = 'float8'::regtype),
         relation
@@ -70,12 +67,21 @@ declare
     state internal.rollup_state;
     oldest timestamptz;
     gone tstzmultirange;
+    {%- if has_continuous_aggregates() %}
+    held tstzmultirange;
+    {%- endif %}
 begin
     for state in select r.* from internal.rollup_state as r where r.timezone = zone and r.watermark is not null order by r.name loop
+        {%- if has_continuous_aggregates() %}
+        -- where there is no chunk nothing was ever to refresh
+        held := (select range_agg(tstzrange(p.low, p.high)) from internal.present_parts(state.source) as p);
+        oldest := lower(held);
+        {%- else %}
         execute format(
             'select least((select min(time) from core.%I), (select min(bucket) from %s))',
             state.source, internal.stored_relation(state.name, state.version)
         ) into oldest;
+        {%- endif %}
         continue when oldest is null;
         -- older days are no longer covered by raw rows, or were stored by an older version, of the rollup or of its parent
         oldest := greatest(
@@ -99,8 +105,7 @@ begin
             on c.rollup = state.name and c.low = d.low and c.high = d.high and c.version = state.version
         where not gone && tstzrange(d.low, d.high)
             {%- if has_continuous_aggregates() %}
-            -- where there is no chunk nothing was ever to refresh
-            and exists (select from internal.present_parts(state.source) as p where p.low < d.high and p.high > d.low)
+            and held && tstzrange(d.low, d.high)
             {%- endif %}
             and (c.rollup is null or c.differs or c.compared_at < now() - older_than);
     end loop;

@@ -43,9 +43,19 @@ format(
 to_char(({{ time }}) at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
 {%- endmacro %}
 
-{# Buckets of the rows that only one of the CTEs `stored` and `recomputed` has, once per row. #}
+{# One number for the columns of a row: equal values have equal numbers, whatever their trailing zeros. #}
+{% macro row_hash(columns) -%}
+hash_record_extended(row({{ columns }}), 0) as row_hash
+{%- endmacro %}
+
+{# Buckets of the rows that only one of the CTEs `stored` and `recomputed` has, by their hashes, once per row. #}
 {% macro differing_buckets() -%}
-select bucket from (select * from stored except all select * from recomputed) as too_much
-union all
-select bucket from (select * from recomputed except all select * from stored) as missing
+select bucket
+from (
+    select bucket, row_hash, 1 as side from stored
+    union all
+    select bucket, row_hash, -1 as side from recomputed
+) as compared
+group by bucket, row_hash
+having sum(side) <> 0
 {%- endmacro %}

@@ -122,6 +122,23 @@ def test_stored_rows_that_somebody_changed_are_found(warehouse: str) -> None:
     assert message.endswith("; the stored rows changed since they were equal.")
 
 
+@pytest.mark.parametrize(("days_ago", "seen_by"), [(1, "usage_rollup_differs"), (4, "compared_days_differ")])
+def test_a_day_is_compared_by_a_rule_while_it_is_new_and_in_rotation_from_then_on(
+    warehouse: str, days_ago: int, seen_by: str
+) -> None:
+    """verified_rollup_window is 2 days."""
+    with connect(warehouse) as connection:
+        insert(connection, days_ago)
+        refresh(warehouse)
+        compare(connection, seconds=60)
+        silently(connection, f"delete from core.llm_metrics where time = {NOON.format(days_ago)}")
+        connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
+    verification = verify(warehouse, ["usage_rollup_differs", "compared_days_differ"])
+    assert verification.not_run == {}
+    hourly = {each.rule for each in verification.violations if "llm_metrics_hourly" in each.subject}
+    assert hourly == {seen_by}
+
+
 def test_what_waits_for_a_refresh_is_no_difference(warehouse: str) -> None:
     with connect(warehouse) as connection:
         insert(connection, 22)

@@ -42,7 +42,7 @@
     constraint llm_metrics_request_id_time_key unique (request_id, time)
 {%- endset %}
 {{ create_time_series_table(
-    relation, columns, {'orderby': 'team_id, model, user_id, time', 'sparse_index': 'bloom(request_id)'}
+    relation, columns, {'orderby': 'team_id, model, user_id, time', 'sparse_index': 'bloom(request_id), minmax(ingested_at)'}
 ) }}
 create index if not exists llm_metrics_time_idx on {{ relation }} (time);
 create index if not exists llm_metrics_ingested_at_idx on {{ relation }} using brin (ingested_at);

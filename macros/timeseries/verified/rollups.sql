@@ -36,11 +36,16 @@ inner join internal.rollup_state as rollups on rollups.source = log.source and r
 to_timestamp(least(greatest({{ value }}, -4000000000000000), 4000000000000000) / 1000000.0)
 {%- endmacro %}
 
+{# Start of the newest days, which each run of verification compares; older ones are compared in rotation. #}
+{% macro verified_from() -%}
+{{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }}
+{%- endmacro %}
+
 {# The span of whole buckets of a rollup that verification compares with what they are made of. #}
 {% macro verified_span(rollup) -%}
 select
     greatest(
-        {{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }},
+        {{ verified_from() }},
         {{ time_bucket('day', "greatest(series.dropped_before, timestamptz '2000-01-01 00:00+00') + interval '1 day'") }},
         {{ time_bucket('day', "now() - settings.value::interval + interval '1 day'") }},
         -- what is older was made by an older definition, of the rollup or of what it reads

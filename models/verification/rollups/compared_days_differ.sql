@@ -14,7 +14,7 @@ with days as (
         on rollups.name = comparisons.rollup and rollups.version = comparisons.version
     where comparisons.differs
         -- newer days have rules of their own, which need no memory
-        and comparisons.low < {{ time_bucket('day', "now() - interval '" ~ var('verified_rollup_window') ~ "'") }}
+        and comparisons.low < {{ verified_from() }}
 ),
 
 spans as (

@@ -16,13 +16,13 @@
     ),
 
     stored as (
-        select bucket, {{ dimensions }}, {{ measures }}
+        select bucket, {{ row_hash(dimensions ~ ', ' ~ measures) }}
         from {{ ref(rollup) }}
         where bucket >= (select span.low from span) and bucket < (select span.high from span)
     ),
 
     recomputed as (
-        select bucket, {{ dimensions }}, {{ measures }}
+        select bucket, {{ row_hash(dimensions ~ ', ' ~ measures) }}
         from (
             select
                 {{ time_bucket('day', 'bucket') }} as bucket,

@@ -1,7 +1,7 @@
 -- one row per closed hour in which llm_metrics_hourly is not what raw rows make it
 {% set dimensions = 'team_id, user_id, api_key_id, provider, model, application, environment, currency' -%}
 {% set columns -%}
-bucket, {{ dimensions }}, request_count, success_count, error_count, blocked_count, rate_limited_count,
+{{ dimensions }}, request_count, success_count, error_count, blocked_count, rate_limited_count,
     {{ token_columns() | join(', ') }},
     cost_amount, unpriced_request_count, latency_ms_sum, latency_ms_count, latency_ms_max,
     time_to_first_token_ms_sum, time_to_first_token_ms_count, time_to_first_token_ms_max, last_request_at
@@ -11,13 +11,13 @@ with span as materialized (
 ),
 
 stored as (
-    select {{ columns }}
+    select bucket, {{ row_hash(columns) }}
     from {{ ref('llm_metrics_hourly') }}
     where bucket >= (select span.low from span) and bucket < (select span.high from span)
 ),
 
 recomputed as (
-    select {{ columns }}
+    select bucket, {{ row_hash(columns) }}
     from (
         select
             {{ time_bucket('hour', 'time') }} as bucket,

@@ -1,9 +1,9 @@
 -- one row per user, team, key or policy that recent usage names and nobody knows
 with used as (
     select 'user' as kind, user_id as id, request_count as requests, bucket
-    from {{ ref('llm_metrics_daily') }}
+    from {{ ref('llm_user_daily') }}
     union all
-    select 'team', team_id, request_count, bucket from {{ ref('llm_metrics_daily') }}
+    select 'team', team_id, request_count, bucket from {{ ref('llm_spend_daily') }}
     union all
     select 'key', api_key_id, request_count, bucket from {{ ref('llm_metrics_daily') }}
     union all

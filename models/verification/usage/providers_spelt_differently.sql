@@ -6,7 +6,7 @@ with recent as (
         lower(regexp_replace(provider, '[[:space:]]', '', 'g')) as same_provider,
         lower(regexp_replace(model, '[[:space:]]', '', 'g')) as same_model,
         sum(request_count) as requests
-    from {{ ref('llm_metrics_daily') }}
+    from {{ ref('llm_team_daily') }}
     where bucket >= now() - interval '{{ var("usage_window") }}'
     group by provider, model
 ),

@@ -13,7 +13,7 @@ select
         provider,
         model
     ) as fix
-from {{ ref('llm_metrics_daily') }}
+from {{ ref('llm_team_daily') }}
 where bucket >= now() - interval '{{ var("usage_window") }}'
 group by provider, model
 having sum(unpriced_request_count) > sum(request_count) * {{ var("unpriced_share_allowed") }}

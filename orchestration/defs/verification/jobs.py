@@ -6,10 +6,11 @@ from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import scheduled
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.identity.passwords import judge_passwords
+from orchestration.lib.verification.audit import check_audit_trail
 from orchestration.lib.verification.comparison import compare_rollups
 
 # of a night; what is left over waits for the next one
-JUDGING_SECONDS = COMPARING_SECONDS = 600
+JUDGING_SECONDS = COMPARING_SECONDS = CHECKING_SECONDS = 600
 
 
 @dg.op
@@ -34,10 +35,19 @@ def compare_days(context: dg.OpExecutionContext) -> None:
     context.log.info("%s compared, %s differ, %s left", comparison.compared, comparison.differing, comparison.left)
 
 
+@dg.op
+def check_entries(context: dg.OpExecutionContext) -> None:
+    """Compute the checksums of the audit trail; the rule audit_checksum_mismatch shows what was found."""
+    with explained():
+        check = check_audit_trail(database_url(), seconds=CHECKING_SECONDS)
+    context.log.info("%s days checked, %s altered entries, %s days left", check.checked, check.altered, check.left)
+
+
 @dg.job
 def comparison_job() -> None:
-    """Compares closed days of the rollups with raw rows, the longest not compared first."""
+    """Compares closed days of the rollups with raw rows and checks the audit trail, the longest not looked at first."""
     compare_days()
+    check_entries()
 
 
 verification_job = dg.define_asset_job(
@@ -56,7 +66,7 @@ def defs() -> dg.Definitions:
             scheduled(
                 "passwords", "30 3 * * *", "Compares new passwords with well-known ones, before somebody else does."
             ),
-            scheduled("comparison", "45 3 * * *", "Compares closed days of the rollups with raw rows."),
+            scheduled("comparison", "45 3 * * *", "Compares closed days with raw rows, checks the audit trail."),
             scheduled("verification", "0 4 * * *", "Runs every check, also where nothing was built."),
         ],
     )

@@ -6,6 +6,7 @@ from functools import partial
 from orchestration.lib.evidence.result import Collector, Verification
 from orchestration.lib.evidence.store import collect
 from orchestration.lib.identity.passwords import compare_passwords
+from orchestration.lib.verification.audit import check_closed_days
 from orchestration.lib.verification.comparison import compare_closed_days
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
@@ -14,7 +15,8 @@ from orchestration.lib.verification.rules import ask_rules, chosen_rules
 # what Python finds out before the rule is asked that shows it, for some seconds each
 _COMPARED_FIRST: dict[str, Collector] = {
     "well_known_passwords": partial(compare_passwords, seconds=4),
-    "compared_days_differ": partial(compare_closed_days, seconds=4),
+    "compared_days_differ": partial(compare_closed_days, seconds=3),
+    "audit_checksum_mismatch": partial(check_closed_days, seconds=2),
 }
 
 
@@ -30,9 +32,9 @@ def verify(
 ) -> Verification:
     """Ask the rules whose name or family matches one of the patterns of `select` (default: all), each for itself.
 
-    `deep` compares the catalog too, `probe` tries what must be refused. Passwords and closed days are compared, and the
-    run is recorded as one of `program` (None: not at all), by a role that may; one that only reads leaves no trace.
-    Raises GovernanceError where nothing can be asked.
+    `deep` compares the catalog too, `probe` tries what must be refused. Passwords, closed days and the audit trail are
+    looked at, and the run is recorded as one of `program` (None: not at all), by a role that may; one that only reads
+    leaves no trace. Raises GovernanceError where nothing can be asked.
     """
     rules = chosen_rules(url, select)
     collectors = [collector for rule, collector in _COMPARED_FIRST.items() if any(rule == each.rule for each in rules)]

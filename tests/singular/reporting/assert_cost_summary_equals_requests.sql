@@ -1,7 +1,8 @@
--- of the last 30 days each day and currency of the report adds up to the requests, to the last digit
+-- in each currency each of the newest days of the report adds up to the requests, to the last digit; the rollup below
+-- it is compared with older requests in rotation (docs/rules/rollups.md)
 {{ config(meta={'dagster': {'ref': {'name': 'cost_summary_view'}}}) }}
 {%- set first_whole_day = time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'") %}
-{%- set first_day = 'greatest(' ~ local_period_start('day', -29) ~ ', ' ~ first_whole_day ~ ')' %}
+{%- set first_day = 'greatest(' ~ verified_from() ~ ', ' ~ first_whole_day ~ ')' %}
 with reported as (
     select
         day,
