@@ -105,8 +105,11 @@ class Reading:
         ) as checked
         """
 
-    def insertion(self, lines: str, into: str = "core.llm_metrics") -> str:
-        """Puts the rows that `lines` selects into the table, where they aren't there yet; says what is in it now."""
+    def insertion(self, lines: str, into: str, *, skips_duplicates: bool) -> str:
+        """Puts the rows that `lines` selects into the table and says what is in it now; a row that is there already is
+        left out or, without `skips_duplicates`, violates a constraint.
+        """
+        conflict = "on conflict (request_id, time) do nothing" if skips_duplicates else ""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
@@ -173,7 +176,7 @@ class Reading:
             from ingest_rows as r
             left join named as n using (line)
             where r.reasons is null and r.{lines}{is_new}
-            on conflict (request_id, time) do nothing
+            {conflict}
             returning time, cost_amount, total_tokens
         )
         select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
