@@ -1,12 +1,15 @@
 """How batches are inserted: plainly, and past duplicates only where a plain insertion met one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from usage_loads import Load, counts, numbered, query
 
+from orchestration.lib.database.connection import connect
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted
+from orchestration.lib.usage.merge import UsageMerger
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -91,3 +94,41 @@ def test_duplicates_in_a_compressed_chunk(database: str, load: Load, insertions:
     assert counts(load([header, *lines], batch_rows=20)) == (20, 20, 0)
     assert insertions == ["p", "s", "s"]
     assert query(database, "select count(*), count(distinct request_id) from core.llm_metrics") == [(40, 40)]
+
+
+@pytest.mark.engines("postgres")
+def test_duplicates_are_compared_row_by_row_whatever_the_statistics_say(
+    database: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partition analyzed while most of its rows weren't committed looks nearly empty for a while."""
+    header, *lines = numbered(1_000)
+    assert counts(load([header, *lines])) == (1_000, 0, 0)
+    with connect(database) as connection:
+        connection.execute("analyze core.llm_metrics")
+        connection.execute(
+            "update pg_class set reltuples = 1, relpages = 1000 from pg_inherits"
+            " where oid = inhrelid and inhparent = 'core.llm_metrics'::regclass"
+        )
+    removed: list[int] = []
+    compare = UsageMerger._compare
+
+    def watched(self: UsageMerger, among: str, wanted: int) -> tuple[int, list[str]]:
+        # what the planner falls for when it takes the other side for empty
+        self._execute("set local enable_nestloop = on")
+        self._execute("set local enable_hashjoin = off")
+        self._execute("set local enable_mergejoin = off")
+        query = self._reading.differences(among, self._stored, self._span, wanted)
+        ((plans,),) = self._connection.execute(f"explain (analyze, format json) {query}").fetchall()
+        # one row each of no use is what a partition that was looked at in vain makes
+        removed.extend(rows_removed(plans[0]["Plan"]))
+        return compare(self, among, wanted)
+
+    monkeypatch.setattr(UsageMerger, "_compare", watched)
+    assert counts(load([header, *lines], "again.csv")) == (0, 1_000, 0)
+    assert sum(removed) <= 3_000
+
+
+def rows_removed(plan: dict[str, Any]) -> list[int]:
+    """By filters, of all rounds, at each node of a plan."""
+    own = sum(value for name, value in plan.items() if name.startswith("Rows Removed by ")) * plan["Actual Loops"]
+    return [own, *(rows for child in plan.get("Plans", []) for rows in rows_removed(child))]

@@ -128,6 +128,7 @@ class UsageMerger:
             self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
             self._has_quarantine = was_refused
             self._staged = 0
+            self._span: tuple[datetime, datetime] = floor, ceiling
             self._insertion = Insertion(connection, self._reading, self._into)
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
@@ -209,6 +210,7 @@ class UsageMerger:
                 " max(time) filter (where reasons is null) from ingest_rows"
             )
             if oldest is not None:
+                self._span = oldest, newest
                 self._make_partitions(oldest, newest)
                 self._open_chunks()
             if first is not None:
@@ -325,9 +327,8 @@ class UsageMerger:
 
     def _compare(self, lines: str, wanted: int) -> tuple[int, list[str]]:
         """How many of the lines say something else than the stored request of their name, and what the first say."""
-        # here a join by the index is mostly right, and the planner knows how many rows there are
         self._execute("set local enable_nestloop = on")
-        rows = self._connection.execute(self._reading.differences(lines, self._stored, wanted)).fetchall()
+        rows = self._connection.execute(self._reading.differences(lines, self._stored, self._span, wanted)).fetchall()
         self._execute("set local enable_nestloop = off")
         return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
 
