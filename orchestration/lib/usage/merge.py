@@ -20,6 +20,7 @@ from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
+from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
 from orchestration.lib.usage.reading import Reading
 from orchestration.lib.usage.record import TARGETS, kept_text
@@ -127,6 +128,8 @@ class UsageMerger:
             self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
             self._has_quarantine = was_refused
             self._staged = 0
+            self._span: tuple[datetime, datetime] = floor, ceiling
+            self._insertion = Insertion(connection, self._reading, self._into)
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
             constants = {name: trimmed(value) for name, value in constants.items()}
@@ -207,6 +210,7 @@ class UsageMerger:
                 " max(time) filter (where reasons is null) from ingest_rows"
             )
             if oldest is not None:
+                self._span = oldest, newest
                 self._make_partitions(oldest, newest)
                 self._open_chunks()
             if first is not None:
@@ -304,7 +308,7 @@ class UsageMerger:
             if good and self._has_quarantine:
                 self._execute(self._release(lines))
             if good:
-                inserted = Inserted(*self._row(self._reading.insertion(lines, self._into)))
+                inserted = self._insertion.insert(lines, good)
             if inserted.rows < good or self._compares_always:
                 differing, differences = self._compare(lines, _DIFFERENCES - len(report.differences))
             if self._ledger:
@@ -323,9 +327,8 @@ class UsageMerger:
 
     def _compare(self, lines: str, wanted: int) -> tuple[int, list[str]]:
         """How many of the lines say something else than the stored request of their name, and what the first say."""
-        # here a join by the index is mostly right, and the planner knows how many rows there are
         self._execute("set local enable_nestloop = on")
-        rows = self._connection.execute(self._reading.differences(lines, self._stored, wanted)).fetchall()
+        rows = self._connection.execute(self._reading.differences(lines, self._stored, self._span, wanted)).fetchall()
         self._execute("set local enable_nestloop = off")
         return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
 

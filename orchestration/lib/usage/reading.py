@@ -105,8 +105,11 @@ class Reading:
         ) as checked
         """
 
-    def insertion(self, lines: str, into: str = "core.llm_metrics") -> str:
-        """Puts the rows that `lines` selects into the table, where they aren't there yet; says what is in it now."""
+    def insertion(self, lines: str, into: str, *, skips_duplicates: bool) -> str:
+        """Puts the rows that `lines` selects into the table and says what is in it now; a row that is there already is
+        left out or, without `skips_duplicates`, violates a constraint.
+        """
+        conflict = "on conflict (request_id, time) do nothing" if skips_duplicates else ""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
@@ -173,15 +176,15 @@ class Reading:
             from ingest_rows as r
             left join named as n using (line)
             where r.reasons is null and r.{lines}{is_new}
-            on conflict (request_id, time) do nothing
+            {conflict}
             returning time, cost_amount, total_tokens
         )
         select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
         from inserted
         """
 
-    def differences(self, lines: str, stored: str, wanted: int) -> str:
-        """Rows that say something else than the request of their id and time in `stored`.
+    def differences(self, lines: str, stored: str, span: tuple[datetime, datetime], wanted: int) -> str:
+        """Rows that say something else than the request of their id and time in `stored`; none is outside of the span.
 
         One row for each of the first `wanted`, and one at least: how many there are in all, what this one says. What a
         row doesn't say contradicts nothing, and the id of a row without one follows from what it says.
@@ -195,19 +198,22 @@ class Reading:
             for name in self.targets
             if name not in ("request_id", "time")
         ]
+        low, high = span
+        # A lookup for each row, which isn't pulled up: a join might read the span once for each, where statistics are
+        # from before a load. The span is for the planner to leave partitions out.
         return f"""
-        with bounds as materialized (
-            select min(time) as low, max(time) as high from ingest_rows where reasons is null and {lines}
-        ),
-        told as materialized (
-            select distinct on (r.line)
-                r.line,
-                format('line %s, request %s: ', r.line, r.request_id) || d.says as says
+        with told as materialized (
+            select r.line, format('line %s, request %s: ', r.line, r.request_id) || d.says as says
             from ingest_rows as r
-            inner join {stored} as m on m.request_id = r.request_id and m.time = r.time
-            cross join lateral (select nullif(concat_ws('; ', {_list(says)}), '') as says) as d
-            where r.reasons is null and r.{lines} and d.says is not null
-                and m.time >= (select low from bounds) and m.time <= (select high from bounds)
+            cross join lateral (
+                select says
+                from {stored} as m
+                cross join lateral (select nullif(concat_ws('; ', {_list(says)}), '') as says) as s
+                where m.request_id = r.request_id and m.time = r.time and s.says is not null
+                    and m.time between {_quoted(low)} and {_quoted(high)}
+                limit 1
+            ) as d
+            where r.reasons is null and r.request_id is not null and r.{lines}
         )
         select (select count(*) from told), says
         from (select 1) as one
