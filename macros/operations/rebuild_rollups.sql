@@ -12,6 +12,7 @@
     {% for rollup in rollups %}
         {% do run_query('select pg_advisory_lock(' ~ lock_key('build') ~ ", hashtext('" ~ rollup.relation.identifier ~ "'))") %}
     {% endfor %}
+    {%- set began = run_query('select now()::text').rows[0][0] -%}
     {% do prepare_rebuild(rollups, kind) %}
     {% do begin_again() %}
     {% do run_query("update internal.rollup_state set definition = ''") %}
@@ -21,7 +22,11 @@
         {% do run_query(replace_version(rollup.relation, rollup.node, rollup.sql, rollup.window, kind)) %}
         {%- set version = present_version(rollup.relation, rollup.node, rollup.sql, kind).number -%}
         {% do store_version(rollup.relation, rollup.node, rollup.sql, rollup.window, kind, version) %}
-        {% if kind == 'incremental' %}{% do run_query(fill_version(rollup.relation)) %}{% endif %}
+        {% if kind == 'incremental' %}
+            {% do run_query(fill_version(rollup.relation)) %}
+        {% else %}
+            {% do run_query("select internal.note_refreshed('" ~ rollup.relation.identifier ~ "', " ~ version ~ ", '" ~ began ~ "')") %}
+        {% endif %}
         {%- set view = rollup_view_sql(
             rollup.relation, rollup.node, rollup.sql, rollup.window, retired_columns(rollup.relation, rollup.node)
         ) -%}

@@ -58,6 +58,7 @@
                 {{ ensure_object(stored, anew ~ create_continuous_aggregate(relation, node, sql, window, version)) | trim or 'select 1' }}
             {% endcall %}
             {{ adapter.commit() }}
+            {%- set began = run_query('select now()::text').rows[0][0] -%}
             {% do run_query("call internal.refresh_aggregate('" ~ relation.identifier ~ "', " ~ version ~ ', true)') %}
         {% else %}
             {{ adapter.commit() }}
@@ -68,6 +69,8 @@
         {% do store_version(relation, node, sql, window, kind, version) %}
         {% if kind == 'incremental' %}
             {% call statement('fill') %}{{ fill_version(relation) }}{% endcall %}
+        {% else %}
+            {% call statement('filled') %}select internal.note_refreshed('{{ relation.identifier }}', {{ version }}, '{{ began }}'){% endcall %}
         {% endif %}
     {% endif %}
     {% do run_query('select pg_advisory_unlock(' ~ one_at_a_time ~ ')') %}

@@ -72,7 +72,9 @@
     union all
     {% endif -%}
     select {{ selected | join(', ') }} from {{ stored_name(relation, version) }}
-    {%- set wheres = (["bucket >= timestamptz '" ~ starts_at ~ "+00'"] if starts_at else []) + ([kept] if kept else []) -%}
+    {#- what older versions keep is neither stored nor live #}
+    {%- set kept_apart = (["bucket >= timestamptz '" ~ starts_at ~ "+00'"] if starts_at else []) + ([kept] if kept else []) -%}
+    {%- set wheres = kept_apart | list -%}
     {%- if kind == 'continuous_aggregate' %}
         {#- a refresh that is not over yet may have stored later ones #}
         {%- do wheres.append("bucket < (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')") -%}
@@ -83,4 +85,5 @@
     select {{ selected | join(', ') }} from (
     {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since) }}
     ) as live
+    {%- if kept_apart %} where {{ kept_apart | join(' and ') }}{% endif %}
 {% endmacro %}
