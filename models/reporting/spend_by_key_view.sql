@@ -1,21 +1,4 @@
--- one row per day, key and currency
-with usage as (
-    select
-        day,
-        bucket,
-        api_key_id,
-        currency,
-        sum(request_count)::bigint as request_count,
-        sum(success_count)::bigint as success_count,
-        {% for column in token_columns() -%}
-        sum({{ column }})::bigint as {{ column }},
-        {% endfor -%}
-        sum(cost_amount) as cost_amount,
-        sum(unpriced_request_count)::bigint as unpriced_request_count
-    from {{ ref('llm_metrics_daily') }}
-    group by day, bucket, api_key_id, currency
-)
-
+-- one row per day, API key and currency, as llm_key_daily
 select
     usage.day,
     usage.bucket,
@@ -24,5 +7,5 @@ select
     api_keys.key_prefix,
     usage.currency,
     {{ usage_of_rollup('usage') }}
-from usage
+from {{ ref('llm_key_daily') }} as usage
 left join {{ ref('api_keys') }} as api_keys on api_keys.id = usage.api_key_id

@@ -6,6 +6,7 @@ of `benchmarks/organisation.py`.
 
 USER, TEAM = "md5('user-17')::uuid", "md5('team-17')::uuid"
 POLICY = "md5('policy-17-2')::uuid"
+API_KEY = "md5('key-17')::uuid"
 TODAY = "date_trunc('day', now(), 'UTC')"
 DAY_BY_BUCKET = f"bucket >= {TODAY} - interval '2 days' and bucket < {TODAY} - interval '1 day'"
 A_DAY = "(now() at time zone 'UTC')::date - 2"
@@ -289,13 +290,14 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_team_daily",
             "llm_spend_daily",
             "llm_user_daily",
+            "llm_key_daily",
             "llm_model_daily",
             "llm_policy_daily",
         )
     ),
     *(
         (f"{rollup} of a day", f"{rollup}_stored_day_idx", f"select * from rollups.{rollup} where day = {A_DAY}")
-        for rollup in ("llm_metrics_daily", "llm_team_daily", "llm_user_daily", "llm_model_daily")
+        for rollup in ("llm_metrics_daily", "llm_team_daily", "llm_user_daily", "llm_key_daily", "llm_model_daily")
     ),
     *(
         (
@@ -303,7 +305,7 @@ QUERIES: list[tuple[str, str, str]] = [
             f"{rollup}_hourly_stored_bucket_idx",
             f"select * from rollups.{rollup}_daily where bucket >= {TODAY}",
         )
-        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_model")
+        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_key", "llm_model")
     ),
     *(
         (
@@ -315,6 +317,7 @@ QUERIES: list[tuple[str, str, str]] = [
             ("llm_metrics_daily", "user", USER),
             ("llm_metrics_daily", "team", TEAM),
             ("llm_user_daily", "user", USER),
+            ("llm_key_daily", "api_key", API_KEY),
             ("llm_team_daily", "team", TEAM),
             ("llm_policy_daily", "policy", POLICY),
         )

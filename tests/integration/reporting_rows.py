@@ -9,7 +9,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 USAGE_ROLLUPS = tuple(
-    f"llm_{what}_{bucket}" for bucket in ("hourly", "daily") for what in ("metrics", "team", "spend", "user", "model")
+    f"llm_{what}_{bucket}"
+    for bucket in ("hourly", "daily")
+    for what in ("metrics", "team", "spend", "user", "key", "model")
 )
 _ids = itertools.count()
 

@@ -161,6 +161,8 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
         ("llm_team_daily", "day", ("team_id", "model", "currency"), {"provider": "p"}),
         ("llm_user_hourly", "hour", ("user_id", "currency"), {}),
         ("llm_user_daily", "day", ("user_id", "currency"), {}),
+        ("llm_key_hourly", "hour", ("currency",), {"api_key_id": None}),
+        ("llm_key_daily", "day", ("currency",), {"api_key_id": None}),
         ("llm_model_hourly", "hour", ("model", "currency"), {"provider": "p"}),
         ("llm_model_daily", "day", ("model", "currency"), {"provider": "p"}),
     ):

@@ -231,7 +231,7 @@ def test_dimensions_and_types_and_measures_that_go(warehouse: str, project: Proj
     # null from now on while a view reads it, then gone
     assert rows(warehouse, "select count(*), count(latency_count) from public.counts") == [(5, 3)]
     with connect(warehouse) as connection:
-        connection.execute("drop view public.counts")
+        connection.execute("drop view public.counts, verification.latency_rollup_differs")
     project.build(warehouse, "--select", "llm_latency_hourly")
     with pytest.raises(psycopg.errors.UndefinedColumn):
         rows(warehouse, "select latency_count from rollups.llm_latency_hourly")

@@ -3,6 +3,7 @@
     'llm_metrics_daily': 'team_id, user_id, api_key_id, provider, model, application, environment, currency',
     'llm_team_daily': 'team_id, provider, model, currency',
     'llm_user_daily': 'user_id, currency',
+    'llm_key_daily': 'api_key_id, currency',
     'llm_model_daily': 'provider, model, currency',
     'llm_spend_daily': 'team_id, currency',
 } -%}
