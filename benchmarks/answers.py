@@ -15,9 +15,9 @@ from benchmarks.figures import Figure, at_least, at_most, server_name, server_op
 from benchmarks.organisation import Size, load_organisation
 from benchmarks.reports import usage_questions
 from benchmarks.timing import Connection, latencies, measured
-from benchmarks.upkeep import upkeep_figures
+from benchmarks.upkeep import upkeep, upkeep_figures
 from benchmarks.usage import Usage
-from benchmarks.warehouse import build_options, built_warehouse, progress
+from benchmarks.warehouse import build_options, built_warehouse, progress, settle
 from orchestration.lib.database.connection import connect
 from orchestration.lib.verification.comparison import compare
 from orchestration.lib.warehouse.refresh import refresh
@@ -121,8 +121,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         refresh(built)
         connection.execute("vacuum analyze")
         large = refresh_milliseconds(connection, usage)
-        refresh(built)
-        connection.execute("vacuum analyze")
+        settle(connection, built)
         progress("questions")
         questions = usage_questions(usage)
         times = measured(connection, {what: question for what, question, _ in questions}, rounds)
@@ -133,7 +132,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
             at_most("the same on all", large, 100, "ms"),
             at_most("its ratio", large / small, 1.5, "x", 2),
             *write_figures(connection),
-            *upkeep_figures(connection, built, options, progress),
+            *upkeep_figures(upkeep(connection, built, options)),
             comparison_figure(connection),
         ]
         server = server_name(connection)

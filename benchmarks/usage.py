@@ -54,11 +54,11 @@ _ROWS = f"""
     cross join lateral (
         select
             floor(1000 ^ {_dice(1)})::integer as u,
-            floor(15 ^ {_dice(2)})::integer - 1 as popular,
+            floor(15 ^ ({_dice(2)} ^ 1.5))::integer - 1 as popular,
             {_dice(10)} < 0.6 as everywhere,
             floor(3 * {_dice(3)} ^ 2)::integer as k,
-            floor(6 * {_dice(11)} ^ 3)::integer as a,
-            floor(3 * {_dice(12)} ^ 3)::integer as e,
+            floor(6 * {_dice(11)} ^ 5)::integer as a,
+            floor(3 * {_dice(12)} ^ 4)::integer as e,
             {_dice(4)} as s,
             50 + floor(6000 * {_dice(5)} ^ 3)::bigint as tokens_in,
             case when {_dice(6)} < 0.3 then floor(2000 * {_dice(7)})::bigint else 0 end as cached,
