@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from benchmarks.figures import at_most, server_name, server_options, show
-from benchmarks.warehouse import empty_database
+from benchmarks.warehouse import own_database
 from orchestration.lib.database.connection import connect
 from orchestration.lib.dbt.environment import dbt_environment
 from orchestration.lib.dbt.runner import run_dbt
@@ -24,7 +24,7 @@ from orchestration.lib.dbt.runner import run_dbt
 def main(url: str | None, as_json: bool) -> None:
     """Times the builds; exit code 1 if a goal is missed."""
     dbt = Path(sys.executable).parent / "dbt"
-    with empty_database(url, "build") as database:
+    with own_database(url, "build") as database:
 
         def by_command_line(*options: str) -> float:
             begin = time.perf_counter()

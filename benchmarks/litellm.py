@@ -189,21 +189,21 @@ def _is_number(value: object) -> bool:
     return not isinstance(value, str | date | uuid.UUID)
 
 
-def assert_same(connection: Connection, pair: Pair) -> None:
+def assert_same(connection: Connection, pairs: list[Pair]) -> None:
     """Both answers have the same groups, and the same measures but for what floating point loses."""
-    hashed = {
-        str(each): hashlib.sha256(str(each).encode()).hexdigest()
-        for (each,) in connection.execute("select distinct api_key_id from core.llm_metrics").fetchall()
-    }
-    ours = {
-        tuple(hashed.get(name, name) for name in group): measures
-        for group, measures in answer(connection, pair.ours).items()
-    }
-    theirs = answer(connection, pair.theirs)
-    assert ours, f"{pair.what}: no rows"
-    assert ours.keys() == theirs.keys(), f"{pair.what}: {len(ours)} and {len(theirs)} groups"
-    for group, measures in ours.items():
-        assert all(map(lambda a, b: math.isclose(a, b, rel_tol=1e-9), measures, theirs[group])), (pair.what, group)
+    keys = connection.execute("select distinct api_key_id from core.llm_metrics").fetchall()
+    hashed = {str(key): hashlib.sha256(str(key).encode()).hexdigest() for (key,) in keys}
+    for pair in pairs:
+        ours = {
+            tuple(hashed.get(name, name) for name in group): measures
+            for group, measures in answer(connection, pair.ours).items()
+        }
+        theirs = answer(connection, pair.theirs)
+        assert ours, f"{pair.what}: no rows"
+        assert ours.keys() == theirs.keys(), f"{pair.what}: {len(ours)} and {len(theirs)} groups"
+        for group, measures in ours.items():
+            same = [math.isclose(*each, rel_tol=1e-9) for each in zip(measures, theirs[group], strict=True)]
+            assert all(same), f"{pair.what}: {group}, {measures} and {theirs[group]}"
 
 
 def ratio_figures(connection: Connection, pairs: list[Pair], rounds: int) -> tuple[list[Figure], list[float]]:
@@ -238,8 +238,8 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         settle(connection, built)
         connection.execute("set search_path = litellm, public")
         rollups, raw = rollup_pairs(usage), raw_pairs(usage)
-        for pair in (*rollups, *raw):
-            assert_same(connection, pair)
+        progress("comparing answers")
+        assert_same(connection, [*rollups, *raw])
         figures, _ = ratio_figures(connection, rollups, rounds)
         raw_figures, ratios = ratio_figures(connection, raw, min(rounds, 3))
         figures += [*raw_figures, at_least("raw, median of the above", statistics.median(ratios), 20, "x")]

@@ -17,9 +17,8 @@ from benchmarks.figures import Figure, at_most, server_name, server_options, sho
 from benchmarks.organisation import Size, load_organisation
 from benchmarks.reports import people_questions
 from benchmarks.timing import Connection, latencies, measured
-from benchmarks.warehouse import build_options, built_warehouse, progress
+from benchmarks.warehouse import build_options, built_warehouse, progress, settle
 from orchestration.lib.database.connection import connect
-from orchestration.lib.warehouse.refresh import refresh
 
 AUDIT_WRITE = (
     "insert into core.audit_logs (actor_type, actor_id, action, resource_type, resource_id, metadata)"
@@ -72,14 +71,15 @@ def audit_figures(connection: Connection) -> list[Figure]:
 @click.option("--alerts", default=100_000, show_default=True)
 @click.option("--roles", default=40, show_default=True, help="Besides the seven of the system.")
 @click.option("--rounds", default=7, show_default=True, help="The best of so many counts.")
-def main(url: str | None, rounds: int, as_json: bool, **sizes: int) -> None:
+@click.option("--keep", is_flag=True, help="With --url: leave the database, and take it as it is the next time.")
+def main(url: str | None, rounds: int, keep: bool, as_json: bool, **sizes: int) -> None:
     """Measures the reports and the audit trail; exit code 1 if a goal is missed."""
-    size = Size(**sizes)
-    with built_warehouse(url, "oltp", build_options(size.requests / 30)) as built, connect(built) as connection:
-        load_organisation(connection, size, progress)
-        progress("rollups and statistics")
-        refresh(built)
-        connection.execute("vacuum analyze")
+    size, options = Size(**sizes), build_options(sizes["requests"] / 30)
+    with built_warehouse(url, "oltp", options, keep=keep) as built, connect(built) as connection:
+        if connection.execute("select from core.teams limit 1").fetchone() is None:
+            load_organisation(connection, size, progress)
+        progress("rollups, columnstore and statistics")
+        settle(connection, built)
         figures = report_figures(connection, size, rounds) + audit_figures(connection)
         server = server_name(connection)
     show(figures, server, f"{size.users:,} users", as_json=as_json)

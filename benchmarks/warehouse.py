@@ -38,30 +38,35 @@ def empty_server() -> Iterator[str]:
 
 
 @contextmanager
-def empty_database(server_url: str | None, name: str) -> Iterator[str]:
-    """URL of a database bench_<name>, dropped at the end; without a server's URL on an embedded one of its own."""
+def own_database(server_url: str | None, name: str, *, keep: bool = False) -> Iterator[str]:
+    """URL of a database bench_<name>, empty at the beginning and dropped at the end, unless it is to `keep`.
+
+    Without a server's URL it is on an embedded one of its own, which keeps nothing.
+    """
     if server_url is None:
-        with empty_server() as embedded, empty_database(embedded, name) as url:
+        with empty_server() as embedded, own_database(embedded, name) as url:
             yield url
         return
     database = f"bench_{name}"
     drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
     with connect(server_url) as admin:
-        admin.execute(drop)
+        if not keep:
+            admin.execute(drop)
         ensure_database(server_url, database)
         try:
             yield with_database(server_url, database)
         finally:
-            admin.execute(drop)
+            if not keep:
+                admin.execute(drop)
 
 
 @contextmanager
-def built_warehouse(server_url: str | None, name: str, options: list[str]) -> Iterator[str]:
-    """The same with a warehouse without usage, built with options of dbt.
+def built_warehouse(server_url: str | None, name: str, options: list[str], *, keep: bool = False) -> Iterator[str]:
+    """The same with a warehouse built in it, with options of dbt.
 
     The jobs of TimescaleDB's policies wait a day, so that nothing works beside what is measured.
     """
-    with empty_database(server_url, name) as url:
+    with own_database(server_url, name, keep=keep) as url:
         build_warehouse(["--resource-type", "model", "seed", *options], url, quiet=True)
         if is_timescaledb(url):
             with connect(url) as connection:
