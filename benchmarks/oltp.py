@@ -76,7 +76,7 @@ def main(url: str | None, rounds: int, keep: bool, as_json: bool, **sizes: int) 
     """Measures the reports and the audit trail; exit code 1 if a goal is missed."""
     size, options = Size(**sizes), build_options(sizes["requests"] / 30)
     with built_warehouse(url, "oltp", options, keep=keep) as built, connect(built) as connection:
-        if connection.execute("select from core.teams limit 1").fetchone() is None:
+        if connection.execute("select from core.llm_metrics limit 1").fetchone() is None:
             load_organisation(connection, size, progress)
         progress("rollups, columnstore and statistics")
         settle(connection, built)
