@@ -56,7 +56,7 @@ def audit_figures(connection: Connection) -> list[Figure]:
         at_most("audit write with its checksum, p95", p95, 2, "ms", 2),
         at_most("audit trail of one actor, 50 newest, p95", actor_p95, 5, "ms", 2),
         at_most("audit trail of one resource, 50 newest, p95", resource_p95, 5, "ms", 2),
-        Figure(f"bytes an audit row, of {row[0]:,}: table + indexes", f"{row[1]} + {row[2]}"),
+        Figure("bytes an audit row, table + indexes", f"{row[1]} + {row[2]}, of {row[0]:,}"),
     ]
 
 

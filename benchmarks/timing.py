@@ -106,8 +106,8 @@ def latencies(work: Callable[[int], object], rounds: int, repeats: int = 3) -> t
 def seconds(connection: Connection, work: Callable[[], object]) -> tuple[float, float | None]:
     """Seconds that a piece of work with sessions of its own takes, and of CPU that its sessions took on the server.
 
-    The CPU is told by /proc, where the server is on this machine, else None. Background workers that end meanwhile
-    are in it.
+    The CPU is told by /proc, where the server is on this machine, else None. It is that of all processes of the server
+    that end meanwhile, others' too.
     """
     before, begin = _ended_sessions(connection), time.perf_counter()
     work()

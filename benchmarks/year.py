@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from benchmarks.answers import SIZE, refresh_milliseconds
+from benchmarks.answers import SIZE, refresh_time
 from benchmarks.figures import UNKNOWN, Figure, server_name, server_options, show, told
 from benchmarks.organisation import load_organisation
 from benchmarks.reports import people_questions, usage_questions
@@ -54,7 +54,7 @@ class Stage:
 
     bytes: dict[str, int]
     times: dict[str, Time]
-    refresh: float
+    refresh: Time
     upkeep: Upkeep
 
 
@@ -64,7 +64,7 @@ def stage(connection: Connection, url: str, usage: Usage, options: list[str], ro
     progress("questions")
     questions = [*usage_questions(usage), *people_questions(SIZE)]
     times = measured(connection, {what: question for what, question, _ in questions}, rounds)
-    return Stage(sizes, times, refresh_milliseconds(connection, usage), upkeep(connection, url, options))
+    return Stage(sizes, times, refresh_time(connection, usage), upkeep(connection, url, options))
 
 
 def week_of(moment: datetime) -> datetime:
@@ -130,7 +130,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         told("load of the older months, rows a second", older / loaded, "", 0),
         told("refresh of their rollups, raw rows a second", older / refreshed, "", 0),
         *(grown(name, first.bytes[name] / 2**20, year.bytes[name] / 2**20, "MB") for name in sorted(year.bytes)),
-        grown("hourly refresh after 15 minutes", first.refresh, year.refresh, "ms"),
+        grown_time("hourly refresh after 15 minutes", first.refresh, year.refresh),
         *(grown_time(what, first.times[what], year.times[what]) for what in year.times),
         *(grown_work(what, first.upkeep.works[what], year.upkeep.works[what]) for what in year.upkeep.works),
         *(grown(f"test {name}", first.upkeep.tests[name], year.upkeep.tests[name], "s", 2) for name in slowest),
