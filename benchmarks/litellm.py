@@ -27,13 +27,18 @@ from benchmarks.usage import Usage
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
 from orchestration.lib.database.connection import connect
 
-# measures that both have
-OURS = "requests, successful_requests, failed_requests, cache_read_tokens, output_tokens, total_tokens, cost"
-THEIRS = (
-    "sum(api_requests)::bigint, sum(successful_requests)::bigint, sum(failed_requests)::bigint,"
-    " sum(cache_read_input_tokens)::bigint, sum(completion_tokens)::bigint,"
-    " sum(prompt_tokens + completion_tokens)::bigint, sum(spend)"
-)
+# measures that both have, and what they are there
+MEASURES = {
+    "requests": "sum(api_requests)::bigint",
+    "successful_requests": "sum(successful_requests)::bigint",
+    "failed_requests": "sum(failed_requests)::bigint",
+    "cache_read_tokens": "sum(cache_read_input_tokens)::bigint",
+    "output_tokens": "sum(completion_tokens)::bigint",
+    "total_tokens": "sum(prompt_tokens + completion_tokens)::bigint",
+    "cost": "sum(spend)",
+}
+# of the view by team alone
+SPEND = ("requests", "cost")
 
 
 @dataclass(frozen=True)
@@ -54,54 +59,50 @@ def rollup_pairs(usage: Usage) -> list[Pair]:
         "30 days and today": (usage.today - timedelta(days=30), usage.today),
         "today": (usage.today, usage.today),
     }
+    user_spend, team_spend = "LiteLLM_DailyUserSpend", "LiteLLM_DailyTeamSpend"
+    models, their_models = "provider, model", "custom_llm_provider, model"
     questions: list[tuple[str, str, str, str, str, float | None]] = [
-        ("team", "spend_by_team_view", "team_id", "LiteLLM_DailyTeamSpend", "team_id", 2),
+        ("team", "spend_by_team_view", "team_id", team_spend, "team_id", 2),
         (
             "team and model",
             "spend_by_team_model_view",
-            "team_id, provider, model",
-            "LiteLLM_DailyTeamSpend",
-            "team_id, custom_llm_provider, model",
+            f"team_id, {models}",
+            team_spend,
+            f"team_id, {their_models}",
             2,
         ),
-        ("user", "spend_by_user_view", "user_id", "LiteLLM_DailyUserSpend", "user_id", 2),
-        (
-            "key, provider and model",
-            "spend_by_key_view",
-            "api_key_id, provider, model",
-            "LiteLLM_DailyUserSpend",
-            "api_key, custom_llm_provider, model",
-            1,
-        ),
-        (
-            "provider and model",
-            "spend_by_model_view",
-            "provider, model",
-            "LiteLLM_DailyUserSpend",
-            "custom_llm_provider, model",
-            2,
-        ),
+        ("user", "spend_by_user_view", "user_id", user_spend, "user_id", 2),
+        ("provider and model", "spend_by_model_view", models, user_spend, their_models, 2),
+        ("key", "spend_by_key_view", "api_key_id", user_spend, "api_key", 1),
+        # the grain of their tables, which no view of ours has
+        ("key and model", "cost_summary_view", f"api_key_id, {models}", user_spend, f"api_key, {their_models}", 1),
         (
             "provider and model, against DailyGlobalSpend",
             "spend_by_model_view",
-            "provider, model",
+            models,
             "LiteLLM_DailyGlobalSpend",
-            "custom_llm_provider, model",
+            their_models,
             None,
         ),
     ]
-    return [
-        Pair(
-            f"by {what}, {span}",
-            f"select day, {key}, {OURS} from reporting.{view}"
-            f" where day >= date '{first:%F}' and day <= date '{last:%F}'",
-            f'select date, {their_key}, {THEIRS} from "{table}"'
-            f" where date >= '{first:%F}' and date <= '{last:%F}' group by date, {their_key}",
-            goal,
-        )
-        for what, view, key, table, their_key, goal in questions
-        for span, (first, last) in spans.items()
-    ]
+    pairs = []
+    for what, view, key, table, their_key, goal in questions:
+        names = SPEND if view == "spend_by_team_view" else tuple(MEASURES)
+        theirs = ", ".join(MEASURES[name] for name in names)
+        at_grain = view != "cost_summary_view"
+        ours = ", ".join(name if at_grain else f"sum({name})" for name in names)
+        for span, (first, last) in spans.items():
+            ours_of_span = (
+                f"select day, {key}, {ours} from reporting.{view}"
+                f" where day >= date '{first:%F}' and day <= date '{last:%F}'"
+            )
+            theirs_of_span = (
+                f'select date, {their_key}, {theirs} from "{table}"'
+                f" where date >= '{first:%F}' and date <= '{last:%F}' group by date, {their_key}"
+            )
+            grouped = "" if at_grain else f" group by day, {key}"
+            pairs.append(Pair(f"by {what}, {span}", ours_of_span + grouped, theirs_of_span, goal))
+    return pairs
 
 
 def raw_pairs(usage: Usage) -> list[Pair]:
@@ -137,7 +138,7 @@ def raw_pairs(usage: Usage) -> list[Pair]:
         (
             "/spend/report, by key and model",
             "select api_key_id, model, sum(cost), sum(input_tokens + cache_read_tokens + cache_write_tokens),"
-            f" sum(output_tokens) from {by_key} {span} group by api_key_id, model",
+            f" sum(output_tokens) from reporting.cost_summary_view {span} group by api_key_id, model",
             "SELECT sl.api_key, sl.model, SUM(sl.spend), SUM(sl.prompt_tokens), SUM(sl.completion_tokens)"
             f" FROM {logs} sl WHERE sl.{their_span} GROUP BY sl.api_key, sl.model",
         ),

@@ -15,11 +15,12 @@ def usage_questions(usage: Usage) -> list[Question]:
     last_days = f"day >= date '{week:%F}'"
     user, team = "md5('user-60')::uuid", "md5('team-7')::uuid"
     hours = "rollups.llm_metrics_hourly where bucket >= '{}' and bucket < '{}' group by 1 order by 1"
-    measures = "currency, requests, total_tokens, cost"
+    spend = "currency, requests, cost"
+    measures = f"{spend}, total_tokens"
     return [
         (
             "spend by team, 30 days",
-            f"select day, team_id, {measures} from reporting.spend_by_team_view where {days}",
+            f"select day, team_id, {spend} from reporting.spend_by_team_view where {days}",
             50,
         ),
         (
@@ -44,7 +45,7 @@ def usage_questions(usage: Usage) -> list[Question]:
         ),
         (
             "spend by team, today",
-            f"select team_id, {measures} from reporting.spend_by_team_view where day = date '{today:%F}'",
+            f"select team_id, {spend} from reporting.spend_by_team_view where day = date '{today:%F}'",
             None,
         ),
         (
