@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg
-from psycopg.rows import TupleRow
-
-Connection = psycopg.Connection[TupleRow]
+from benchmarks.timing import Connection
 
 DAYS = 30
 ROOT_SIZE = 100  # teams below one root and itself, on ten levels
@@ -22,7 +19,7 @@ class Size:
     alerts: int
     policies: int
     roles: int
-    requests: int
+    requests: int  # of 30 days; 0 leaves usage to benchmarks.usage, whose people and teams these are
     audit_rows: int
 
 
@@ -139,7 +136,7 @@ SESSIONS = """
         user_id, token_hash, ip_address, user_agent, mfa_verified, created_at, last_seen_at, expires_at, revoked_at
     )
     select
-        md5('user-' || 1 + n % {users})::uuid,
+        md5('user-' || u)::uuid,
         sha256(('session-' || n)::bytea),
         '10.0.0.0'::inet + n % 65536,
         'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36',
@@ -147,8 +144,10 @@ SESSIONS = """
         began,
         began + interval '10 minutes',
         began + interval '12 hours',
-        case when n % 20 = 0 then began + interval '1 hour' end
+        -- of people who are not active none is live
+        case when n % 20 = 0 or u % 25 in (7, 13) or u % 50 = 11 then began + interval '1 hour' end
     from generate_series({first}, {last}) as n
+    cross join lateral (select 1 + n % {users} as u) as person
     cross join lateral (select now() - random() * interval '90 days' - n * interval '0' as began) as times
 """
 # two versions of each, the second in force
@@ -218,7 +217,7 @@ SUBSCRIPTIONS = """
     select md5('user-' || n)::uuid, 'type_' || n % 100, 'email', 'person.' || n || '@example.com'
     from generate_series(3, {users}, 10) as n
 """
-# few people make most requests; on the last full day as on each other
+# few people make most requests; on the last full day as on each other; a key is used from several applications
 REQUESTS = f"""
     insert into core.llm_metrics (
         time, request_id, trace_id, user_id, team_id, api_key_id, provider, model, application, environment,
@@ -234,7 +233,7 @@ REQUESTS = f"""
         md5('key-' || u)::uuid,
         (array['openai', 'anthropic', 'google', 'mistral', 'azure'])[1 + m % 5],
         'model-' || m,
-        'app-' || u % 30,
+        'app-' || (u + a) % 30,
         (array['production', 'staging', 'development'])[1 + n % 3],
         500 + n % 4500, n % 500, n % 1000,
         (500 + n % 4500) * 0.0000025 + n % 1000 * 0.00001,
@@ -247,7 +246,8 @@ REQUESTS = f"""
     cross join lateral (
         select
             1 + least(floor({{users}} * random() ^ 3 + n * 0), {{users}} - 1)::integer as u,
-            (15 * random() ^ 2 + n * 0)::integer % 15 as m
+            (15 * random() ^ 2 + n * 0)::integer % 15 as m,
+            floor(6 * random() ^ 3 + n * 0)::integer as a
     ) as dice
 """
 SAMPLES = """
@@ -320,8 +320,9 @@ def load_organisation(connection: Connection, size: Size, notify: Callable[[str]
             connection.execute(
                 f"select internal.ensure_partitions('core.{table}', now() - interval '{DAYS + 1} days', now())".encode()
             )
-    run(f"{size.requests:,} requests", REQUESTS, requests=size.requests)
-    run("samples", SAMPLES, requests=size.requests)
+    if size.requests:
+        run(f"{size.requests:,} requests", REQUESTS, requests=size.requests)
+        run("samples", SAMPLES, requests=size.requests)
     count = connection.execute("select count(*) from core.audit_logs").fetchone()
     assert count is not None
     in_batches("audit rows", AUDIT_ROWS, size.audit_rows - count[0])

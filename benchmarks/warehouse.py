@@ -1,80 +1,97 @@
-"""A throw-away server with a built warehouse, and timers, for the other benchmarks."""
+"""Where the benchmarks run: in a database of their own, on an embedded server or on one that is named."""
 
-import os
-import platform
 import shutil
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from psycopg import sql
 
-from orchestration.lib.dbt.runner import run_dbt
+from benchmarks.timing import Connection
+from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.warehouse.build import build_warehouse
+from orchestration.lib.warehouse.refresh import refresh
+
+
+def build_options(requests_a_day: float) -> list[str]:
+    """Options of dbt for this much usage, as docs/operations.md says."""
+    return ["--vars", "{partition_width: 1 day}"] if requests_a_day >= 150_000 else []
 
 
 @contextmanager
-def empty_server() -> Iterator[EmbeddedServer]:
-    """A running embedded server with its usual, crash-safe settings, removed at the end."""
+def empty_server() -> Iterator[str]:
+    """URL of an embedded server with its usual, crash-safe settings, removed at the end."""
     home = Path(tempfile.mkdtemp(prefix="governance-benchmark-"))
     home.chmod(0o711)
     server = EmbeddedServer(home, notify=progress)
     try:
         server.up()
-        yield server
+        url = server.url("postgres")
+        assert url is not None
+        yield url
     finally:
         server.destroy()
         shutil.rmtree(home)
 
 
 @contextmanager
-def built_warehouse() -> Iterator[str]:
-    """URL of a built warehouse without usage; $GOVERNANCE_BENCHMARK_URL names an empty database to build it in."""
-    given = os.environ.get("GOVERNANCE_BENCHMARK_URL")
-    if given:
-        run_dbt(["build", "--resource-type", "model", "seed"], given, quiet=True)
-        yield given
+def own_database(server_url: str | None, name: str, *, keep: bool = False) -> Iterator[str]:
+    """URL of a database bench_<name>, empty at the beginning and dropped at the end, unless it is to `keep`.
+
+    Without a server's URL it is on an embedded one of its own, which keeps nothing.
+    """
+    if server_url is None:
+        with empty_server() as embedded, own_database(embedded, name) as url:
+            yield url
         return
-    with empty_server() as server:
-        url = server.url()
-        assert url is not None
-        run_dbt(["build", "--resource-type", "model", "seed"], url, quiet=True)
+    database = f"bench_{name}"
+    drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(database))
+    with connect(server_url) as admin:
+        if not keep:
+            admin.execute(drop)
+        ensure_database(server_url, database)
+        try:
+            yield with_database(server_url, database)
+        finally:
+            if not keep:
+                admin.execute(drop)
+
+
+@contextmanager
+def built_warehouse(server_url: str | None, name: str, options: list[str], *, keep: bool = False) -> Iterator[str]:
+    """The same with a warehouse built in it, with options of dbt.
+
+    The jobs of TimescaleDB's policies wait a day, so that nothing works beside what is measured.
+    """
+    with own_database(server_url, name, keep=keep) as url:
+        build_warehouse(["--resource-type", "model", "seed", *options], url, quiet=True)
+        if is_timescaledb(url):
+            with connect(url) as connection:
+                connection.execute(
+                    "select public.alter_job(job_id, next_start => now() + interval '1 day')"
+                    " from timescaledb_information.jobs"
+                )
         yield url
 
 
-def milliseconds(work: Callable[[], object], rounds: int = 7) -> float:
-    """Median time of a piece of work, after one round that isn't counted (unless it is the only one)."""
-    times = []
-    for _ in range(rounds + 1):
-        begin = time.perf_counter()
-        work()
-        times.append((time.perf_counter() - begin) * 1000)
-    return statistics.median(times[1:] or times)
+def settle(connection: Connection, url: str) -> None:
+    """What a night does: rollups refreshed, old parts in the columnstore where there is one, statistics."""
+    refresh(url)
+    if is_timescaledb(url):
+        jobs = "select job_id from timescaledb_information.jobs where proc_name = 'policy_compression'"
+        for (job,) in connection.execute(jobs).fetchall():
+            connection.execute("call public.run_job(%s)", [job])
+    connection.execute("vacuum analyze")
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value below which a share of the values lies (nearest rank)."""
-    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+def is_timescaledb(url: str) -> bool:
+    with connect(url) as connection:
+        return connection.execute("select from pg_extension where extname = 'timescaledb'").fetchone() is not None
 
 
 def progress(message: str) -> None:
     """A line on stderr."""
     click.echo(message, err=True)
-
-
-def heading(*more: str) -> str:
-    """Machine, date and whatever else the figures depend on."""
-    return ", ".join([platform.machine(), f"{os.cpu_count()} cores", f"{datetime.now(UTC):%Y-%m-%d}", *more])
-
-
-def print_figures(title: str, figures: list[tuple[str, str, str, bool | None]]) -> bool:
-    """Print (what, measured, goal, met) as a table; True if no goal is missed. `met` is None where nothing gates."""
-    click.echo(title)
-    for what, measured, goal, met in figures:
-        verdict = {True: "met", False: "MISSED", None: ""}[met]
-        click.echo(f"  {what:<62}{measured:>14}  {goal:<22}{verdict}")
-    return all(met is not False for *_, met in figures)
