@@ -13,6 +13,14 @@ import pytest
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
 from dbt.parser.manifest import ManifestLoader
 
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.warehouse.build_lock import APPLICATION
+
+
+def read_for_process(url: str, *options: str) -> None:
+    """dbt finds the project read when a process of its own builds this database with these options."""
+    run_dbt(["parse", *options], url, quiet=True, application=APPLICATION)
+
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
