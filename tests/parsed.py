@@ -13,12 +13,21 @@ import pytest
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
 from dbt.parser.manifest import ManifestLoader
 
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.warehouse.build_lock import APPLICATION
+
+
+def read_for_process(url: str, *options: str) -> None:
+    """dbt finds the project read when a process of its own builds this database with these options."""
+    run_dbt(["parse", *options], url, quiet=True, application=APPLICATION)
+
 
 @contextmanager
 def kept_in(folder: Path) -> Iterator[None]:
-    """While in it, dbt finds in its target folder what any test of the run has read with the same vars and settings.
+    """While in it, dbt finds in its target folder what any test of the run has read with the same settings.
 
     It goes on from there as it does after any edit, and reads the files that differ: also in a copy of the project.
+    With other vars it would read everything again, for nothing: test_parsed.py compares.
     """
     folder.mkdir(exist_ok=True)
     dbts: Any = ManifestLoader
@@ -47,19 +56,19 @@ def kept_in(folder: Path) -> Iterator[None]:
 
 
 def _key(loader: Any) -> str:
-    """Of what dbt reads everything again for, but for the connection."""
+    """Of what dbt reads everything again for, but for the connection and the vars."""
     state = loader.build_manifest_state_check()
-    parts = [state.vars_hash.checksum, state.project_env_vars_hash.checksum]
+    parts = [state.project_env_vars_hash.checksum]
     parts += [part for name, found in sorted(state.project_hashes.items()) for part in (name, found.checksum)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def _fitted(content: bytes, loader: Any) -> bytes:
-    """The same for the loader's database."""
+    """The same for the loader's database and vars."""
     manifest = msgpack.unpackb(content, strict_map_key=False)
     state = loader.build_manifest_state_check()
     manifest["metadata"]["invocation_id"] = None
-    manifest["state_check"]["profile_hash"] = state.profile_hash.to_dict()
+    manifest["state_check"] |= {"profile_hash": state.profile_hash.to_dict(), "vars_hash": state.vars_hash.to_dict()}
     _rename(manifest, loader.root_project.credentials.database)
     fitted: bytes = msgpack.packb(manifest)
     return fitted

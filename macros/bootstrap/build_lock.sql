@@ -1,6 +1,8 @@
 {% macro take_build_lock() %}
-    {% call statement('build_lock') %} select pg_advisory_xact_lock({{ lock_key('build') }}) {% endcall %}
+    {% call statement('build_lock') %} {{ build_lock_sql() }} {% endcall %}
 {% endmacro %}
+
+{% macro build_lock_sql() %}select pg_advisory_xact_lock({{ lock_key('build') }}){% endmacro %}
 
 {# After adapter.commit() dbt sends no BEGIN of its own: what follows would be committed statement by statement. #}
 {% macro begin_again() %}

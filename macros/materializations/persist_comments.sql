@@ -1,5 +1,8 @@
 {# Descriptions of the YAML as Postgres comments; sends only those that differ, so an unchanged build takes no lock. #}
-{% macro persist_comments(relation, model) %}
+{% macro persist_comments(relation, model) %}{% do send_comments(pending_comments(relation, model)) %}{% endmacro %}
+
+{# Statements that set those comments. #}
+{% macro pending_comments(relation, model) %}
     {% set query %}
         with described (name, description) as (
             values
@@ -24,8 +27,11 @@
             and nullif(d.description, '') is distinct from
                 case when d.name is null then obj_description(t.oid, 'pg_class') else col_description(t.oid, a.attnum) end
     {% endset %}
-    {% set comments = run_query(query).columns[0].values() %}
-    {% if comments | length %}
+    {{ return(run_query(query).columns[0].values() | list) }}
+{% endmacro %}
+
+{% macro send_comments(comments) %}
+    {% if comments %}
         {% call statement('comments') %}{{ comments | join(';\n') }}{% endcall %}
     {% endif %}
 {% endmacro %}

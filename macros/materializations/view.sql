@@ -2,17 +2,20 @@
 {% materialization view, adapter='postgres' %}
     {%- set relation = this.incorporate(type='view') -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {% do take_build_lock() %}
+    {% if pre_hooks %}{% do take_build_lock() %}{% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
-    {% call statement('main') %}{{ replace_view_in_place(relation, sql) }}{% endcall %}
+    {% call statement('main') %}{{ build_lock_sql() }}; {{ replace_view_in_place(relation, sql) }}{% endcall %}
     {#- readers of a view that was replaced wait for this commit, and shall not wait for what else is sent from here #}
     {{ adapter.commit() }}
-    {% do begin_again() %}
-    {% do persist_comments(relation, model) %}
-    {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
+    {% set comments = pending_comments(relation, model) %}
+    {% if comments or config.get('grants') or post_hooks %}
+        {% do begin_again() %}
+        {% do send_comments(comments) %}
+        {% do apply_grants(relation, config.get('grants'), should_revoke=False) %}
+        {{ run_hooks(post_hooks, inside_transaction=True) }}
+        {{ adapter.commit() }}
+    {% endif %}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [relation]}) }}
 {% endmaterialization %}

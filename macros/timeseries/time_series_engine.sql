@@ -5,6 +5,9 @@
 #}
 {% macro time_series_engine() %}
     {% if not execute %}{{ return('postgres') }}{% endif %}
+    {#- nodes run after the hooks, which make what it depends on, and a run has one graph #}
+    {% set is_settled = model is defined and model.resource_type != 'operation' %}
+    {% if is_settled and graph.time_series_engine %}{{ return(graph.time_series_engine) }}{% endif %}
     {% set query %}
         do $$
         declare
@@ -30,6 +33,7 @@
     {% elif wanted == 'timescaledb' and found != 'timescaledb' or wanted == 'timescaledb_apache' and found == 'postgres' %}
         {{ exceptions.raise_compiler_error("time_series_engine is set to '" ~ wanted ~ "', but this database can only do '" ~ found ~ "'; leave the var empty, or install TimescaleDB") }}
     {% endif %}
+    {% if is_settled %}{% do graph.update({'time_series_engine': wanted or found}) %}{% endif %}
     {{ return(wanted or found) }}
 {% endmacro %}
 

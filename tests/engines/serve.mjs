@@ -149,6 +149,7 @@ class Client {
     begun = [] // messages up to the next Sync or Flush, or those of a COPY
     copying = false
     todo = [] // lists of messages to execute
+    patience = null // the timer of its waiting
 
     constructor(socket) {
         this.socket = socket
@@ -160,6 +161,7 @@ class Client {
         socket.on('error', () => socket.destroy())
         socket.on('close', () => {
             queue = queue.filter((other) => other !== this)
+            clearTimeout(this.patience)
             if (holder === this) holder = null
             work()
         })
@@ -209,8 +211,7 @@ class Client {
 
     wait() {
         queue.push(this)
-        setTimeout(() => {
-            if (!queue.includes(this)) return
+        this.patience = setTimeout(() => {
             const other = holder?.startup.application_name ?? 'another client'
             this.refuse('53300', `this engine has one backend, and ${other} has kept it for ${options.patience} seconds`)
         }, options.patience * 1000).unref()
@@ -222,14 +223,28 @@ class Client {
 
     /** Begins its session, or takes it up again. */
     enter() {
+        clearTimeout(this.patience)
         clear()
-        const { user, options: given = '', ...named } = this.startup
         if (this.session) {
             set(this.session.settings)
-            become(user, this.session.role)
+            become(this.startup.user, this.session.role)
             for (const parse of this.statements.values()) [parse, message('S')].map(execute)
             return
         }
+        this.begin()
+        this.socket.write(
+            Buffer.concat([
+                message('R', int32(0)),
+                ...this.news(),
+                message('K', int32(process.pid), int32(0)),
+                message('Z', Buffer.from('I')),
+            ]),
+        )
+    }
+
+    /** Sets what a new session of it begins with. */
+    begin() {
+        const { user, options: given = '', ...named } = this.startup
         const stored = query(`
             select split_part(entry, '=', 1), substr(entry, strpos(entry, '=') + 1)
             from pg_db_role_setting, unnest(setconfig) as entry
@@ -244,14 +259,6 @@ class Client {
             ...Object.entries(named).filter(([name]) => REPORTED.includes(name)),
         ])
         become(user)
-        this.socket.write(
-            Buffer.concat([
-                message('R', int32(0)),
-                ...this.news(),
-                message('K', int32(process.pid), int32(0)),
-                message('Z', Buffer.from('I')),
-            ]),
-        )
     }
 
     /** The reported settings that it doesn't know yet, for the backend itself tells of no change. */
@@ -285,7 +292,12 @@ class Client {
         const answer = 'cf'.includes(letter(messages.at(-1)))
             ? execute(Buffer.concat(messages)).filter((each) => letter(each) !== 'G')
             : messages.flatMap(execute)
-        const mayChange = (each) => letter(each) === 'C' && /^(RE)?SET|^ROLLBACK/.test(each.toString('utf8', 5))
+        const completed = (pattern) => (each) => letter(each) === 'C' && pattern.test(each.toString('utf8', 5))
+        if (answer.some(completed(/^DISCARD ALL/))) {
+            query(`set session authorization ${OWNER}`)
+            this.begin()
+        }
+        const mayChange = completed(/^(RE)?SET|^ROLLBACK|^DISCARD ALL/)
         if (transaction !== 'E' && answer.some(mayChange)) answer.splice(-1, 0, ...this.news())
         this.socket.write(Buffer.concat(answer))
     }

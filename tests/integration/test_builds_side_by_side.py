@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from conftest import BUILD
 from engines import Engine
+from parsed import read_for_process
 from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect, with_database
@@ -49,7 +50,8 @@ def test_two_builds_at_once_are_right_on_an_empty_database_and_after(
 ) -> None:
     with engine.empty("two_builds") as url:
         run_dbt(["parse"], url, quiet=True)
-        for args in (BUILD, [*BUILD, "--full-refresh"]):
+        # of views again one kind is enough
+        for args in (BUILD, [*BUILD, "--full-refresh", "--exclude", "verification"]):
             builds = list(two_builds(url, tmp_path / str(len(args)), args))
             outputs = [build.communicate()[0] for build in builds]
             assert [build.returncode for build in builds] == [0, 0], "\n".join(outputs)
@@ -114,6 +116,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_queries_of_a_killed_build_are_ended_before_the_next_one(database: str) -> None:
     """The build waits for an application's lock when it is killed, so the server doesn't see that it is gone."""
     command = [str(BIN / "governance"), "build", "--select", "roles"]
+    read_for_process(database)
     with (
         connect(database) as session,
         connect(database, autocommit=False, application="application") as application,

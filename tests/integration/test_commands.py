@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from engines import Engine
+from parsed import read_for_process
 from psycopg import sql
 
 from orchestration.cli.main import main
@@ -129,6 +130,8 @@ def stopped(url: str, command: str, relation: str) -> Iterator[subprocess.Popen[
     ):
         usage.write(USAGE)
         usage.seek(0)
+        if command in ("build", "migrate"):
+            read_for_process(url)
         other.execute(f"lock table {relation} in access exclusive mode".encode())
         process = subprocess.Popen(
             [sys.executable, "-c", INTERRUPTIBLE, *command.split()],

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from parsed import read_for_process
 from psycopg import sql
 
 from orchestration.cli import ui
@@ -21,7 +22,7 @@ from orchestration.lib.evidence.result import Verification
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
 from orchestration.lib.verification.drift.find import RULE
 from orchestration.lib.verification.run import verify
-from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
+from orchestration.lib.warehouse.build_lock import build_lock
 
 PASSWORD = "a password of the test's own"
 EMPTY = "test_dagster_empty"
@@ -38,8 +39,7 @@ def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DBT_WRITE_JSON", "true")
-    # so that dbt, which Dagster runs in a process of its own, finds the project read for this database
-    run_dbt(["parse"], url, quiet=True, application=APPLICATION)
+    read_for_process(url)
     return url
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
+from parsed import read_for_process
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -152,6 +153,8 @@ def test_dagster_says_it_too(
 
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    monkeypatch.setenv("DBT_WRITE_JSON", "true")
+    read_for_process(database)
     session.execute(statement.encode())
     with dg.DagsterInstance.ephemeral() as instance:
         build = defs().resolve_implicit_global_asset_job_def()

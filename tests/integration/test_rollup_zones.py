@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from engines import Engine
 from old_usage import FLOOR, KEPT, NOON, fill, insert, kind, rows, totals
+from parsed import read_for_process
 from reporting_rows import USAGE_ROLLUPS
 
 from orchestration.lib.database.connection import connect
@@ -171,15 +172,12 @@ def test_a_change_of_zone_that_is_killed_changes_nothing(warehouse: str) -> None
     states = "select name, version, timezone, watermark from internal.rollup_state order by name"
     settings = "select name, value from internal.settings order by name"
     before = rows(warehouse, states), rows(warehouse, settings)
+    variables = ["--vars", "{reporting_timezone: Asia/Kolkata}"]
+    read_for_process(warehouse, *variables)
     with connect(warehouse, autocommit=False) as reader:
         reader.execute("select count(*) from rollups.llm_metrics_hourly")
         changing = subprocess.Popen(
-            [
-                Path(sys.executable).parent / "governance",
-                "rebuild-rollups",
-                "--vars",
-                "{reporting_timezone: Asia/Kolkata}",
-            ],
+            [Path(sys.executable).parent / "governance", "rebuild-rollups", *variables],
             env=os.environ | {"GOVERNANCE_DATABASE_URL": warehouse},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -199,13 +197,13 @@ def test_a_change_of_zone_that_is_killed_changes_nothing(warehouse: str) -> None
 
 
 def rebuild(url: str, zone: str) -> None:
-    """What `governance rebuild-rollups` does, without tests; the build has nothing left to store."""
+    """What `governance rebuild-rollups` does, but for tests and reports; the build has nothing left to store."""
     variables = ["--vars", f"{{reporting_timezone: {zone}}}"]
     run_operation("rebuild_rollups", url=url, options=variables)
     states = "select name, version, timezone, kind, definition from internal.rollup_state order by name"
     rebuilt = rows(url, states)
     assert {row[2] for row in rebuilt} == {zone}
-    run_dbt(["run", *variables], url, quiet=True)
+    run_dbt(["run", "--select", "core.metrics", "rollups", *variables], url, quiet=True)
     assert rows(url, states) == rebuilt
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.dbt.results import record_results
@@ -24,14 +24,17 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
     """Run `dbt <args>` on the database at `url`, as `application`.
 
     What it did is recorded there, for Dagster. Raises GovernanceError with the first failing nodes and their messages;
-    with `quiet` dbt itself prints errors only.
+    with `quiet` dbt itself prints nothing.
     """
     from dbt.cli.main import dbtRunner
 
+    from orchestration.lib.dbt.sessions import sessions
+
     variables = dbt_environment(url, application)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
-    with environment(variables), _interruptible(), _collecting_rarely():
-        result = dbtRunner().invoke([*(["--quiet"] if quiet else []), *args])
+    with environment(variables), sessions(), _collecting_rarely():
+        # with --quiet it would write each line and show none of them
+        result = dbtRunner().invoke([*(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
         record_results(url, results)
@@ -87,6 +90,8 @@ def run_operation(
 
     from dbt.cli.main import dbtRunner
 
+    from orchestration.lib.dbt.sessions import sessions
+
     errors: list[str] = []
 
     def hear(event: "EventMsg") -> None:
@@ -95,7 +100,7 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with environment(dbt_environment(url, application)), _interruptible(), _collecting_rarely():
+    with environment(dbt_environment(url, application)), sessions(), _collecting_rarely():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
@@ -120,44 +125,6 @@ def _collecting_rarely() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lets ctrl-c end a statement of dbt's hooks; waiting for its result, psycopg2 would notice it at its end only."""
-    from psycopg2.extensions import set_wait_callback  # type: ignore[import-untyped]
-
-    set_wait_callback(_wait)
-    try:
-        yield
-    finally:
-        set_wait_callback(None)
-
-
-def _wait(connection: Any) -> None:
-    """Waits for the server as psycopg2 asks for it; interrupted, it has the statement cancelled first."""
-    import select
-
-    import psycopg2  # type: ignore[import-untyped]
-    from psycopg2.extensions import POLL_OK, POLL_READ
-
-    interrupt: KeyboardInterrupt | None = None
-    while True:
-        try:
-            state = connection.poll()
-            if state == POLL_OK:
-                break
-            waiting: tuple[list[Any], list[Any]] = ([connection], []) if state == POLL_READ else ([], [connection])
-            select.select(*waiting, [])
-        except KeyboardInterrupt as error:
-            interrupt = error
-            connection.cancel()
-        except psycopg2.Error:
-            if interrupt is None:
-                raise
-            break
-    if interrupt is not None:
-        raise interrupt
 
 
 def refusal(output: str) -> str | None:

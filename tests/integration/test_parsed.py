@@ -1,0 +1,36 @@
+"""What the tests keep of dbt's reading of the project, they keep rightly."""
+
+from typing import Any
+
+import yaml
+from dbt.cli.main import dbtRunner
+
+from orchestration.lib.dbt.environment import dbt_environment, environment
+from orchestration.lib.settings import project_dir
+
+URL = "postgresql://nobody:nothing@127.0.0.1:5432/llm_governance"
+OTHERS = {"time_series_engine": "postgres", "database_settings": False, "reporting_timezone": "Asia/Kolkata"}
+
+
+def test_what_dbt_reads_does_not_depend_on_vars(dbt_folder: None) -> None:
+    declared = yaml.safe_load((project_dir() / "dbt_project.yml").read_text())["vars"]
+    others = {name: OTHERS.get(name, "another") for name in declared}
+    kept = read()
+    assert read("--vars", yaml.safe_dump(others), "--no-partial-parse") == kept
+
+
+def read(*options: str) -> dict[str, Any]:
+    """The project as dbt reads it."""
+    with environment(dbt_environment(URL)):
+        result = dbtRunner().invoke(["--log-level", "none", "parse", *options])
+    assert result.success, result.exception
+    found: dict[str, Any] = without_times(result.result.to_dict())  # type: ignore[union-attr]
+    return {name: found[name] for name in ("nodes", "macros", "unit_tests", "exposures", "groups", "disabled")}
+
+
+def without_times(found: Any) -> Any:
+    if isinstance(found, list):
+        return [without_times(each) for each in found]
+    if isinstance(found, dict):
+        return {name: without_times(each) for name, each in found.items() if name not in ("created_at", "metadata")}
+    return found
