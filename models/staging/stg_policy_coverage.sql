@@ -5,11 +5,12 @@ with assignments as (
     where {{ is_current('effective_from', ['expires_at']) }}
 ),
 
+-- few are deactivated: to leave them out is cheaper than to look everyone up. A team that is deleted is covered by nothing
 members as (
-    select members.team_id, members.user_id, count(*) over (partition by members.user_id) > 1 as is_in_others
-    from {{ ref('stg_live_memberships') }} as members
-    inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id
-    where users.status <> 'deactivated'
+    select team_id, user_id, count(*) over (partition by user_id) > 1 as is_in_others
+    from {{ ref('team_members') }}
+    where {{ is_current('joined_at', ['left_at']) }}
+        and user_id not in (select id from {{ ref('users') }} where status = 'deactivated')
 ),
 
 covered_teams as (
@@ -20,29 +21,32 @@ covered_teams as (
     group by assignments.policy_id, ancestors.team_id
 ),
 
--- people in one team are covered through it alone and count with it
+-- each membership counts
 team_coverage as (
     select
         covered_teams.policy_id,
         count(*) filter (where covered_teams.is_assigned) as assigned,
         count(*) as covered,
-        sum(crews.user_count) as crew_count
+        sum(crews.member_count) as member_count
     from covered_teams
     left join (
-        select team_id, count(*) as user_count from members where not is_in_others group by team_id
+        select team_id, count(*) as member_count from members group by team_id
     ) as crews on crews.team_id = covered_teams.team_id
     group by covered_teams.policy_id
 ),
 
--- those in several are told apart, so they count once
-shared_coverage as (
-    select policy_id, count(*) as user_count
+-- but for those of people whom the policy covers through another team already
+repeated_coverage as (
+    select policy_id, count(*) as member_count
     from (
-        select distinct covered_teams.policy_id, members.user_id
-        from covered_teams
-        inner join members on members.team_id = covered_teams.team_id
-        where members.is_in_others
-    ) as covered
+        select distinct covered_teams.policy_id, members.team_id, members.user_id
+        from members
+        inner join members as earlier on earlier.user_id = members.user_id and earlier.team_id < members.team_id
+        inner join covered_teams on covered_teams.team_id = members.team_id
+        inner join covered_teams as covered_earlier
+            on covered_earlier.team_id = earlier.team_id and covered_earlier.policy_id = covered_teams.policy_id
+        where members.is_in_others and earlier.is_in_others
+    ) as repeated
     group by policy_id
 ),
 
@@ -52,11 +56,11 @@ user_coverage as (
     from (
         select direct.policy_id, direct.user_id, bool_or(covered_teams.team_id is not null) as is_covered_by_team
         from assignments as direct
-        inner join {{ ref('stg_users') }} as users on users.user_id = direct.user_id
-        left join members on members.user_id = users.user_id
+        left join members on members.user_id = direct.user_id
         left join covered_teams
             on covered_teams.policy_id = direct.policy_id and covered_teams.team_id = members.team_id
-        where users.status <> 'deactivated'
+        where direct.user_id is not null
+            and direct.user_id not in (select id from {{ ref('users') }} where status = 'deactivated')
         group by direct.policy_id, direct.user_id
     ) as people
     group by policy_id
@@ -68,11 +72,11 @@ select
     coalesce(team_coverage.covered, 0) as covered_teams,
     coalesce(user_coverage.assigned, 0) as assigned_users,
     (
-        coalesce(team_coverage.crew_count, 0)
-        + coalesce(shared_coverage.user_count, 0)
+        coalesce(team_coverage.member_count, 0)
+        - coalesce(repeated_coverage.member_count, 0)
         + coalesce(user_coverage.added, 0)
     )::bigint as covered_users
 from (select distinct policy_id from assignments) as policies
 left join team_coverage on team_coverage.policy_id = policies.policy_id
-left join shared_coverage on shared_coverage.policy_id = policies.policy_id
+left join repeated_coverage on repeated_coverage.policy_id = policies.policy_id
 left join user_coverage on user_coverage.policy_id = policies.policy_id

@@ -117,7 +117,7 @@ def test_duplicates_are_compared_row_by_row_whatever_the_statistics_say(
         self._execute("set local enable_nestloop = on")
         self._execute("set local enable_hashjoin = off")
         self._execute("set local enable_mergejoin = off")
-        query = self._reading.differences(among, self._stored, self._span, wanted)
+        query = self._reading.differences(f"r.{among} and {self._compared}", self._stored, self._span, wanted)
         ((plans,),) = self._connection.execute(f"explain (analyze, format json) {query}").fetchall()
         # one row each of no use is what a partition that was looked at in vain makes
         removed.extend(rows_removed(plans[0]["Plan"]))

@@ -1,7 +1,8 @@
 """Puts staged records into core.llm_metrics: validated, converted, merged and, where refused, quarantined, all in SQL.
 
-Each batch goes through three temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
-against a row) and `ingest_seen` (how often each row without a request_id came so far in this source).
+Each batch goes through four temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
+against a row), `ingest_known` (lines whose request_id was there already or comes twice) and `ingest_seen` (how often
+each row without a request_id came so far in this source).
 """
 # ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
 
@@ -13,7 +14,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import sql
 
 from orchestration.lib import errors
 from orchestration.lib.database.retry import with_retries
@@ -22,7 +22,7 @@ from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
-from orchestration.lib.usage.reading import Reading
+from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, kept_text
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # of duplicates that say something else as many are shown
 _DIFFERENCES = 5
+EVERY_ROW = "true"
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
 _UNREADABLE = ("22", "54")
 _ROW_REFUSED = (*_UNREADABLE, "23", "P0")
@@ -73,7 +74,8 @@ class UsageMerger:
     """
 
     _into = _stored = "core.llm_metrics"
-    _compares_always = False
+    # which rows are compared with what is stored
+    _compared = "r.line in (select line from ingest_known)"
 
     def __init__(
         self,
@@ -103,10 +105,12 @@ class UsageMerger:
             self._execute("set work_mem = '64MB'")
             # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
             self._execute("set enable_nestloop = off")
-            # a late row in a compressed chunk lets TimescaleDB decompress a thousand; its limit means whole tables
+            # a late row in a compressed chunk lets TimescaleDB decompress a thousand; its limit means whole tables. Its
+            # own way to read chunks takes fifteen times as long for a lookup by values of another table
             self._execute(
-                "select set_config(name, '0', false) from pg_settings"
-                " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+                "select set_config(name, value, false) from pg_settings inner join (values"
+                " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
+                " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
             )
             floor, ceiling, currency, spelled_before, was_refused, is_moving = self._row(
                 f"""
@@ -116,7 +120,7 @@ class UsageMerger:
                     (select value from internal.settings where name = 'default_currency'),
                     -- a new database has had no rows of earlier releases
                     (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
-                    exists (select from internal.quarantine where source = {_quoted(source)}),
+                    exists (select from internal.quarantine where source = {quoted(source)}),
                     (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
             )
@@ -154,13 +158,14 @@ class UsageMerger:
 
     def _flaw(self, name: str, value: str) -> str | None:
         flaw: str | None
-        (flaw,) = self._row(f"select {TARGETS[name].flaw} from (select {_quoted(value)} as {name} offset 0) as value")
+        (flaw,) = self._row(f"select {TARGETS[name].flaw} from (select {quoted(value)} as {name} offset 0) as value")
         return flaw
 
     def _create_tables(self, constants: Mapping[str, str]) -> None:
-        self._execute("drop table if exists pg_temp.ingest_lines, pg_temp.ingest_rows, pg_temp.ingest_seen")
+        for name in ("ingest_lines", "ingest_rows", "ingest_known", "ingest_seen"):
+            self._execute(f"drop table if exists pg_temp.{name}")
         texts = [
-            f"{name} text" + (f" default {_quoted(constants[name])}" if name in constants else "")
+            f"{name} text" + (f" default {quoted(constants[name])}" if name in constants else "")
             for name in self._targets
         ]
         self._execute(
@@ -173,6 +178,7 @@ class UsageMerger:
             " null::text[] as notes, null::jsonb as kept, null::bytea as digest, null::bytea as spelled"
             f" {typed} from core.llm_metrics where false"
         )
+        self._execute("create temporary table ingest_known (line bigint primary key)")
         # the time comes first: identical rows have the same, and files are mostly in the order of time
         self._execute(
             "create temporary table ingest_seen (time timestamptz, digest bytea, before bigint, total bigint,"
@@ -196,14 +202,14 @@ class UsageMerger:
             return []
         tests = [f"count({name}), count(*) filter (where {name} ~ '^[0-9]{{1,2}}[.][0-9]+$')" for name in durations]
         with explained():
-            counts = self._row(f"select {_list(tests)} from ingest_lines")
+            counts = self._row(f"select {listed(tests)} from ingest_lines")
         found = [seconds(d, *counts[2 * place : 2 * place + 2]) for place, d in enumerate(durations)]
         return [sentence for sentence in found if sentence]
 
     def merge(self, report: IngestReport) -> None:
         """Moves what is staged into core.llm_metrics or into quarantine, and adds what is committed to the report."""
         with explained():
-            self._execute("truncate ingest_rows")
+            self._execute("truncate ingest_rows, ingest_known")
             self._read()
             first, last, oldest, newest = self._row(
                 "select min(line), max(line), min(time) filter (where reasons is null),"
@@ -235,7 +241,7 @@ class UsageMerger:
         def make() -> None:
             # some at a time, each time in a transaction of its own, until none is missing
             while self._row(
-                f"select internal.ensure_partitions('core.llm_metrics', {_quoted(oldest)}, {_quoted(newest)})"
+                f"select internal.ensure_partitions('core.llm_metrics', {quoted(oldest)}, {quoted(newest)})"
             ) != (0,):
                 pass
 
@@ -261,7 +267,7 @@ class UsageMerger:
         """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""
         if self._opened and not self._connection.closed:
             with explained():
-                with_retries(lambda: self._row(f"select internal.close_chunks({_quoted(sorted(self._opened))})"))
+                with_retries(lambda: self._row(f"select internal.close_chunks({quoted(sorted(self._opened))})"))
             self._opened.clear()
         if self._ledger and not self._connection.closed:
             with explained():
@@ -280,7 +286,7 @@ class UsageMerger:
                 self._merge_lines(middle + 1, last, report)
             else:
                 reason = f"the database refuses it: {error.diag.message_primary}"
-                self._execute(f"update ingest_rows set reasons = array[{_quoted(reason)}] where line = {first}")
+                self._execute(f"update ingest_rows set reasons = array[{quoted(reason)}] where line = {first}")
                 with_retries(lambda: self._merge_at_once(first, last, report))
 
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
@@ -309,7 +315,7 @@ class UsageMerger:
                 self._execute(self._release(lines))
             if good:
                 inserted = self._insertion.insert(lines, good)
-            if inserted.rows < good or self._compares_always:
+            if inserted.rows < good or self._compared == EVERY_ROW:
                 differing, differences = self._compare(lines, _DIFFERENCES - len(report.differences))
             if self._ledger:
                 self._ledger.record(inserted, good - inserted.rows, bad)
@@ -327,9 +333,9 @@ class UsageMerger:
 
     def _compare(self, lines: str, wanted: int) -> tuple[int, list[str]]:
         """How many of the lines say something else than the stored request of their name, and what the first say."""
-        self._execute("set local enable_nestloop = on")
-        rows = self._connection.execute(self._reading.differences(lines, self._stored, self._span, wanted)).fetchall()
-        self._execute("set local enable_nestloop = off")
+        compared = f"r.{lines} and {self._compared}"
+        statement = self._reading.differences(compared, self._stored, self._span, wanted)
+        rows = self._connection.execute(statement).fetchall()
         return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
 
     # the statements
@@ -341,7 +347,7 @@ class UsageMerger:
     def _quarantining(self, lines: str) -> str:
         return f"""
         insert into internal.quarantine as q (source, line, reasons, row_data, row_hash)
-        select {_quoted(self._source)}, line, reasons, row_data, sha256(convert_to(row_data::text, 'UTF8'))
+        select {quoted(self._source)}, line, reasons, row_data, sha256(convert_to(row_data::text, 'UTF8'))
         from (
             select r.line, r.reasons, {self._row_data()} as row_data
             from ingest_rows as r
@@ -364,7 +370,7 @@ class UsageMerger:
                 from internal.quarantine as q
                 inner join ingest_rows as r using (line)
                 inner join ingest_lines as l using (line)
-                where q.source = {_quoted(self._source)} and q.{lines} and r.reasons is null
+                where q.source = {quoted(self._source)} and q.{lines} and r.reasons is null
                 -- the hash is taken of these rows only
                 offset 0
             ) as again
@@ -383,14 +389,6 @@ class UsageMerger:
 
 def _is_of(error: psycopg.DatabaseError, classes: Sequence[str]) -> bool:
     return (error.sqlstate or "").startswith(tuple(classes))
-
-
-def _quoted(value: object) -> str:
-    return sql.Literal(value).as_string()
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def explained() -> AbstractContextManager[None]:

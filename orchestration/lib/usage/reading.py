@@ -37,13 +37,13 @@ class Reading:
         """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
         casts = ", ".join(f"{TARGETS[name].cast} as {name}" for name in self.targets)
         return f"""
-        insert into ingest_rows (line, reasons, digest, spelled, {_list(self.targets)})
+        insert into ingest_rows (line, reasons, digest, spelled, {listed(self.targets)})
         select
             line,
             case when {self._old()} then array[{_OLD}] when {self._future()} then array[{_FUTURE}] end,
             case when {self._has_no_name()} then {self._digest()} end,
             {self._spelled()},
-            {_list(self.targets)}
+            {listed(self.targets)}
         from (
             select line, {casts}, provider as provider_said
             from {self._lines()} as l
@@ -62,9 +62,10 @@ class Reading:
         refusing = [f"{t.name}_flaw" for t in targets if t.essential] + self._joint()
         optional = [t.name for t in targets if not t.essential]
         notes = [f"{name}_flaw || ': {_KEPT}'" for name in optional] + [f"{t.name}_remark" for t in targets]
+        remarks = [f"case when {t.name}_flaw is null then {t.remark} end as {t.name}_remark" for t in targets]
         kept = [f"'{name}', case when {name}_flaw is not null then {kept_text(name, name)} end" for name in optional]
         return f"""
-        insert into ingest_rows (line, reasons, notes, kept, digest, spelled, {_list(self.targets)})
+        insert into ingest_rows (line, reasons, notes, kept, digest, spelled, {listed(self.targets)})
         select
             line,
             reasons,
@@ -72,7 +73,7 @@ class Reading:
             kept,
             case when reasons is null and {self._has_no_name()} then {self._digest("kept")} end,
             case when reasons is null then {self._spelled()} end,
-            {_list(self.targets)}
+            {listed(self.targets)}
         from (
             select
                 line,
@@ -80,21 +81,21 @@ class Reading:
                 provider_said,
                 nullif(
                     {_REFUSALS}
-                    || case when raw is null then array_remove(array[{_list(refusing)}], null) else '{{}}' end,
+                    || case when raw is null then array_remove(array[{listed(refusing)}], null) else '{{}}' end,
                     '{{}}'
                 ) as reasons,
-                nullif(array_remove(array[{_list([*notes, "null::text"])}], null), '{{}}') as notes,
-                {_list(self.targets)}
+                nullif(array_remove(array[{listed([*notes, "null::text"])}], null), '{{}}') as notes,
+                {listed(self.targets)}
             from (
                 select
                     line, wrong, raw, {flaws}, provider as provider_said,
-                    nullif(jsonb_strip_nulls(jsonb_build_object({_list(kept)})), '{{}}') as kept,
-                    {_list(f"case when {t.name}_flaw is null then {t.remark} end as {t.name}_remark" for t in targets)},
-                    {_list(f"case when {t.name}_flaw is null then {t.value} end as {t.name}" for t in targets)}
+                    nullif(jsonb_strip_nulls(jsonb_build_object({listed(kept)})), '{{}}') as kept,
+                    {listed(remarks)},
+                    {listed(f"case when {t.name}_flaw is null then {t.value} end as {t.name}" for t in targets)}
                 from (
                     select
-                        line, wrong, raw, {_list(self.targets)},
-                        {_list(f"{self._flaw(t)} as {t.name}_flaw" for t in targets)}
+                        line, wrong, raw, {listed(self.targets)},
+                        {listed(f"{self._flaw(t)} as {t.name}_flaw" for t in targets)}
                     from {self._lines()} as l
                     where not exists (select from ingest_rows as r where r.line = l.line)
                     offset 0
@@ -107,15 +108,35 @@ class Reading:
 
     def insertion(self, lines: str, into: str, *, skips_duplicates: bool) -> str:
         """Puts the rows that `lines` selects into the table and says what is in it now; a row that is there already is
-        left out or, without `skips_duplicates`, violates a constraint.
+        left out and its line noted in ingest_known or, without `skips_duplicates`, violates a constraint.
         """
-        conflict = "on conflict (request_id, time) do nothing" if skips_duplicates else ""
+        conflict = known = ""
+        if skips_duplicates:
+            conflict = "on conflict (request_id, time) do nothing"
+        if skips_duplicates and "request_id" in self.targets:
+            known = f""",
+        repeated as (
+            select request_id, time
+            from ingest_rows
+            where reasons is null and {lines}
+            group by request_id, time
+            having count(*) > 1
+        ),
+        known as (
+            insert into ingest_known (line)
+            select r.line
+            from ingest_rows as r
+            left join inserted as i on i.request_id = r.request_id and i.time = r.time
+            left join repeated as t on t.request_id = r.request_id and t.time = r.time
+            where r.reasons is null and r.request_id is not null and r.{lines}
+                and (i.request_id is null or t.request_id is not null)
+        )"""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
                 values[name] = f"coalesce(r.{name}, {target.default})"
         values["request_id"] = f"coalesce({values.get('request_id', 'null')}, {_name('r.digest', 'n.ordinal')})"
-        values["currency"] = f"coalesce({values.get('currency', 'null')}, {_quoted(self.currency)})"
+        values["currency"] = f"coalesce({values.get('currency', 'null')}, {quoted(self.currency)})"
         priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
         values["source"] = values.get("source", TARGETS["source"].default or "null")
@@ -146,7 +167,7 @@ class Reading:
             and (
                 select true from core.llm_metrics as m
                 where m.request_id = n.spelled_name and m.time = r.time
-                    and m.ingested_at < {_quoted(self.spelled_before)}
+                    and m.ingested_at < {quoted(self.spelled_before)}
                 limit 1
             ) is null"""
         return f"""
@@ -171,20 +192,22 @@ class Reading:
             {join}
         ),
         inserted as (
-            insert into {into} ({_list(values)})
-            select {_list(values.values())}
+            insert into {into} ({listed(values)})
+            select {listed(values.values())}
             from ingest_rows as r
             left join named as n using (line)
             where r.reasons is null and r.{lines}{is_new}
             {conflict}
-            returning time, cost_amount, total_tokens
-        )
+            returning request_id, time, cost_amount, total_tokens
+        ){known}
         select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
         from inserted
         """
 
-    def differences(self, lines: str, stored: str, span: tuple[datetime, datetime], wanted: int) -> str:
-        """Rows that say something else than the request of their id and time in `stored`; none is outside of the span.
+    def differences(self, rows: str, stored: str, span: tuple[datetime, datetime], wanted: int) -> str:
+        """Which of the `rows` say something else than the request of their id and time in `stored`.
+
+        No row is outside of the span, which is for the planner to leave partitions out.
 
         One row for each of the first `wanted`, and one at least: how many there are in all, what this one says. What a
         row doesn't say contradicts nothing, and the id of a row without one follows from what it says.
@@ -199,21 +222,23 @@ class Reading:
             if name not in ("request_id", "time")
         ]
         low, high = span
-        # A lookup for each row, which isn't pulled up: a join might read the span once for each, where statistics are
-        # from before a load. The span is for the planner to leave partitions out.
+        # a lookup for each row that isn't pulled up: where statistics are from before a load, the planner would have a
+        # join read the span once for each
         return f"""
-        with told as materialized (
+        with compared as materialized (
+            select * from ingest_rows as r where r.reasons is null and r.request_id is not null and {rows}
+        ),
+        told as materialized (
             select r.line, format('line %s, request %s: ', r.line, r.request_id) || d.says as says
-            from ingest_rows as r
+            from compared as r
             cross join lateral (
                 select says
                 from {stored} as m
-                cross join lateral (select nullif(concat_ws('; ', {_list(says)}), '') as says) as s
+                cross join lateral (select nullif(concat_ws('; ', {listed(says)}), '') as says) as s
                 where m.request_id = r.request_id and m.time = r.time and s.says is not null
-                    and m.time between {_quoted(low)} and {_quoted(high)}
+                    and m.time between {quoted(low)} and {quoted(high)}
                 limit 1
             ) as d
-            where r.reasons is null and r.request_id is not null and r.{lines}
         )
         select (select count(*) from told), says
         from (select 1) as one
@@ -228,7 +253,7 @@ class Reading:
         texts = [
             f"{meant(name, self.values[name])} as {name}" if name in self.values else name for name in self.targets
         ]
-        return f"(select line, wrong, raw, {_list(texts)} from ingest_lines offset 0)"
+        return f"(select line, wrong, raw, {listed(texts)} from ingest_lines offset 0)"
 
     def _is_plain(self) -> str:
         """Condition for a line whose values can be cast as they are; null values are fine but where required."""
@@ -261,10 +286,10 @@ class Reading:
         return joint
 
     def _old(self) -> str:
-        return f"time < {_quoted(self.floor)}"
+        return f"time < {quoted(self.floor)}"
 
     def _future(self) -> str:
-        return f"time > {_quoted(self.ceiling)}"
+        return f"time > {quoted(self.ceiling)}"
 
     def _has_no_name(self) -> str:
         return "request_id is null" if "request_id" in self.targets else "true"
@@ -285,11 +310,11 @@ class Reading:
 
     def _hash(self, json: Callable[[str], str], more: Sequence[str]) -> str:
         members = [f"'\"{name}\":' || ({json(name)})::text" for name in self.targets if name != "request_id"]
-        return f"sha256(convert_to('{{' || concat_ws(',', {_list([*members, *more])}) || '}}', 'UTF8'))"
+        return f"sha256(convert_to('{{' || concat_ws(',', {listed([*members, *more])}) || '}}', 'UTF8'))"
 
     def _json(self, name: str) -> str:
         if name == "currency":
-            return f"'\"' || nullif(currency, {_quoted(self.currency)}) || '\"'"
+            return f"'\"' || nullif(currency, {quoted(self.currency)}) || '\"'"
         if name == "cost_source":
             # without a cost it is unpriced, or the row is refused
             return "'\"' || nullif(nullif(cost_source, 'provider'), 'unpriced') || '\"'"
@@ -319,7 +344,7 @@ def _name(digest: str, ordinal: str) -> str:
 
 def meant(name: str, values: Mapping[str, str]) -> str:
     """What a text of the source means by the user's `values`; an empty text stands for none, on both sides."""
-    whens = " ".join(f"when {_quoted(said)} then {_quoted(means)}" for said, means in values.items())
+    whens = " ".join(f"when {quoted(said)} then {quoted(means)}" for said, means in values.items())
     return f"nullif(case coalesce({name}, '') {whens} else {name} end, '')"
 
 
@@ -327,9 +352,11 @@ def _stored(name: str) -> str:
     return f"m.{name}" if name != "metadata" else "(m.metadata - 'source_values')"
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """The value as a literal of SQL."""
     return sql.Literal(value).as_string()
 
 
-def _list(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """The names, or what else a list in SQL is made of, with commas between them."""
     return ", ".join(names)
