@@ -40,6 +40,7 @@ def load_files(
     *,
     ignored: Collection[str],
     file_format: str | None,
+    source: str | None,
     dry_run: bool,
     refreshes: bool,
 ) -> int:
@@ -56,6 +57,7 @@ def load_files(
             values,
             ignored=ignored,
             file_format=file_format,
+            source=source,
             trials=trials,
             progress=display.show,
             notify=display.note,

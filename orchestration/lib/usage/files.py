@@ -15,29 +15,33 @@ from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
-from orchestration.lib.usage.sources.csv import CsvSource
+from orchestration.lib.usage.sources.adapted import AdaptedSource
+from orchestration.lib.usage.sources.adapter import Said, Source
+from orchestration.lib.usage.sources.catalogue import recognised
+from orchestration.lib.usage.sources.csv import CsvRows, CsvSource
 from orchestration.lib.usage.sources.jsonl import JsonLinesSource
+from orchestration.lib.usage.sources.objects import JsonObjects
 from orchestration.lib.usage.sources.text import Lines, TextSource
 
-FORMATS = ("csv", "jsonl")
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS = ("csv", "jsonl", "json")
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 # what to do with files of other formats, by the end of their names
 _SPREADSHEET = "save the sheet as CSV in UTF-8, and load that"
 _UNPACK = "unpack it, and load what is in it"
+_ONE_A_LINE = "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that"
 _ADVICE = {
     **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
     **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
     **dict.fromkeys(
         [".parquet", ".avro", ".orc", ".arrow", ".feather"], "export it as CSV or JSON Lines, and load that"
     ),
-    ".json": "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that",
     ".tsv": "separate the columns by commas, and load that",
 }
 
 
 @dataclass(frozen=True)
 class UsageFile:
-    """A file of usage records: its path as given (`-` is standard input) and its format, `csv` or `jsonl`."""
+    """A file of usage records: its path as given (`-` is standard input) and its format, one of FORMATS."""
 
     path: str
     format: str
@@ -79,7 +83,11 @@ class Position:
 
 
 class OpenUsageFile:
-    """An open file: `read` has what is known of it. Use as a context manager."""
+    """An open file: `read` has what is known of it, `source` whose records it has, if one's that is known.
+
+    Without `source` it is a file whose columns or keys have names of targets, or are mapped; if it isn't, and it is
+    clearly of a source, it is read as that one's. Use as a context manager.
+    """
 
     def __init__(
         self,
@@ -87,13 +95,23 @@ class OpenUsageFile:
         mapping: Mapping[str, str],
         constants: Mapping[str, str],
         ignored: Collection[str] = (),
+        source: Source | None = None,
     ) -> None:
         self._source = file.source
         self._size: int | None = None
         with _explained(self._source), contextlib.ExitStack() as resources:
             self._lines = Lines(self._open(file, resources))
-            read = CsvSource if file.format == "csv" else JsonLinesSource
-            self.read: TextSource = read(self._lines, self._source, mapping, constants, ignored)
+            self.read: TextSource
+            self.source = source
+            if source is None:
+                try:
+                    self.read = self._plain(file, mapping, constants, ignored)
+                except GovernanceError as error:
+                    self.source = self._recognised(file, mapping, error)
+            if self.source:
+                self.read = AdaptedSource(
+                    self._lines, self._source, self.source, file.format, mapping, constants, ignored
+                )
             self.close = resources.pop_all().close
 
     def __enter__(self) -> "OpenUsageFile":
@@ -120,6 +138,32 @@ class OpenUsageFile:
         else:
             resources.enter_context(text)
         return text
+
+    def _plain(
+        self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str], ignored: Collection[str]
+    ) -> TextSource:
+        if file.format == "json":
+            raise GovernanceError(f"{file.path} can't be loaded as it is: {_ONE_A_LINE}")
+        read = CsvSource if file.format == "csv" else JsonLinesSource
+        return read(self._lines, self._source, mapping, constants, ignored)
+
+    def _recognised(self, file: UsageFile, mapping: Mapping[str, str], error: GovernanceError) -> Source:
+        """The source that a file is clearly of; raises the error that it gave if there is none."""
+        self._lines.give_back_all()
+        said: Said | None = None
+        with contextlib.suppress(GovernanceError):
+            if file.format == "csv":
+                said = dict.fromkeys(CsvRows(self._lines, self._source).header, "")
+            else:
+                said = JsonObjects(self._lines, self._source).sample()
+        self._lines.give_back_all()
+        found = recognised(said)
+        if found is None:
+            raise error
+        if mapping:
+            tried = f"it looks like a file of {found.name}: try --source {found.name}"
+            raise GovernanceError(f"{error}; {tried}") from error
+        return found
 
     def position(self) -> Position:
         """How far the file is read."""

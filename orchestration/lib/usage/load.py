@@ -14,6 +14,7 @@ from orchestration.lib.usage.hints import unmapped
 from orchestration.lib.usage.ledger import Ledger
 from orchestration.lib.usage.merge import IngestReport, UsageMerger
 from orchestration.lib.usage.record import REQUIRED, check_targets
+from orchestration.lib.usage.sources.catalogue import source_named
 from orchestration.lib.usage.trial import Trial, TrialMerger
 
 if TYPE_CHECKING:
@@ -56,13 +57,16 @@ def ingest_files(
     *,
     ignored: Collection[str] = (),
     file_format: str | None = None,
+    source: str | None = None,
     batch_rows: int = _BATCH_ROWS,
     trials: list[Trial] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda message: None,
 ) -> IngestReport:
-    """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
+    """Loads CSV and JSON files (`-` is standard input) into the database at `url`.
 
+    `source` names the system whose files they are (`sources.catalogue`); without it a file that is clearly of one is
+    recognised where its columns don't say what they fill.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
     that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
     says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
@@ -75,28 +79,32 @@ def ingest_files(
     check_targets(dict.fromkeys(values or (), ""), {})
     if both := [column for column in mapping.values() if column in ignored]:
         raise GovernanceError(f"{both[0]} is mapped and ignored: leave one of them out")
+    known = source_named(source) if source else None
     named = [UsageFile.named(path, file_format) for path in files]
     for file in named:
         if file.path != "-":
-            OpenUsageFile(file, mapping, constants, ignored).close()
+            OpenUsageFile(file, mapping, constants, ignored, known).close()
     report = IngestReport()
     with _reported(report), connect(url) as connection:
         for file in named:
-            with OpenUsageFile(file, mapping, constants, ignored) as usage:
+            with OpenUsageFile(file, mapping, constants, ignored, known) as usage:
                 tell = _telling(file.source, notify)
+                if usage.source and not known:
+                    tell(f"read as a file of {usage.source.name}: {usage.source.title}")
+                given = usage.read.constants
                 if usage.read.unused:
                     tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
-                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *constants}):
+                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *given}):
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
-                    ledger = Ledger(usage.read.origins, constants)
-                    merger = UsageMerger(connection, file.source, usage.read.targets, constants, values, ledger=ledger)
+                    ledger = Ledger(usage.read.origins, given)
+                    merger = UsageMerger(connection, file.source, usage.read.targets, given, values, ledger=ledger)
                     _load(merger, file.source, batches, report, progress, tell)
                 else:
-                    trials.append(Trial(file.source, usage.read.origins, dict(constants)))
-                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, constants, values)
+                    trials.append(Trial(file.source, usage.read.origins, given))
+                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, given, values)
                     trial_merger.begin(trials[-1])
                     _load(trial_merger, file.source, batches, report, progress, tell)
                     trial_merger.end(report)
