@@ -150,14 +150,14 @@ class OpenUsageFile:
     def _recognised(self, file: UsageFile, mapping: Mapping[str, str], error: GovernanceError) -> Source:
         """The source that a file is clearly of; raises the error that it gave if there is none."""
         self._lines.give_back_all()
-        said: Said | None = None
+        records: list[Said] = []
         with contextlib.suppress(GovernanceError):
             if file.format == "csv":
-                said = dict.fromkeys(CsvRows(self._lines, self._source).header, "")
+                records = [dict.fromkeys(CsvRows(self._lines, self._source).header, "")]
             else:
-                said = JsonObjects(self._lines, self._source).sample()
+                records = JsonObjects(self._lines, self._source).samples()
         self._lines.give_back_all()
-        found = recognised(said)
+        found = recognised(records)
         if found is None:
             raise error
         if mapping:

@@ -49,6 +49,8 @@ class Usage(TypedDict, total=False):
     metadata: Mapping[str, object]
     # who it was in the source's own words: user, end_user, team, key, key_name, project, organization
     owner: Mapping[str, str | None]
+    # what the records of one request have in common, where a source has several for it
+    group: str
     # why it can't be counted, if so
     wrong: list[str]
 

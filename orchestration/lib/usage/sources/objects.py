@@ -29,13 +29,13 @@ class JsonObjects:
             first[0].startswith("{") and (decode_line(_decode, first[0])[1] is None or first[-1].startswith('{"'))
         )
 
-    def sample(self) -> Mapping[str, object] | None:
-        """The first object, None where there is none at the beginning; it is read again."""
+    def samples(self) -> list[Mapping[str, object]]:
+        """The first objects, which are read again."""
         if self._by_line:
             decoded = (decode_line(_decode, line)[0] for line in self._lines.peek(*_LOOK))
-            return next((record for record in decoded if record is not None), None)
+            return [record for record in decoded if record is not None]
         begin = "".join(self._lines.peek(*_LOOK_AT_DOCUMENT))
-        return next((said for _, _, _, said in _Documents(begin).said()), None)
+        return [said for _, _, _, said in _Documents(begin).said() if said is not None]
 
     def said(self) -> Iterator[Read]:
         """Each object as (line, None, None, object), what is none as (line, what is wrong, its text, None)."""
