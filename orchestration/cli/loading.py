@@ -21,6 +21,7 @@ from orchestration.lib.usage.files import source_name
 from orchestration.lib.usage.ledger import loads, undo
 from orchestration.lib.usage.load import IngestError, Trial, ingest_files
 from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.pull import is_location, location_name
 from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.words import counted
@@ -162,7 +163,9 @@ def _describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator
     """The query that shows the refused rows; nothing if none were."""
     if not report.quarantined:
         return
-    named = ", ".join(sql.Literal(source_name(path)).as_string() for path in files)
+    named = ", ".join(
+        sql.Literal(location_name(path) if is_location(path) else source_name(path)).as_string() for path in files
+    )
     yield (
         "to look at them: select source, line, reasons, row_data from internal.quarantine "  # noqa: S608
         f"where source in ({named}) order by source, line"

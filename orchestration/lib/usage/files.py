@@ -10,12 +10,13 @@ import sys
 import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
-from orchestration.lib.usage.sources.adapted import AdaptedSource
+from orchestration.lib.usage.sources.adapted import AdaptedSource, said_in
 from orchestration.lib.usage.sources.adapter import Said, Source
 from orchestration.lib.usage.sources.catalogue import recognised
 from orchestration.lib.usage.sources.csv import CsvRows, CsvSource
@@ -76,10 +77,14 @@ def source_name(path: str) -> str:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a file is read, in bytes as stored; `total` is None where nobody knows."""
+    """How far a file is read, in bytes as stored; `total` is None where nobody knows.
+
+    Of a database it is rows, and `latest` the time of the last of them, which are read in that order.
+    """
 
     done: int
     total: int | None
+    latest: datetime | None = None
 
 
 class OpenUsageFile:
@@ -109,9 +114,8 @@ class OpenUsageFile:
                 except GovernanceError as error:
                     self.source = self._recognised(file, mapping, error)
             if self.source:
-                self.read = AdaptedSource(
-                    self._lines, self._source, self.source, file.format, mapping, constants, ignored
-                )
+                said = said_in(self._lines, self._source, self.source, file.format, mapping.values())
+                self.read = AdaptedSource(said, self.source, mapping, constants, ignored)
             self.close = resources.pop_all().close
 
     def __enter__(self) -> "OpenUsageFile":

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestration.lib.database.connection import connect
@@ -13,7 +14,9 @@ from orchestration.lib.usage.files import OpenUsageFile, Position, UsageFile
 from orchestration.lib.usage.hints import unmapped
 from orchestration.lib.usage.ledger import Ledger
 from orchestration.lib.usage.merge import IngestReport, UsageMerger
+from orchestration.lib.usage.pull import LiteLlmDatabase, Marks, is_location, location_name
 from orchestration.lib.usage.record import REQUIRED, check_targets
+from orchestration.lib.usage.sources.adapter import Source
 from orchestration.lib.usage.sources.catalogue import source_named
 from orchestration.lib.usage.trial import Trial, TrialMerger
 
@@ -66,7 +69,8 @@ def ingest_files(
     """Loads CSV and JSON files (`-` is standard input) into the database at `url`.
 
     `source` names the system whose files they are (`sources.catalogue`); without it a file that is clearly of one is
-    recognised where its columns don't say what they fill.
+    recognised where its columns don't say what they fill. In the place of a file may stand the URL of LiteLLM's
+    database: what is new there is loaded.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
     that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
     says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
@@ -80,15 +84,17 @@ def ingest_files(
     if both := [column for column in mapping.values() if column in ignored]:
         raise GovernanceError(f"{both[0]} is mapped and ignored: leave one of them out")
     known = source_named(source) if source else None
-    named = [UsageFile.named(path, file_format) for path in files]
+    named = [path if is_location(path) else UsageFile.named(path, file_format) for path in files]
     for file in named:
-        if file.path != "-":
+        if isinstance(file, str):
+            LiteLlmDatabase(file, known, mapping, constants, ignored).close()
+        elif file.path != "-":
             OpenUsageFile(file, mapping, constants, ignored, known).close()
     report = IngestReport()
     with _reported(report), connect(url) as connection:
         for file in named:
-            with OpenUsageFile(file, mapping, constants, ignored, known) as usage:
-                tell = _telling(file.source, notify)
+            with _opened(connection, file, known, mapping, constants, ignored) as (usage, name, merged):
+                tell = _telling(name, notify)
                 if usage.source and not known:
                     tell(f"read as a file of {usage.source.name}: {usage.source.title}")
                 given = usage.read.constants
@@ -100,19 +106,43 @@ def ingest_files(
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
                     ledger = Ledger(usage.read.origins, given)
-                    merger = UsageMerger(connection, file.source, usage.read.targets, given, values, ledger=ledger)
-                    _load(merger, file.source, batches, report, progress, tell)
+                    merger = UsageMerger(connection, name, usage.read.targets, given, values, ledger=ledger)
+                    _load(merger, name, batches, report, progress, tell, merged)
                 else:
-                    trials.append(Trial(file.source, usage.read.origins, given))
-                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, given, values)
+                    trials.append(Trial(name, usage.read.origins, given))
+                    trial_merger = TrialMerger(connection, name, usage.read.targets, given, values)
                     trial_merger.begin(trials[-1])
-                    _load(trial_merger, file.source, batches, report, progress, tell)
+                    _load(trial_merger, name, batches, report, progress, tell)
                     trial_merger.end(report)
-                for name in usage.read.never_found:
-                    tell(f"no record has {mapping[name]}, which is mapped to {name}")
+                for target in usage.read.never_found:
+                    tell(f"no record has {mapping[target]}, which is mapped to {target}")
                 if 0 < report.read - read == report.quarantined - quarantined:
-                    report.refused.append(file.source)
+                    report.refused.append(name)
     return report
+
+
+@contextmanager
+def _opened(
+    connection: "psycopg.Connection[TupleRow]",
+    file: UsageFile | str,
+    source: Source | None,
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    ignored: Collection[str],
+) -> Iterator[tuple[OpenUsageFile | LiteLlmDatabase, str, Callable[[Position], None]]]:
+    """An open file or database, its name, and what is to be called when what is read so far is loaded."""
+    if isinstance(file, UsageFile):
+        with OpenUsageFile(file, mapping, constants, ignored, source) as usage:
+            yield usage, file.source, lambda position: None
+        return
+    marks = Marks(connection, source.name if source else "", location_name(file))
+
+    def merged(position: Position) -> None:
+        if position.latest:
+            marks.move(position.latest.replace(tzinfo=UTC))
+
+    with LiteLlmDatabase(file, source, mapping, constants, ignored, marks.begin()) as database:
+        yield database, database.name, merged
 
 
 def _telling(source: str, notify: Callable[[str], None]) -> Callable[[str], None]:
@@ -199,6 +229,7 @@ def _load(
     report: IngestReport,
     progress: Callable[[Progress], None],
     tell: Callable[[str], None] = lambda sentence: None,
+    merged: Callable[[Position], None] = lambda position: None,
 ) -> None:
     try:
         for number, batch in enumerate(_one_ahead(batches)):
@@ -207,6 +238,7 @@ def _load(
                 for sentence in merger.remarks():
                     tell(sentence)
             merger.merge(report)
+            merged(batch.position)
             progress(Progress(source, batch.position, report))
     finally:
         merger.close()

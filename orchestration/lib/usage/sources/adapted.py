@@ -1,4 +1,4 @@
-"""Files of a known source: their records, through its adapter, as records of text."""
+"""What a known source says: its records, through its adapter, as records of text."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=s
 
 
 class AdaptedSource(text.TextSource):
-    """The requests of an open file of `source`, whatever form it has.
+    """The requests in what a source says.
 
     `mapping` and `constants` win over what the adapter says. A record is known by its line, and by its number in the
     file where lines and records aren't the same.
@@ -27,28 +27,18 @@ class AdaptedSource(text.TextSource):
 
     def __init__(
         self,
-        lines: text.Lines,
-        name: str,
+        said: Iterator[Read],
         source: Source,
-        file_format: str,
         mapping: Mapping[str, str],
         constants: Mapping[str, str],
         ignored: Collection[str] = (),
     ) -> None:
         super().__init__()
-        _check(name, source, file_format, ignored)
-        self._source = source
-        if file_format == "csv":
-            rows = CsvRows(lines, name)
-            if unknown := [column for column in mapping.values() if column not in rows.header]:
-                raise GovernanceError(f"{name} has no column {unknown[0]}: it has {', '.join(rows.header)}")
-            if not source.recognises(dict.fromkeys(rows.header, "")):
-                raise GovernanceError(
-                    f"{name} is no file of {source.name}, whose lines have other columns than {', '.join(rows.header)}"
-                )
-            self._said: Iterator[Read] = _rows_said(rows)
-        else:
-            self._said = JsonObjects(lines, name).said()
+        if unknown := [target for target in ignored if target not in source.fills]:
+            raise GovernanceError(
+                f"{source.name} fills no {unknown[0]}, so it can't be ignored: it fills {', '.join(source.fills)}"
+            )
+        self._source, self._said = source, said
         always = {"source": source.name, **source.always}
         self.constants = {
             **{target: value for target, value in always.items() if target not in mapping and target not in ignored},
@@ -106,20 +96,27 @@ class AdaptedSource(text.TextSource):
             usage[target] = value  # type: ignore[literal-required]
 
 
+def said_in(lines: text.Lines, name: str, source: Source, file_format: str, mapped: Collection[str]) -> Iterator[Read]:
+    """The records of an open file as its source writes them. Raises GovernanceError for a file that is none of its."""
+    formats = ("jsonl", "json") if "jsonl" in source.formats else ()
+    if file_format not in (*source.formats, *formats):
+        raise GovernanceError(f"{name} is {file_format}, and {source.name} is read from {', '.join(source.formats)}")
+    if file_format != "csv":
+        return JsonObjects(lines, name).said()
+    rows = CsvRows(lines, name)
+    if unknown := [column for column in mapped if column not in rows.header]:
+        raise GovernanceError(f"{name} has no column {unknown[0]}: it has {', '.join(rows.header)}")
+    if not source.recognises(dict.fromkeys(rows.header, "")):
+        raise GovernanceError(
+            f"{name} is no file of {source.name}, whose lines have other columns than {', '.join(rows.header)}"
+        )
+    return _rows_said(rows)
+
+
 def _rows_said(rows: CsvRows) -> Iterator[Read]:
     header = rows.header
     for line, wrong, raw, *values in rows.records(range(len(header))):
         yield line, wrong, raw, None if wrong else dict(zip(header, values, strict=True))  # type: ignore[misc]
-
-
-def _check(name: str, source: Source, file_format: str, ignored: Collection[str]) -> None:
-    formats = ("jsonl", "json") if "jsonl" in source.formats else ()
-    if file_format not in (*source.formats, *formats):
-        raise GovernanceError(f"{name} is {file_format}, and {source.name} is read from {', '.join(source.formats)}")
-    if unknown := [target for target in ignored if target not in source.fills]:
-        raise GovernanceError(
-            f"{source.name} fills no {unknown[0]}, so it can't be ignored: it fills {', '.join(source.fills)}"
-        )
 
 
 def _record(line: int, usage: Usage, targets: Sequence[str]) -> Record:

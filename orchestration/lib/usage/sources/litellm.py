@@ -158,7 +158,7 @@ def adapter() -> Adapter:
 
 SOURCE = Source(
     name="litellm",
-    title="LiteLLM's table LiteLLM_SpendLogs as CSV or JSON",
+    title="LiteLLM's table LiteLLM_SpendLogs as CSV or JSON, or postgresql://… of its database",
     formats=("csv", "jsonl"),
     fills={
         "time": "startTime",
