@@ -23,6 +23,7 @@ from orchestration.lib.usage.load import IngestError, Trial, ingest_files
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.usage.pull import is_location, location_name
 from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.sources.catalogue import REPORTS
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.words import counted
 
@@ -77,7 +78,9 @@ def load_files(
     if not dry_run:
         for line in _describe_quarantine(report, files):
             tell(visible(line))
-        if report.loaded and refreshes:
+        if report.loaded and source in REPORTS:
+            tell("core.provider_usage has it; it isn't counted beside requests")
+        elif report.loaded and refreshes:
             _refresh(url)
         elif report.loaded:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")

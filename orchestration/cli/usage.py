@@ -36,10 +36,12 @@ class _Ingest(click.Command):
     """Lists the sources at the end of its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        from orchestration.lib.usage.sources.catalogue import SOURCES
+        from orchestration.lib.usage.sources.catalogue import REPORTS, SOURCES
 
         with formatter.section("Sources"):
             formatter.write_dl([(source.name, source.title) for source in SOURCES.values()])
+        with formatter.section("Reports of providers, kept beside the requests"):
+            formatter.write_dl([(report.name, report.title) for report in REPORTS.values()])
 
 
 @click.command(cls=_Ingest)

@@ -58,3 +58,37 @@ def test_what_fills_a_target_is_said_of_those_that_are_filled() -> None:
         filled[name] |= {key for request in requests(path, name) for key in request}
     for name, source in SOURCES.items():
         assert filled[name] - {"line", "wrong", "raw", "metadata"} <= set(source.fills)
+
+
+SPAN = (GOLDEN / "otlp.jsonl").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["t.json", "t.jsonl"])
+@pytest.mark.parametrize(
+    ("content", "read", "refused"),
+    [
+        (f"{SPAN}\n{SPAN}\n", 2, 0),
+        (f"\ufeff{SPAN}\r\n\r\n{SPAN}", 2, 0),
+        (f"{{broken\n{SPAN}\n{SPAN[:-9]}\n{SPAN}\n", 2, 2),
+        (f"{SPAN}\n{SPAN[: len(SPAN) // 2]}", 1, 1),
+        (f"[{SPAN},\n{SPAN}]", 2, 0),
+        (f"[{SPAN},{SPAN[:50]}", 1, 1),
+        (f"{SPAN}\nnull\n[1]\n5\n", 1, 3),
+    ],
+)
+def test_lines_arrays_and_documents(tmp_path: Path, name: str, content: str, read: int, refused: int) -> None:
+    path = tmp_path / name
+    path.write_text(content, newline="")
+    found = requests(path, "otlp")
+    assert len([row for row in found if "raw" not in row]) == read
+    assert len([row for row in found if "raw" in row]) == refused
+    assert all(row["wrong"] for row in found if "raw" in row)
+
+
+def test_a_document_over_many_lines(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    document = json.loads(SPAN)
+    path.write_text(json.dumps([document] * 500, indent=2))
+    assert len(requests(path)) == 500
+    path.write_text(json.dumps(document, indent=2) + "\n" + json.dumps(document, indent=2))
+    assert len(requests(path)) == 2

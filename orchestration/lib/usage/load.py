@@ -16,8 +16,9 @@ from orchestration.lib.usage.ledger import Ledger
 from orchestration.lib.usage.merge import IngestReport, UsageMerger
 from orchestration.lib.usage.pull import LiteLlmDatabase, Marks, is_location, location_name
 from orchestration.lib.usage.record import REQUIRED, check_targets
+from orchestration.lib.usage.reports import ingest_reports
 from orchestration.lib.usage.sources.adapter import Source
-from orchestration.lib.usage.sources.catalogue import source_named
+from orchestration.lib.usage.sources.catalogue import REPORTS, source_named
 from orchestration.lib.usage.trial import Trial, TrialMerger
 
 if TYPE_CHECKING:
@@ -79,6 +80,22 @@ def ingest_files(
     is loaded, IngestError after that.
     """
     mapping, constants = mapping or {}, constants or {}
+    if source and source in REPORTS:
+        if mapping or values or ignored:
+            raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
+
+        def told(name: str, position: Position, report: IngestReport) -> None:
+            progress(Progress(name, position, report))
+
+        return ingest_reports(
+            url,
+            files,
+            REPORTS[source],
+            constants,
+            file_format=file_format,
+            tries=trials is not None,
+            progress=told,
+        )
     check_targets(mapping, constants)
     check_targets(dict.fromkeys(values or (), ""), {})
     if both := [column for column in mapping.values() if column in ignored]:

@@ -12,6 +12,7 @@ from orchestration.lib.usage.sources.adapter import Found, Said, Source, Usage
 from orchestration.lib.usage.sources.csv import CsvRows
 from orchestration.lib.usage.sources.jsonl import find, path_of
 from orchestration.lib.usage.sources.objects import JsonObjects, Read
+from orchestration.lib.usage.sources.report import Report
 
 # where metadata has what a source says of owners
 OWNER = "source_owner"
@@ -96,13 +97,15 @@ class AdaptedSource(text.TextSource):
             usage[target] = value  # type: ignore[literal-required]
 
 
-def said_in(lines: text.Lines, name: str, source: Source, file_format: str, mapped: Collection[str]) -> Iterator[Read]:
+def said_in(
+    lines: text.Lines, name: str, source: Source | Report, file_format: str, mapped: Collection[str]
+) -> Iterator[Read]:
     """The records of an open file as its source writes them. Raises GovernanceError for a file that is none of its."""
     formats = ("jsonl", "json") if "jsonl" in source.formats else ()
     if file_format not in (*source.formats, *formats):
         raise GovernanceError(f"{name} is {file_format}, and {source.name} is read from {', '.join(source.formats)}")
     if file_format != "csv":
-        return JsonObjects(lines, name).said()
+        return JsonObjects(lines, name, file_format).said()
     rows = CsvRows(lines, name)
     if unknown := [column for column in mapped if column not in rows.header]:
         raise GovernanceError(f"{name} has no column {unknown[0]}: it has {', '.join(rows.header)}")

@@ -20,14 +20,15 @@ Read = tuple[int, str | None, str | None, Mapping[str, object] | None]
 class JsonObjects:
     """The objects of an open file, each with its line, or its number where an object isn't a line."""
 
-    def __init__(self, lines: text.Lines, name: str) -> None:
+    def __init__(self, lines: text.Lines, name: str, file_format: str) -> None:
         self._lines = lines
-        first = [line.strip() for line in lines.peek(*_LOOK) if line.strip()][:2]
-        if first and is_damaged(first[0]):
+        looked_at = [line for line in lines.peek(*_LOOK) if line.strip()]
+        if looked_at and is_damaged(looked_at[0]):
             raise GovernanceError(f"{name} isn't UTF-8 text: save it as JSON in UTF-8")
-        self._by_line = not first or (
-            first[0].startswith("{") and (decode_line(_decode, first[0])[1] is None or first[-1].startswith('{"'))
-        )
+        begin = looked_at[0].lstrip()[:1] if looked_at else ""
+        # in a document objects on a line of their own are indented
+        has_lines = any(line[0] == "{" and decode_line(_decode, line)[1] is None for line in looked_at)
+        self._by_line = begin != "[" and (file_format == "jsonl" or has_lines)
 
     def samples(self) -> list[Mapping[str, object]]:
         """The first objects, which are read again."""
