@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
+from orchestration.lib.collecting import collecting_rarely
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, encode
@@ -263,7 +264,8 @@ def _load(
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
     """The items, the next one being made by another thread while the caller is busy with this one."""
-    with ThreadPoolExecutor(1) as executor:
+    # the objects of a record are gone with it: looking for garbage among them takes a third of the time
+    with ThreadPoolExecutor(1) as executor, collecting_rarely():
         coming = executor.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = executor.submit(next, items, None)

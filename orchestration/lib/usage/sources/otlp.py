@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
 from orchestration.lib.usage.sources.values import (
     Tokens,
-    as_list,
     from_nanoseconds,
     id_or_none,
     key,
@@ -143,9 +142,13 @@ def _known(span: Said) -> dict[str, str]:
             continue
         what, place = means
         if what not in found or place < places[what]:
-            found[what] = value if type(value) is str else text(value) or json.dumps(value)
+            found[what] = value if type(value) is str else _flat(value)
             places[what] = place
     return found
+
+
+def _flat(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else text(value) or json.dumps(value)
 
 
 def _operation(said: Mapping[str, str]) -> str | None:
@@ -226,7 +229,7 @@ def _status(span: Said, said: Mapping[str, str], error: str | None) -> str:
     if error or code in (2, "2", "STATUS_CODE_ERROR"):
         limited = said.get("http_status") == "429" or (error or "").rpartition(".")[2] in _RATE_LIMITED
         return "rate_limited" if limited else "error"
-    return "blocked" if "content_filter" in as_list(said.get("finish")) else "success"
+    return "blocked" if "content_filter" in said.get("finish", "") else "success"
 
 
 def _objects(value: object) -> list[dict[str, object]]:

@@ -19,6 +19,8 @@ Inputs = Mapping[str, tuple[str, object]]
 _SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
+# numbers with a fraction stay as they are written
+_decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
 _MEANINGS = {
     target: {spelling: choice for choice, spellings in choices.items() for spelling in (choice, *spellings)}
     for target, choices in SPELLINGS.items()
@@ -54,7 +56,7 @@ def as_object(value: object) -> Mapping[str, object]:
     """An object, also one written as a text of JSON; an empty one for all else."""
     if isinstance(value, str):
         try:
-            value = json.loads(value, parse_float=str, parse_constant=str)
+            value = _decode(value)
         except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
@@ -64,7 +66,7 @@ def as_list(value: object) -> list[object]:
     """A list, also one written as a text of JSON; an empty one for all else."""
     if isinstance(value, str):
         try:
-            value = json.loads(value, parse_float=str, parse_constant=str)
+            value = _decode(value)
         except (ValueError, RecursionError):
             return []
     return value if isinstance(value, list) else []
