@@ -145,6 +145,15 @@ def fresh_copy(built: str) -> Iterator[str]:
             admin.execute(drop)
 
 
+def ensure_partitions(built: str) -> None:
+    """Gives the bare COPY its partitions, so that all load into the same table."""
+    if not is_timescaledb(built):
+        with connect(built) as connection:
+            connection.execute(
+                f"select internal.ensure_partitions('core.llm_metrics', now() - interval '{DAYS + 1} days', now())"
+            )
+
+
 def timed(built: str, load: Callable[[str], object], before: Path | None = None) -> float:
     """Seconds of a load into a fresh copy, or where the rows of a file are `before`."""
     with fresh_copy(built) as url:
@@ -218,11 +227,7 @@ def main(url: str | None, rows: int, rounds: int, megabytes: int, as_json: bool)
     with built_warehouse(url, "ingest", []) as built, tempfile.TemporaryDirectory() as folder:
         with connect(built) as connection:
             server = server_name(connection)
-            if not is_timescaledb(built):
-                # the bare COPY is given its partitions, so both load into the same table
-                connection.execute(
-                    f"select internal.ensure_partitions('core.llm_metrics', now() - interval '{DAYS + 1} days', now())"
-                )
+        ensure_partitions(built)
         seconds = load_seconds(built, write_files(Path(folder), rows), rows, rounds)
         figures: list[Figure] = [
             told(f"{name}, rows a second", rows / statistics.median(values), "", 0) for name, values in seconds.items()

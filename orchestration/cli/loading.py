@@ -21,7 +21,9 @@ from orchestration.lib.usage.files import source_name
 from orchestration.lib.usage.ledger import loads, undo
 from orchestration.lib.usage.load import IngestError, Trial, ingest_files
 from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.pull import is_location, location_name
 from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.sources.catalogue import REPORTS
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.words import counted
 
@@ -40,6 +42,7 @@ def load_files(
     *,
     ignored: Collection[str],
     file_format: str | None,
+    source: str | None,
     dry_run: bool,
     refreshes: bool,
 ) -> int:
@@ -56,6 +59,7 @@ def load_files(
             values,
             ignored=ignored,
             file_format=file_format,
+            source=source,
             trials=trials,
             progress=display.show,
             notify=display.note,
@@ -74,7 +78,9 @@ def load_files(
     if not dry_run:
         for line in _describe_quarantine(report, files):
             tell(visible(line))
-        if report.loaded and refreshes:
+        if report.loaded and source in REPORTS:
+            tell("core.provider_usage has it; it isn't counted beside requests")
+        elif report.loaded and refreshes:
             _refresh(url)
         elif report.loaded:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
@@ -160,7 +166,9 @@ def _describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator
     """The query that shows the refused rows; nothing if none were."""
     if not report.quarantined:
         return
-    named = ", ".join(sql.Literal(source_name(path)).as_string() for path in files)
+    named = ", ".join(
+        sql.Literal(location_name(path) if is_location(path) else source_name(path)).as_string() for path in files
+    )
     yield (
         "to look at them: select source, line, reasons, row_data from internal.quarantine "  # noqa: S608
         f"where source in ({named}) order by source, line"

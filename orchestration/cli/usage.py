@@ -32,8 +32,21 @@ def _meanings(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
     return meanings
 
 
-@click.command()
+class _Ingest(click.Command):
+    """Lists the sources at the end of its help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from orchestration.lib.usage.sources.catalogue import REPORTS, SOURCES
+
+        with formatter.section("Sources"):
+            formatter.write_dl([(source.name, source.title) for source in SOURCES.values()])
+        with formatter.section("Reports of providers, kept beside the requests"):
+            formatter.write_dl([(report.name, report.title) for report in REPORTS.values()])
+
+
+@click.command(cls=_Ingest)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--source", metavar="NAME", help="System whose files they are, listed below: nothing has to be mapped.")
 @click.option(
     "--map",
     "mapping",
@@ -60,7 +73,10 @@ def _meanings(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
 )
 @click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="Column that is left aside.")
 @click.option(
-    "--format", "file_format", type=click.Choice(["csv", "jsonl"]), help="Format where a file's name doesn't tell it."
+    "--format",
+    "file_format",
+    type=click.Choice(["csv", "jsonl", "json"]),
+    help="Format where a file's name doesn't tell it.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")
 @click.option("--no-refresh", is_flag=True, help="Leave the rollups as they are, so reports don't have it yet.")
@@ -68,6 +84,7 @@ def _meanings(ctx: click.Context, parameter: click.Parameter, values: tuple[str,
 @click.option("--undo", metavar="SOURCE", help="Take back the load of a file, named as it was then or by its number.")
 def ingest(
     files: tuple[str, ...],
+    source: str | None,
     mapping: dict[str, str],
     constants: dict[str, str],
     values: dict[str, dict[str, str]],
@@ -80,10 +97,10 @@ def ingest(
 ) -> None:
     """Load usage from CSV or JSON Lines files, also gzipped; - is standard input.
 
-    Columns with the name of a target fill it, --map names others, times without a zone are UTC. Loading a file again
-    adds nothing: a request is known by its request_id and time, and where there is no request_id by what its row says.
-    Rows that can't be loaded go to internal.quarantine with their line and every reason. Exit code 3 if that are all
-    of a file.
+    Files of a --source need nothing more. In others, columns with the name of a target fill it, --map names others,
+    times without a zone are UTC. Loading a file again adds nothing: a request is known by its request_id and time, and
+    where there is no request_id by what its row says. Rows that can't be loaded go to internal.quarantine with their
+    line and every reason. Exit code 3 if that are all of a file.
 
     \b
     Targets, the first three required:
@@ -127,6 +144,7 @@ def ingest(
             values,
             ignored=ignored,
             file_format=file_format,
+            source=source,
             dry_run=dry_run,
             refreshes=not no_refresh,
         )

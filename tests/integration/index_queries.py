@@ -266,6 +266,12 @@ QUERIES: list[tuple[str, str, str]] = [
         """select request_id from core.llm_metrics where tags @> '{"feature": "feature-16"}'""",
     ),
     (
+        "a report of a month",
+        "provider_usage_source_period_start_idx",
+        "select sum(cost_amount) from core.provider_usage where source = 'openai-costs' and account = ''"
+        " and report = 'costs' and provider = 'openai' and period_start >= now() - interval '2 days'",
+    ),
+    (
         "the live tail of system metrics",
         "system_metrics_time_idx",
         "select count(*) from core.system_metrics where time >= now() - interval '10 minutes'",

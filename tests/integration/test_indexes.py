@@ -26,11 +26,25 @@ INDEXES = """
     where t.relnamespace in ('core'::regnamespace, 'rollups'::regnamespace) and not t.relispartition
 """
 
+# a bill of each hour of ten days, by project
+REPORT = """
+    insert into core.provider_usage
+        (source, report, provider, period_start, period_end, starts_at, ends_at, cost_amount, currency, dimensions)
+    select 'openai-costs', 'costs', 'openai', hour, hour + interval '1 hour', hour, hour + interval '1 hour', 1, 'USD',
+        jsonb_build_object('project', project)
+    from
+        generate_series(
+            date_trunc('hour', now()) - interval '10 days', date_trunc('hour', now()), interval '1 hour'
+        ) as hour,
+        generate_series(1, 20) as project
+"""
+
 
 @pytest.fixture(scope="module")
 def organisation(engine: Engine) -> Iterator[Connection]:
     with engine.database("indexes") as url, connect(url) as connection:
         load_organisation(connection, SIZE)
+        connection.execute(REPORT)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

@@ -357,7 +357,6 @@ class TestFiles:
             ("usage.XLSX", None, "can't be loaded as it is: save the sheet as CSV in UTF-8, and load that"),
             ("usage.parquet", None, "can't be loaded as it is: export it as CSV or JSON Lines"),
             ("usage.zip", None, "can't be loaded as it is: unpack it"),
-            ("usage.json", None, "can't be loaded as it is: write each record on a line of its own"),
             ("-", None, "doesn't tell its format"),
             ("absent.csv", None, "there is no file absent.csv"),
         ],
@@ -365,6 +364,11 @@ class TestFiles:
     def test_names_that_do_not_do(self, path: str, file_format: str | None, message: str) -> None:
         with pytest.raises(GovernanceError, match=message):
             UsageFile.named(path, file_format)
+
+    def test_json_of_no_known_source(self, read: Reader) -> None:
+        for content in ('[{"a": 1}]', '{"time": "t", "provider": "p", "model": "m"}', "[", ""):
+            with pytest.raises(GovernanceError, match=r"usage.json can't be loaded as it is: write each record on a"):
+                read(content, "usage.json")
 
     def test_a_folder(self, tmp_path: Path) -> None:
         with pytest.raises(GovernanceError, match="can't be read: Is a directory"):

@@ -1,12 +1,12 @@
 """Runs dbt in this process, against the database in use."""
 
-import gc
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
+from orchestration.lib.collecting import collecting_rarely
 from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.dbt.results import record_results
 from orchestration.lib.errors import GovernanceError
@@ -32,7 +32,8 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
 
     variables = dbt_environment(url, application)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
-    with environment(variables), sessions(), _collecting_rarely():
+    # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
+    with environment(variables), sessions(), collecting_rarely():
         # with --quiet it would write each line and show none of them
         result = dbtRunner().invoke([*(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
@@ -100,7 +101,7 @@ def run_operation(
         elif event.info.name.startswith("RunningOperation"):
             errors.append(event.data.exc)
 
-    with environment(dbt_environment(url, application)), sessions(), _collecting_rarely():
+    with environment(dbt_environment(url, application)), sessions(), collecting_rarely():
         # what dbt would print of it is heard here
         result = dbtRunner(callbacks=[hear]).invoke(
             ["--log-level", "none", "run-operation", macro, "--args", json.dumps(dict(arguments or {})), *options]
@@ -114,17 +115,6 @@ def _raise_interrupt(error: BaseException | None) -> None:
     """dbt keeps what ends a program to itself; whoever called it must know."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
-
-
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build."""
-    usual = gc.get_threshold()
-    gc.set_threshold(200_000, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
 
 
 def refusal(output: str) -> str | None:

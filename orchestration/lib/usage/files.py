@@ -8,36 +8,42 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Self, TextIO
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
-from orchestration.lib.usage.sources.csv import CsvSource
+from orchestration.lib.usage.sources.adapted import AdaptedSource, said_in
+from orchestration.lib.usage.sources.adapter import Said, Source
+from orchestration.lib.usage.sources.catalogue import recognised
+from orchestration.lib.usage.sources.csv import CsvRows, CsvSource
 from orchestration.lib.usage.sources.jsonl import JsonLinesSource
+from orchestration.lib.usage.sources.objects import JsonObjects, Read
+from orchestration.lib.usage.sources.report import Report
 from orchestration.lib.usage.sources.text import Lines, TextSource
 
-FORMATS = ("csv", "jsonl")
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMATS = ("csv", "jsonl", "json")
+_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 # what to do with files of other formats, by the end of their names
 _SPREADSHEET = "save the sheet as CSV in UTF-8, and load that"
 _UNPACK = "unpack it, and load what is in it"
+_ONE_A_LINE = "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that"
 _ADVICE = {
     **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
     **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
     **dict.fromkeys(
         [".parquet", ".avro", ".orc", ".arrow", ".feather"], "export it as CSV or JSON Lines, and load that"
     ),
-    ".json": "write each record on a line of its own (jq -c '.[]' file.json > file.jsonl), and load that",
     ".tsv": "separate the columns by commas, and load that",
 }
 
 
 @dataclass(frozen=True)
 class UsageFile:
-    """A file of usage records: its path as given (`-` is standard input) and its format, `csv` or `jsonl`."""
+    """A file of usage records: its path as given (`-` is standard input) and its format, one of FORMATS."""
 
     path: str
     format: str
@@ -72,31 +78,31 @@ def source_name(path: str) -> str:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a file is read, in bytes as stored; `total` is None where nobody knows."""
+    """How far a file is read, in bytes as stored; `total` is None where nobody knows.
+
+    Of a database it is rows, and `latest` the time of the last of them, which are read in that order.
+    """
 
     done: int
     total: int | None
+    latest: datetime | None = None
 
 
-class OpenUsageFile:
-    """An open file: `read` has what is known of it. Use as a context manager."""
+class _OpenFile:
+    """A file whose lines can be read. Use as a context manager."""
 
-    def __init__(
-        self,
-        file: UsageFile,
-        mapping: Mapping[str, str],
-        constants: Mapping[str, str],
-        ignored: Collection[str] = (),
-    ) -> None:
+    def __init__(self, file: UsageFile) -> None:
         self._source = file.source
         self._size: int | None = None
         with _explained(self._source), contextlib.ExitStack() as resources:
             self._lines = Lines(self._open(file, resources))
-            read = CsvSource if file.format == "csv" else JsonLinesSource
-            self.read: TextSource = read(self._lines, self._source, mapping, constants, ignored)
+            self._begin(file)
             self.close = resources.pop_all().close
 
-    def __enter__(self) -> "OpenUsageFile":
+    def _begin(self, file: UsageFile) -> None:
+        """Looks at the first lines."""
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -124,6 +130,81 @@ class OpenUsageFile:
     def position(self) -> Position:
         """How far the file is read."""
         return Position(self._raw.tell() if self._size is not None else 0, self._size)
+
+
+class OpenReportFile(_OpenFile):
+    """An open file of a report."""
+
+    def __init__(self, file: UsageFile, report: Report) -> None:
+        self._report = report
+        super().__init__(file)
+        self.name = file.source
+
+    def _begin(self, file: UsageFile) -> None:
+        self._said = said_in(self._lines, self._source, self._report, file.format, ())
+
+    def said(self) -> Generator[Read, None, None]:
+        """Its records, and what is none."""
+        with _explained(self._source):
+            yield from self._said
+
+
+class OpenUsageFile(_OpenFile):
+    """An open file: `read` has what is known of it, `source` whose records it has, if one's that is known.
+
+    Without `source` it is a file whose columns or keys have names of targets, or are mapped; if it isn't, and it is
+    clearly of a source, it is read as that one's. Use as a context manager.
+    """
+
+    def __init__(
+        self,
+        file: UsageFile,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        ignored: Collection[str] = (),
+        source: Source | None = None,
+    ) -> None:
+        self._given = mapping, constants, ignored
+        self.source = source
+        super().__init__(file)
+
+    def _begin(self, file: UsageFile) -> None:
+        mapping, constants, ignored = self._given
+        self.read: TextSource
+        if self.source is None:
+            try:
+                self.read = self._plain(file, mapping, constants, ignored)
+            except GovernanceError as error:
+                self.source = self._recognised(file, mapping, error)
+        if self.source:
+            said = said_in(self._lines, self._source, self.source, file.format, mapping.values())
+            self.read = AdaptedSource(said, self.source, mapping, constants, ignored)
+
+    def _plain(
+        self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str], ignored: Collection[str]
+    ) -> TextSource:
+        if file.format == "json":
+            raise GovernanceError(f"{file.path} can't be loaded as it is: {_ONE_A_LINE}")
+        read = CsvSource if file.format == "csv" else JsonLinesSource
+        return read(self._lines, self._source, mapping, constants, ignored)
+
+    def _recognised(self, file: UsageFile, mapping: Mapping[str, str], error: GovernanceError) -> Source:
+        """The source that a file is clearly of; raises the error that it gave if there is none."""
+        self._lines.give_back_all()
+        records: list[Said] = []
+        with contextlib.suppress(GovernanceError):
+            if file.format == "csv":
+                records = [dict.fromkeys(CsvRows(self._lines, self._source).header, "")]
+            else:
+                records = JsonObjects(self._lines, self._source, file.format).samples()
+        self._lines.give_back_all()
+        found = recognised(records)
+        if found is None:
+            raise error
+        if mapping or isinstance(found, Report):
+            tried = f"it looks like a file of {found.name}: try --source {found.name}"
+            raise GovernanceError(f"{error}; {tried}") from error
+        return found
 
     def volume(self) -> int:
         """Characters read so far."""

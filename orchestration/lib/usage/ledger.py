@@ -221,6 +221,8 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
     if not marked.rowcount:
         raise GovernanceError(f"load {load.number} of {load.source} was taken back a moment ago")
     rows = _delete_rows(connection, load) if load.loaded else 0
+    # a database that it was read from is read again from the beginning
+    connection.execute("delete from internal.source_marks where location = %s", [load.source])
     quarantined = connection.execute(
         "delete from internal.quarantine as q using internal.load_batches as b"
         " where b.load_id = %s and q.source = %s and q.quarantined_at = b.ingested_at",

@@ -4,8 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 
+from orchestration.lib.collecting import collecting_rarely
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, encode
@@ -13,7 +15,11 @@ from orchestration.lib.usage.files import OpenUsageFile, Position, UsageFile
 from orchestration.lib.usage.hints import unmapped
 from orchestration.lib.usage.ledger import Ledger
 from orchestration.lib.usage.merge import IngestReport, UsageMerger
+from orchestration.lib.usage.pull import LiteLlmDatabase, Marks, is_location, location_name
 from orchestration.lib.usage.record import REQUIRED, check_targets
+from orchestration.lib.usage.reports import ingest_reports
+from orchestration.lib.usage.sources.adapter import Source
+from orchestration.lib.usage.sources.catalogue import REPORTS, source_named
 from orchestration.lib.usage.trial import Trial, TrialMerger
 
 if TYPE_CHECKING:
@@ -56,13 +62,17 @@ def ingest_files(
     *,
     ignored: Collection[str] = (),
     file_format: str | None = None,
+    source: str | None = None,
     batch_rows: int = _BATCH_ROWS,
     trials: list[Trial] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda message: None,
 ) -> IngestReport:
-    """Loads CSV and JSON Lines files (`-` is standard input) into the database at `url`.
+    """Loads CSV and JSON files (`-` is standard input) into the database at `url`.
 
+    `source` names the system whose files they are (`sources.catalogue`); without it a file that is clearly of one is
+    recognised where its columns don't say what they fill. In the place of a file may stand the URL of LiteLLM's
+    database: what is new there is loaded.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
     that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
     says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
@@ -71,40 +81,86 @@ def ingest_files(
     is loaded, IngestError after that.
     """
     mapping, constants = mapping or {}, constants or {}
+    if source and source in REPORTS:
+        if mapping or values or ignored:
+            raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
+
+        def told(name: str, position: Position, report: IngestReport) -> None:
+            progress(Progress(name, position, report))
+
+        return ingest_reports(
+            url,
+            files,
+            REPORTS[source],
+            constants,
+            file_format=file_format,
+            tries=trials is not None,
+            progress=told,
+        )
     check_targets(mapping, constants)
     check_targets(dict.fromkeys(values or (), ""), {})
     if both := [column for column in mapping.values() if column in ignored]:
         raise GovernanceError(f"{both[0]} is mapped and ignored: leave one of them out")
-    named = [UsageFile.named(path, file_format) for path in files]
+    known = source_named(source) if source else None
+    named = [path if is_location(path) else UsageFile.named(path, file_format) for path in files]
     for file in named:
-        if file.path != "-":
-            OpenUsageFile(file, mapping, constants, ignored).close()
+        if isinstance(file, str):
+            LiteLlmDatabase(file, known, mapping, constants, ignored).close()
+        elif file.path != "-":
+            OpenUsageFile(file, mapping, constants, ignored, known).close()
     report = IngestReport()
     with _reported(report), connect(url) as connection:
         for file in named:
-            with OpenUsageFile(file, mapping, constants, ignored) as usage:
-                tell = _telling(file.source, notify)
+            with _opened(connection, file, known, mapping, constants, ignored) as (usage, name, merged):
+                tell = _telling(name, notify)
+                if usage.source and not known:
+                    tell(f"read as a file of {usage.source.name}: {usage.source.title}")
+                given = usage.read.constants
                 if usage.read.unused:
                     tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
-                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *constants}):
+                for sentence in unmapped(usage.read.offered, {*usage.read.origins, *given}):
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
-                    ledger = Ledger(usage.read.origins, constants)
-                    merger = UsageMerger(connection, file.source, usage.read.targets, constants, values, ledger=ledger)
-                    _load(merger, file.source, batches, report, progress, tell)
+                    ledger = Ledger(usage.read.origins, given)
+                    merger = UsageMerger(connection, name, usage.read.targets, given, values, ledger=ledger)
+                    _load(merger, name, batches, report, progress, tell, merged)
                 else:
-                    trials.append(Trial(file.source, usage.read.origins, dict(constants)))
-                    trial_merger = TrialMerger(connection, file.source, usage.read.targets, constants, values)
+                    trials.append(Trial(name, usage.read.origins, given))
+                    trial_merger = TrialMerger(connection, name, usage.read.targets, given, values)
                     trial_merger.begin(trials[-1])
-                    _load(trial_merger, file.source, batches, report, progress, tell)
+                    _load(trial_merger, name, batches, report, progress, tell)
                     trial_merger.end(report)
-                for name in usage.read.never_found:
-                    tell(f"no record has {mapping[name]}, which is mapped to {name}")
+                for target in usage.read.never_found:
+                    tell(f"no record has {mapping[target]}, which is mapped to {target}")
                 if 0 < report.read - read == report.quarantined - quarantined:
-                    report.refused.append(file.source)
+                    report.refused.append(name)
     return report
+
+
+@contextmanager
+def _opened(
+    connection: "psycopg.Connection[TupleRow]",
+    file: UsageFile | str,
+    source: Source | None,
+    mapping: Mapping[str, str],
+    constants: Mapping[str, str],
+    ignored: Collection[str],
+) -> Iterator[tuple[OpenUsageFile | LiteLlmDatabase, str, Callable[[Position], None]]]:
+    """An open file or database, its name, and what is to be called when what is read so far is loaded."""
+    if isinstance(file, UsageFile):
+        with OpenUsageFile(file, mapping, constants, ignored, source) as usage:
+            yield usage, file.source, lambda position: None
+        return
+    marks = Marks(connection, source.name if source else "", location_name(file))
+
+    def merged(position: Position) -> None:
+        if position.latest:
+            marks.move(position.latest.replace(tzinfo=UTC))
+
+    with LiteLlmDatabase(file, source, mapping, constants, ignored, marks.begin()) as database:
+        yield database, database.name, merged
 
 
 def _telling(source: str, notify: Callable[[str], None]) -> Callable[[str], None]:
@@ -191,6 +247,7 @@ def _load(
     report: IngestReport,
     progress: Callable[[Progress], None],
     tell: Callable[[str], None] = lambda sentence: None,
+    merged: Callable[[Position], None] = lambda position: None,
 ) -> None:
     try:
         for number, batch in enumerate(_one_ahead(batches)):
@@ -199,6 +256,7 @@ def _load(
                 for sentence in merger.remarks():
                     tell(sentence)
             merger.merge(report)
+            merged(batch.position)
             progress(Progress(source, batch.position, report))
     finally:
         merger.close()
@@ -206,7 +264,8 @@ def _load(
 
 def _one_ahead(items: Iterator[T]) -> Iterator[T]:
     """The items, the next one being made by another thread while the caller is busy with this one."""
-    with ThreadPoolExecutor(1) as executor:
+    # the objects of a record are gone with it: looking for garbage among them takes a third of the time
+    with ThreadPoolExecutor(1) as executor, collecting_rarely():
         coming = executor.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = executor.submit(next, items, None)

@@ -10,43 +10,27 @@ from orchestration.lib.usage.record import match_columns
 from orchestration.lib.usage.sources import text
 
 
-class CsvSource(text.TextSource):
-    """The records of a CSV file with a header."""
+class CsvRows:
+    """A header, and the rows after it."""
 
-    def __init__(
-        self,
-        lines: text.Lines,
-        source: str,
-        mapping: Mapping[str, str],
-        constants: Mapping[str, str],
-        ignored: Collection[str] = (),
-    ) -> None:
-        super().__init__()
+    def __init__(self, lines: text.Lines, source: str) -> None:
         self._lines = lines
         # of the whole process: a column that isn't loaded may be of any length that memory bears
         csv.field_size_limit(text.RECORD_LIMIT)
-        reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
+        self._reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
         try:
-            header = next((row for row in reader if row), None)
+            header = next((row for row in self._reader if row), None)
         except csv.Error as error:
             raise GovernanceError(f"the header of {source} can't be read: {error}") from error
         if header is None:
             raise GovernanceError(f"{source} is empty: a CSV file begins with a line of column names")
-        header = [trimmed(name) for name in header]
-        if any(is_damaged(name) for name in header):
+        self.header = [trimmed(name) for name in header]
+        if any(is_damaged(name) for name in self.header):
             raise GovernanceError(f"the header of {source} isn't UTF-8 text: save the file as CSV in UTF-8")
-        columns = match_columns(source, header, mapping, constants, ignored)
-        self.targets = list(columns)
-        self.origins = {name: header[position] for name, position in columns.items()}
-        self.unused = [
-            name for position, name in enumerate(header) if position not in columns.values() and name not in ignored
-        ]
-        self.offered = self.unused
-        self._rows, self._width, self._positions = reader, len(header), list(columns.values())
 
-    def records(self) -> Iterator[Record]:
-        """As said of each source; a record that can't be read comes with what is wrong with it."""
-        reader, width, positions, lines = self._rows, self._width, self._positions, self._lines
+    def records(self, positions: Sequence[int]) -> Iterator[Record]:
+        """The values at these positions; a record that can't be read comes with what is wrong with it."""
+        reader, width, lines = self._reader, len(self.header), self._lines
         held = lines.held
         pick = _picker(positions)
         while True:
@@ -67,6 +51,35 @@ class CsvSource(text.TextSource):
                 yield (first, wrong, lines.give_back(), *[None] * len(positions))
                 continue
             return
+
+
+class CsvSource(text.TextSource):
+    """The records of a CSV file with a header."""
+
+    def __init__(
+        self,
+        lines: text.Lines,
+        source: str,
+        mapping: Mapping[str, str],
+        constants: Mapping[str, str],
+        ignored: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self._rows = CsvRows(lines, source)
+        header = self._rows.header
+        columns = match_columns(source, header, mapping, constants, ignored)
+        self.constants = dict(constants)
+        self.targets = list(columns)
+        self.origins = {name: header[position] for name, position in columns.items()}
+        self.unused = [
+            name for position, name in enumerate(header) if position not in columns.values() and name not in ignored
+        ]
+        self.offered = self.unused
+        self._positions = list(columns.values())
+
+    def records(self) -> Iterator[Record]:
+        """As said of each source; a record that can't be read comes with what is wrong with it."""
+        return self._rows.records(self._positions)
 
 
 def _picker(positions: Sequence[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:

@@ -4,7 +4,7 @@ import contextlib
 import csv
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, about, is_damaged
@@ -29,6 +29,7 @@ class JsonLinesSource(text.TextSource):
         ignored: Collection[str] = (),
     ) -> None:
         super().__init__()
+        self.constants = dict(constants)
         self._lines, self._source = lines, source
         sources = {
             name: mapping.get(name, name)
@@ -60,7 +61,7 @@ class JsonLinesSource(text.TextSource):
         if not records:
             return
         for name in REQUIRED:
-            if name in sources and all(_find(record, *_path(sources[name])) is None for record in records):
+            if name in sources and all(find(record, *path_of(sources[name])) is None for record in records):
                 keys = dict.fromkeys(key for record in records for key in record)
                 has = f"the first records of {self._source} have the keys {', '.join(keys)}"
                 if name in mapping:
@@ -76,10 +77,10 @@ class JsonLinesSource(text.TextSource):
         """As said of each source; a line that can't be read comes with what is wrong with it."""
         lines = self._lines
         held = lines.held
-        decode = json.JSONDecoder(parse_float=_Number, parse_constant=_NoNumber).decode
+        decode = decoder().decode
         nothing: list[object] = [None] * len(self.targets)
         mapped = {name: self._sources[name] for name in self.never_found}
-        fields = [(name, *_path(source)) for name, source in self._sources.items()]
+        fields = [(name, *path_of(source)) for name, source in self._sources.items()]
         while True:
             held.clear()
             try:
@@ -91,23 +92,33 @@ class JsonLinesSource(text.TextSource):
                 return
             if not line.strip():
                 continue
-            try:
-                record = decode(line.strip())
-                problem = None if isinstance(record, dict) else f"it is {_kind(record)}"
-                values, wrong = (nothing, None) if problem else _values(record, fields)
-            except json.JSONDecodeError as error:
-                problem = error.msg
-            except ValueError as error:
-                problem = str(error)
-            except RecursionError:
-                problem = "it is nested too deeply"
-            if problem:
+            record, problem = decode_line(decode, line)
+            if record is None:
                 yield (lines.number, f"the line is not a JSON object: {problem}", lines.give_back(), *nothing)
                 continue
+            values, wrong = _values(record, fields)
             if mapped:
-                mapped = {name: source for name, source in mapped.items() if _find(record, *_path(source)) is None}
+                mapped = {name: source for name, source in mapped.items() if find(record, *path_of(source)) is None}
                 self.never_found = list(mapped)
             yield (lines.number, wrong, None, *values)
+
+
+def decoder() -> json.JSONDecoder:
+    """Of JSON whose numbers with a fraction or an exponent stay texts."""
+    return json.JSONDecoder(parse_float=_Number, parse_constant=_NoNumber)
+
+
+def decode_line(decode: Callable[[str], object], line: str) -> tuple[dict[str, object] | None, str | None]:
+    """The object of a line, or what is wrong with it."""
+    try:
+        record = decode(line.strip())
+    except json.JSONDecodeError as error:
+        return None, error.msg
+    except ValueError as error:
+        return None, str(error)
+    except RecursionError:
+        return None, "it is nested too deeply"
+    return (record, None) if isinstance(record, dict) else (None, f"it is {kind(record)}")
 
 
 class _Number(str):
@@ -138,11 +149,12 @@ class _NoNumber(_Number):
     """NaN or Infinity, which are no JSON but which programs write: wrong for its value, not for its line."""
 
 
-def _path(source: str) -> tuple[str, list[str]]:
+def path_of(source: str) -> tuple[str, list[str]]:
+    """A key, and its parts where it can be a dotted path."""
     return source, source.split(".") if "." in source else []
 
 
-def _find(record: Mapping[str, object], key: str, path: Sequence[str]) -> object:
+def find(record: Mapping[str, object], key: str, path: Sequence[str]) -> object:
     """The value of a key, else of a dotted path into nested objects, None if there is none."""
     value = record.get(key)
     return _follow(record, path) if value is None and path else value
@@ -169,13 +181,14 @@ def _values(
             value = str(value)
         elif value is not None and type(value) is not str:
             if TARGETS[name].holds_text and type(value) is not _Number:
-                wrong.append(about(place, f"is {_kind(value)}"))
-            value = _as_json(value)
+                wrong.append(about(place, f"is {kind(value)}"))
+            value = as_json(value)
         values.append(value)
     return values, "\n".join(wrong) or None
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """What a JSON value is, in words."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -189,14 +202,14 @@ def _kind(value: object) -> str:
     return "a number" if isinstance(value, _Number | int) else "a text"
 
 
-def _as_json(value: object) -> str:
+def as_json(value: object) -> str:
     """JSON of a decoded value, its numbers as they were written."""
     if isinstance(value, _Number):
         return value
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_as_json(str(key))}: {_as_json(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{as_json(str(key))}: {as_json(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_as_json(item) for item in value) + "]"
+        return "[" + ", ".join(as_json(item) for item in value) + "]"
     text = json.dumps(value, ensure_ascii=False)
     # half a surrogate pair, which no encoding can hold, is told as the escape that it was
     return text if text.isascii() else _HALF_PAIR.sub(lambda half: f"\\u{ord(half[0]):04x}", text)

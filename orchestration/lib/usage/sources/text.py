@@ -11,15 +11,16 @@ from orchestration.lib.usage.encoding import Record
 # characters of a record, loaded or not; what is held of one in memory is some ten times as much
 RECORD_LIMIT = 32 << 20
 # as much of a line that can't be read as is kept
-_EXCERPT = 10_000
+EXCERPT = 10_000
 
 
 class TextSource(ABC):
     """An open file of records: what is known of it from its first lines, and its records.
 
-    `targets` is the order of the values of a record. `unused` are columns that are not loaded, `never_found` mapped
-    sources that no record had so far. `origins` has the column of each target, `offered` the columns that fill none; in
-    JSON Lines what the first records show of both. Raises GovernanceError for a file that can't be loaded as it is.
+    `targets` is the order of the values of a record, `constants` fill their targets in every row. `unused` are columns
+    that are not loaded, `never_found` mapped sources that no record had so far. `origins` has the column of each
+    target, `offered` the columns that fill none; in JSON Lines what the first records show of both. Raises
+    GovernanceError for a file that can't be loaded as it is.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,7 @@ class TextSource(ABC):
         self.never_found: list[str] = []
         self.origins: dict[str, str] = {}
         self.offered: list[str] = []
+        self.constants: dict[str, str] = {}
 
     @abstractmethod
     def records(self) -> Iterator[Record]:
@@ -79,10 +81,16 @@ class Lines:
             self._waiting.append(line)
         return list(self._waiting)
 
+    def give_back_all(self) -> None:
+        """Returns all held lines, to be read again."""
+        self._waiting.extendleft(reversed(self.held))
+        self.number -= len(self.held)
+        self.held.clear()
+
     def give_back(self) -> str:
         """Returns the first held line, as much of it as is worth keeping; the others are read again."""
         first, *others = self.held
         self._waiting.extendleft(reversed(others))
         self.number -= len(others)
         self.held.clear()
-        return first[:_EXCERPT].rstrip("\r\n")
+        return first[:EXCERPT].rstrip("\r\n")

@@ -1,0 +1,134 @@
+"""Langfuse: observations as its user interface and its blob storage export write them, JSON or CSV."""
+
+from collections.abc import Mapping
+
+from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
+from orchestration.lib.usage.sources.values import (
+    Tokens,
+    as_list,
+    as_object,
+    count,
+    first,
+    id_or_none,
+    milliseconds_between,
+    nested,
+    text,
+    to_milliseconds,
+)
+
+_OPERATIONS = {"GENERATION": "chat", "EMBEDDING": "embedding"}
+_READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens", "cached_tokens")
+_WRITTEN = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write")
+
+
+def read(observation: Said) -> Usage | None:
+    """An observation as a request; spans, events and tools are none."""
+    kind = text(observation.get("type"))
+    model = text(first(observation, "model", "providedModelName", "provided_model_name"))
+    details = as_object(first(observation, "usageDetails", "usage_details"))
+    if (kind not in _OPERATIONS) if kind else (model is None and not details):
+        return None
+    metadata = as_object(observation.get("metadata"))
+    began = text(first(observation, "startTime", "start_time"))
+    ended = first(observation, "endTime", "end_time")
+    token = first(observation, "completionStartTime", "completion_start_time")
+    latency = milliseconds_between(began, ended)
+    first_token = milliseconds_between(began, token)
+    kept: dict[str, object] = {}
+    session = text(first(observation, "sessionId", "session_id"))
+    trace = text(first(observation, "traceId", "trace_id"))
+    if session and not id_or_none(session):
+        kept["session"] = session
+    if trace and not id_or_none(trace):
+        kept["trace"] = trace
+    provider = text(nested(metadata, "ls_provider"))
+    if provider is None and model and "/" in model:
+        provider = model.partition("/")[0]
+    usage: Usage = {
+        "time": began,
+        "request_id": text(observation.get("id")),
+        "trace_id": id_or_none(trace),
+        "session_id": id_or_none(session),
+        # an observation doesn't say who was asked
+        "provider": provider or "unknown",
+        "model": model,
+        "operation": _OPERATIONS.get(kind or "", "chat"),
+        "environment": text(observation.get("environment")),
+        "status": "error" if text(observation.get("level")) == "ERROR" else "success",
+        "latency_ms": to_milliseconds(observation.get("latency")) if latency is None else latency,
+        "time_to_first_token_ms": (
+            to_milliseconds(first(observation, "timeToFirstToken", "time_to_first_token"))
+            if first_token is None
+            else first_token
+        ),
+        "tags": [str(tag) for tag in as_list(observation.get("tags"))],
+        "metadata": kept,
+        "owner": {
+            "user": text(first(observation, "userId", "user_id")),
+            "project": text(first(observation, "projectId", "project_id")),
+        },
+    }
+    _count(details, usage)
+    costs = as_object(first(observation, "costDetails", "cost_details"))
+    cost = text(first(observation, "calculatedTotalCost", "totalCost", "total_cost")) or text(costs.get("total"))
+    if cost is not None:
+        usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
+    return usage
+
+
+def _count(details: Mapping[str, object], usage: Usage) -> None:
+    count(
+        Tokens(usage),
+        first(details, "input", "input_tokens", "prompt_tokens"),
+        first(details, "output", "output_tokens", "completion_tokens"),
+        details.get("total"),
+        {
+            "cache_read_tokens": ("read from a cache", first(details, *_READ)),
+            "cache_write_tokens": ("written to a cache", first(details, *_WRITTEN)),
+            "audio_input_tokens": ("of audio", first(details, "input_audio_tokens", "input_audio")),
+        },
+        first(details, "output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
+    )
+
+
+def adapter() -> Adapter:
+    """Reads observations one by one."""
+    return read
+
+
+def _recognises(said: Said) -> bool:
+    camel, snake = {"traceId", "startTime", "usageDetails"}, {"trace_id", "start_time", "usage_details"}
+    return camel <= said.keys() or snake <= said.keys()
+
+
+SOURCE = Source(
+    name="langfuse",
+    title="Langfuse's observations as CSV or JSON",
+    formats=("csv", "jsonl"),
+    fills={
+        "time": "startTime",
+        "request_id": "id",
+        "trace_id": "traceId",
+        "session_id": "sessionId",
+        "provider": "metadata.ls_provider, what stands before the / of model, else unknown",
+        "model": "model",
+        "operation": "type",
+        "environment": "environment",
+        "input_tokens": "usageDetails.input",
+        "cache_read_tokens": "usageDetails.input_cached_tokens, cache_read_input_tokens",
+        "cache_write_tokens": "usageDetails.cache_creation_input_tokens",
+        "output_tokens": "usageDetails.output",
+        "reasoning_tokens": "usageDetails.output_reasoning_tokens",
+        "audio_input_tokens": "usageDetails.input_audio_tokens",
+        "cost_amount": "calculatedTotalCost, costDetails.total",
+        "currency": "USD",
+        "cost_source": "estimated where there is a cost",
+        "status": "level",
+        "latency_ms": "endTime less startTime, else latency",
+        "time_to_first_token_ms": "completionStartTime less startTime, else timeToFirstToken",
+        "tags": "tags",
+        "metadata": "",
+    },
+    adapter=adapter,
+    recognises=_recognises,
+)

@@ -1,0 +1,212 @@
+"""What adapters share: values as a source writes them, read without guessing."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+
+from orchestration.lib.usage.sources.adapter import Usage
+from orchestration.lib.usage.spellings import SPELLINGS
+
+_HEX_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").fullmatch
+_WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
+# of each target what it is part of the input for, and how much
+Inputs = Mapping[str, tuple[str, object]]
+# how keys begin that providers and gateways hand out
+_SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
+
+# numbers with a fraction stay as they are written
+_decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
+_MEANINGS = {
+    target: {spelling: choice for choice, spellings in choices.items() for spelling in (choice, *spellings)}
+    for target, choices in SPELLINGS.items()
+}
+
+
+def text(value: object) -> str | None:
+    """A text or a number as text; None for nothing and for what is no text."""
+    if type(value) is str:
+        return value or None
+    if isinstance(value, str):
+        return str(value)
+    return str(value) if type(value) is int else None
+
+
+def first(said: Mapping[str, object], *names: str) -> object:
+    """The first of these that is said."""
+    for name in names:
+        value = said.get(name)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def nested(value: object, *path: str) -> object:
+    """What an object has at a path, None where it has nothing there."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def as_object(value: object) -> Mapping[str, object]:
+    """An object, also one written as a text of JSON; an empty one for all else."""
+    if isinstance(value, str):
+        try:
+            value = _decode(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[object]:
+    """A list, also one written as a text of JSON; an empty one for all else."""
+    if isinstance(value, str):
+        try:
+            value = _decode(value)
+        except (ValueError, RecursionError):
+            return []
+    return value if isinstance(value, list) else []
+
+
+def id_or_none(value: object) -> str | None:
+    """What can be a trace_id or session_id of the warehouse: a uuid, also one without hyphens."""
+    if not isinstance(value, str) or not _HEX_ID(value):
+        return None
+    bare = (value if len(value) == 32 else value.replace("-", "")).lower()
+    return f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}"
+
+
+def meaning(target: str, value: object) -> str | None:
+    """The word of the warehouse for a value of `status` or `operation`, else the value as it is."""
+    said = text(value)
+    if said is None:
+        return None
+    return _MEANINGS[target].get(said.lower().replace("-", "_").replace(" ", "_"), said)
+
+
+def key(value: object) -> str | None:
+    """What a source calls a key: its id, name or hash. Of what may be the key itself only the SHA-256 is kept."""
+    said = text(value)
+    if said and _SECRET.match(said):
+        return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+    return said
+
+
+def from_nanoseconds(value: object) -> str | None:
+    """Unix time in nanoseconds as a timestamp; what is none stays as it is."""
+    said = text(value)
+    if said is None or not (said.isascii() and said.isdigit() and 17 < len(said) < 20):
+        return said
+    return from_seconds(int(said[:-9]), said[-9:-3])
+
+
+@lru_cache(1024)
+def from_seconds(seconds: int, microseconds: str = "") -> str:
+    """Unix time in seconds as a timestamp."""
+    try:
+        whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+    return f"{whole}.{microseconds}Z" if microseconds else f"{whole}Z"
+
+
+def milliseconds_between(begin: object, end: object) -> int | None:
+    """Between two ISO 8601 timestamps, or two Unix times in nanoseconds; None where that isn't known."""
+    started, ended = text(begin), text(end)
+    if not started or not ended:
+        return None
+    if started.isascii() and ended.isascii() and started.isdigit() and ended.isdigit():
+        return (int(ended[:30]) - int(started[:30])) // 1_000_000 if len(ended) == len(started) == 19 else None
+    moments = _moment(started), _moment(ended)
+    if moments[0] is None or moments[1] is None:
+        return None
+    passed = round((moments[1] - moments[0]).total_seconds() * 1000)
+    return passed if 0 <= passed < 1_000_000_000 else None
+
+
+def _moment(said: str) -> datetime | None:
+    if not _ISO(said):
+        return None
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def to_milliseconds(seconds: object) -> str | None:
+    """Seconds as milliseconds; what is no number stays as it is."""
+    said = text(seconds)
+    if said is None:
+        return None
+    try:
+        number = Decimal(said)
+    except InvalidOperation:
+        return said
+    if not number.is_finite() or not 0 <= number < 10**6:
+        return said
+    return str((number * 1000).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def whole(value: object) -> int | None:
+    """A number of tokens; None for nothing and for what is none."""
+    if type(value) is int:
+        return value if 0 <= value < 10**12 else None
+    if type(value) is str and len(value) <= 12 and value.isascii() and value.isdigit():
+        return int(value)
+    found = _WHOLE(value) if isinstance(value, str) else None
+    return int(found[1]) if found else None
+
+
+class Tokens:
+    """The token classes of one request, made disjoint.
+
+    `said` are the source's own numbers; one that is no number of tokens goes into the request as it is, and refuses it
+    with the reason that every target has for it.
+    """
+
+    def __init__(self, usage: Usage) -> None:
+        self._usage = usage
+
+    def take(self, target: str, value: object) -> int:
+        """Fills a target with what is said; returns the number, 0 where nothing is said."""
+        if value is None or value == "":
+            return 0
+        number = whole(value)
+        self._usage[target] = _as_said(value) if number is None else number  # type: ignore[literal-required]
+        return number or 0
+
+    def less(self, target: str, value: object, parts: Mapping[str, int], what: str = "input tokens") -> None:
+        """Fills a target with what is said less its parts, which the source counts in it too."""
+        number = 0 if value is None or value == "" else whole(value)
+        if number is None:
+            self.take(target, value)
+            return
+        rest = number - sum(parts.values())
+        self._usage[target] = rest if rest >= 0 else number  # type: ignore[literal-required]
+        if rest < 0:
+            listed = " and ".join(name for name, part in parts.items() if part)
+            self._usage.setdefault("wrong", []).append(
+                f"the source contradicts itself: its tokens {listed} are more than its {what}, which include them"
+            )
+
+
+def _as_said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def count(tokens: Tokens, given: object, made: object, total: object, inputs: Inputs, reasoning: object) -> None:
+    """Fills the token classes of a source that mostly leaves its parts out of input and output, told by its total.
+
+    Where input and output alone are the total, the parts are counted in them.
+    """
+    taken = {what: tokens.take(target, value) for target, (what, value) in inputs.items()}
+    thought = tokens.take("reasoning_tokens", reasoning)
+    whole_of_it = (whole(given) or 0) + (whole(made) or 0)
+    is_inside = total not in (None, "") and whole(total) == whole_of_it
+    tokens.less("input_tokens", given, taken if is_inside else {})
+    tokens.less("output_tokens", made, {"of reasoning": thought} if is_inside else {}, "output tokens")

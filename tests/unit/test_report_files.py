@@ -1,0 +1,126 @@
+"""What is read of providers' reports: amounts to the last digit, classes that don't overlap, a reason for the rest."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_source_tokens import JUNK, spoil
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.files import OpenReportFile, OpenUsageFile, UsageFile
+from orchestration.lib.usage.sources.catalogue import REPORTS
+from orchestration.lib.usage.sources.report import AMOUNTS, TOKENS, Row
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "reports"
+FILES = {path.stem: path for path in FOLDER.iterdir()}
+
+
+def rows(name: str, path: Path | None = None) -> list[Row]:
+    report = REPORTS[name]
+    with OpenReportFile(UsageFile.named(str(path or FILES[name])), report) as file:
+        return [row for _, _, _, said in file.said() if said for row in report.rows(said)]
+
+
+def said(row: Row, *names: str) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in names)
+
+
+def test_every_report_has_a_file_and_a_section() -> None:
+    assert set(FILES) == set(REPORTS)
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    assert all(f"\n| `{name}` | " in page for name in REPORTS)
+
+
+def test_anthropic_says_cents() -> None:
+    """A decimal text in cents: 123.78912 is 1.2378912 dollars, not a hundred times that."""
+    found = rows("anthropic-costs")
+    assert [row["cost_amount"] for row in found[:3]] == [Decimal("1.2378912"), Decimal("10.00"), Decimal("-0.055")]
+    assert said(found[0], "model", "line_item", "currency", "provider") == (
+        "claude-opus-4-5",
+        "Claude Opus 4.5 Usage - Input Tokens",
+        "USD",
+        "anthropic",
+    )
+    assert found[2]["list_cost_amount"] == Decimal("0.11")
+    assert found[3]["wrong"] == ["amount is not a number"]
+
+
+def test_openai_says_dollars_as_numbers_to_be_taken_as_written() -> None:
+    found = rows("openai-costs")
+    assert [row["cost_amount"] for row in found] == [
+        Decimal("0.8958740000000000000123"),
+        Decimal("0.06"),
+        Decimal("-0.25"),
+        None,
+    ]
+    assert found[0]["dimensions"] == {"project": "proj_a"}
+    assert found[3]["wrong"] == ["amount.value is missing"]
+
+
+def test_openais_input_includes_what_was_cached() -> None:
+    found = rows("openai-usage")
+    assert [said(row, "model", "requests", *TOKENS) for row in found] == [
+        ("gpt-4o-2024-08-06", 120, 600, 400, None, 200, None, 50, 5),
+        ("gpt-5-mini", 1, 10, 0, None, 2, None, 0, 0),
+        ("gpt-4o", 1, 20, 80, None, 1, None, 0, 0),
+    ]
+    assert found[0]["dimensions"] == {
+        "project": "proj_a",
+        "key": "key_XyZ",
+        "batch": "false",
+        "service_tier": "default",
+    }
+    assert found[2]["wrong"] == ["the report contradicts itself: input_tokens is less than the parts that it includes"]
+
+
+def test_anthropics_classes_are_apart() -> None:
+    first, second = rows("anthropic-usage")
+    assert said(first, *TOKENS) == (1500, 200, 1500, 500, None, None, None)
+    assert first.get("requests") is None
+    assert second["wrong"] == ["uncached_input_tokens is not a whole number of 0 or more below 10^12"]
+
+
+def test_focus_has_the_lines_of_models_only() -> None:
+    found = rows("focus")
+    assert [said(row, *AMOUNTS) for row in found] == [
+        (Decimal("3.2400000001"), Decimal("3.24"), Decimal("3.60")),
+        (1, 1, 1),
+        (Decimal("-0.5"), Decimal("-0.5"), 0),
+        (None, 1, 1),
+    ]
+    assert found[0]["dimensions"]["tag:team"] == "alpha"
+    assert said(found[0], "provider", "account") == ("aws", "123456789012")
+    assert found[3]["wrong"] == ["BilledCost is missing"]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_without_source_the_error_says_which_to_try(name: str) -> None:
+    with pytest.raises(GovernanceError, match=f"it looks like a file of {name}: try --source {name}"):
+        OpenUsageFile(UsageFile.named(str(FILES[name])), {}, {})
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_no_record_stops_a_report(name: str, data: st.DataObject) -> None:
+    """Whatever stands in the place of a value, a row is right or has a reason against it; no amount is a float."""
+    report = REPORTS[name]
+    if name == "focus":
+        import csv
+
+        records: list[Any] = list(csv.DictReader(FILES[name].open()))
+    else:
+        records = [json.loads(FILES[name].read_text(), parse_float=str)]
+    for record in records:
+        spoilt = spoil(data.draw, record) if data.draw(st.booleans()) else {**record, "data": data.draw(JUNK)}
+        if not isinstance(spoilt, dict):
+            continue
+        for row in report.rows(spoilt):
+            assert all(isinstance(row.get(amount), Decimal | None) for amount in AMOUNTS)
+            assert all(isinstance(row.get(tokens), int | None) for tokens in TOKENS)
+            assert row.get("wrong") or all(row.get(n) for n in ("period_start", "period_end", "starts_at", "ends_at"))
+        report.recognises(spoilt)
