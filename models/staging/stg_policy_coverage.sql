@@ -5,12 +5,19 @@ with assignments as (
     where {{ is_current('effective_from', ['expires_at']) }}
 ),
 
--- few are deactivated: to leave them out is cheaper than to look everyone up. A team that is deleted is covered by nothing
+-- a list of the few who are deactivated costs less than a join with everyone
+left_out as (
+    select id as user_id
+    from {{ ref('users') }}
+    where status = 'deactivated'
+),
+
+-- also of deleted teams, which nothing covers
 members as (
     select team_id, user_id, count(*) over (partition by user_id) > 1 as is_in_others
     from {{ ref('team_members') }}
     where {{ is_current('joined_at', ['left_at']) }}
-        and user_id not in (select id from {{ ref('users') }} where status = 'deactivated')
+        and user_id not in (select left_out.user_id from left_out)
 ),
 
 covered_teams as (
@@ -60,7 +67,7 @@ user_coverage as (
         left join covered_teams
             on covered_teams.policy_id = direct.policy_id and covered_teams.team_id = members.team_id
         where direct.user_id is not null
-            and direct.user_id not in (select id from {{ ref('users') }} where status = 'deactivated')
+            and direct.user_id not in (select left_out.user_id from left_out)
         group by direct.policy_id, direct.user_id
     ) as people
     group by policy_id
