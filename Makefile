@@ -2,6 +2,8 @@
 # A bare machine needs Python 3.11+ and make, nothing else. Another Python: make PYTHON=/path/to/python3.12 demo
 
 PYTHON ?= python3
+# Python keeps what it has compiled, also where the environment says no: else each process compiles all of dbt again.
+export PYTHONDONTWRITEBYTECODE :=
 VENV := .venv
 BIN := $(VENV)/bin
 

@@ -1,5 +1,7 @@
 {# Descriptions of the YAML as Postgres comments; sends only those that differ, so an unchanged build takes no lock. #}
-{% macro persist_comments(relation, model) %}{% do send_comments(pending_comments(relation, model)) %}{% endmacro %}
+{% macro persist_comments(relation, model) %}
+    {% do send_comments(pending_comments(relation, model)) %}
+{% endmacro %}
 
 {# Statements that set those comments. #}
 {% macro pending_comments(relation, model) %}

@@ -39,6 +39,8 @@ def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DBT_WRITE_JSON", "true")
+    # they are neither assets nor checks
+    monkeypatch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "exposure unit_test")
     read_for_process(url)
     return url
 
@@ -289,6 +291,8 @@ def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
 
     monkeypatch.setattr(os, "execve", become)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
+    monkeypatch.setenv("DBT_WRITE_JSON", "true")
+    read_for_process(database)
     monkeypatch.chdir(Path.cwd())
     said: list[str] = []
     with pytest.raises(SystemExit):

@@ -63,12 +63,11 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     folder = tmp_path / "project"
-    for name in ("models", "macros", "seeds"):
+    # all of it, for what is missing makes dbt read again what names it
+    for name in ("models", "macros", "seeds", "tests/generic", "tests/singular"):
         shutil.copytree(project_dir() / name, folder / name)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(project_dir() / name, folder)
-    for path in (folder / "models").rglob("*_unit_tests.yml"):
-        path.unlink()
     return Project(folder)
 
 
