@@ -1,15 +1,12 @@
 -- one row per policy with an assignment that holds; one to a team covers the teams below it and the people in them
 with assignments as (
-    select policy_id, team_id, user_id
-    from {{ ref('policy_assignments') }}
+    select policy_id, team_id, user_id from {{ ref('policy_assignments') }}
     where {{ is_current('effective_from', ['expires_at']) }}
 ),
 
 -- a list of the few who are deactivated costs less than a join with everyone
 left_out as (
-    select id as user_id
-    from {{ ref('users') }}
-    where status = 'deactivated'
+    select id as user_id from {{ ref('users') }} where status = 'deactivated'
 ),
 
 -- also of deleted teams, which nothing covers
@@ -23,8 +20,8 @@ members as (
 covered_teams as (
     select assignments.policy_id, ancestors.team_id, bool_or(assignments.team_id = ancestors.team_id) as is_assigned
     from assignments
-    inner join {{ ref('stg_team_ancestors') }} as ancestors on ancestors.ancestor_id = assignments.team_id
-    where ancestors.is_live
+    inner join {{ ref('stg_team_ancestors') }} as ancestors
+        on ancestors.ancestor_id = assignments.team_id and ancestors.is_live
     group by assignments.policy_id, ancestors.team_id
 ),
 
@@ -36,9 +33,8 @@ team_coverage as (
         count(*) as covered,
         sum(crews.member_count) as member_count
     from covered_teams
-    left join (
-        select team_id, count(*) as member_count from members group by team_id
-    ) as crews on crews.team_id = covered_teams.team_id
+    left join (select team_id, count(*) as member_count from members group by team_id) as crews
+        on crews.team_id = covered_teams.team_id
     group by covered_teams.policy_id
 ),
 
@@ -66,8 +62,7 @@ user_coverage as (
         left join members on members.user_id = direct.user_id
         left join covered_teams
             on covered_teams.policy_id = direct.policy_id and covered_teams.team_id = members.team_id
-        where direct.user_id is not null
-            and direct.user_id not in (select left_out.user_id from left_out)
+        where direct.user_id is not null and direct.user_id not in (select left_out.user_id from left_out)
         group by direct.policy_id, direct.user_id
     ) as people
     group by policy_id
@@ -78,11 +73,8 @@ select
     coalesce(team_coverage.assigned, 0) as assigned_teams,
     coalesce(team_coverage.covered, 0) as covered_teams,
     coalesce(user_coverage.assigned, 0) as assigned_users,
-    (
-        coalesce(team_coverage.member_count, 0)
-        - coalesce(repeated_coverage.member_count, 0)
-        + coalesce(user_coverage.added, 0)
-    )::bigint as covered_users
+    (coalesce(team_coverage.member_count, 0) - coalesce(repeated_coverage.member_count, 0))::bigint
+    + coalesce(user_coverage.added, 0) as covered_users
 from (select distinct policy_id from assignments) as policies
 left join team_coverage on team_coverage.policy_id = policies.policy_id
 left join repeated_coverage on repeated_coverage.policy_id = policies.policy_id

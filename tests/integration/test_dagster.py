@@ -238,8 +238,10 @@ def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
         # somebody may run them by hand
         for schedule in schedules:
             job = definitions.resolve_job_def(schedule.job_name)
-            [sentence] = failures(job.execute_in_process(instance=instance, raise_on_error=False))
-            assert re.fullmatch(r"[^\n]*(yet|isn't built)[^\n]*: run `governance build`[^\n]*", sentence), sentence
+            sentences = failures(job.execute_in_process(instance=instance, raise_on_error=False))
+            assert sentences
+            for sentence in sentences:
+                assert re.fullmatch(r"[^\n]*(yet|isn't built)[^\n]*: run `governance build`[^\n]*", sentence), sentence
         with connect(empty) as connection:
             connection.execute("create schema internal")
             connection.execute("create table internal.rollup_state as select 'usage' as name")

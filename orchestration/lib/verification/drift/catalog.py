@@ -36,6 +36,7 @@ _MADE_UP = [
     (re.compile(r"_materialized_hypertable_\d+"), "_materialized_hypertable"),
     # a later version of a rollup's stored buckets
     (re.compile(r"_stored_\d+"), "_stored"),
+    (re.compile(r"(where name = '\w+' and version = )\d+"), r"\1"),
     (re.compile(r"(cagg_watermark|continuous_agg_invalidation_trigger)\('?\d+'?\)"), r"\1()"),
     (re.compile(rf"WHERE \(({_WATERMARK}){_CONSTANT}\)", re.DOTALL), r"WHERE \1"),
     (re.compile(rf"({_WATERMARK}){_CONSTANT}", re.DOTALL), r"\1"),
