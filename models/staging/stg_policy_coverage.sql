@@ -28,9 +28,7 @@ covered_teams as (
 -- each membership counts
 team_coverage as (
     select
-        covered_teams.policy_id,
-        count(*) filter (where covered_teams.is_assigned) as assigned,
-        count(*) as covered,
+        covered_teams.policy_id, count(*) filter (where covered_teams.is_assigned) as assigned, count(*) as covered,
         sum(crews.member_count) as member_count
     from covered_teams
     left join (select team_id, count(*) as member_count from members group by team_id) as crews

@@ -117,5 +117,5 @@
         '{{ node.config.get("bucket") }}', '{{ var("reporting_timezone") }}', '{{ rollup_definition(relation, node, sql) }}',
         {{ text_array(node.config.get('grain')) }}, $q${{ portable_ddl(relation, sql) }}$q$
     )
-    on conflict (name) do update set grain = excluded.grain, query = excluded.query;
+    on conflict (name) do update set parent = excluded.parent, grain = excluded.grain, query = excluded.query;
 {% endmacro %}
