@@ -101,8 +101,8 @@ def test_duplicates_are_compared_row_by_row_whatever_the_statistics_say(
     database: str, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A partition analyzed while most of its rows weren't committed looks nearly empty for a while."""
-    header, *lines = numbered(1_000)
-    assert counts(load([header, *lines])) == (1_000, 0, 0)
+    header, *lines = numbered(1_001)
+    assert counts(load([header, *lines[:-1]])) == (1_000, 0, 0)
     with connect(database) as connection:
         connection.execute("analyze core.llm_metrics")
         connection.execute(
@@ -112,19 +112,18 @@ def test_duplicates_are_compared_row_by_row_whatever_the_statistics_say(
     removed: list[int] = []
     compare = UsageMerger._compare
 
-    def watched(self: UsageMerger, among: str, wanted: int) -> tuple[int, list[str]]:
+    def watched(self: UsageMerger, compared: str, wanted: int) -> tuple[int, list[str]]:
         # what the planner falls for when it takes the other side for empty
         self._execute("set local enable_nestloop = on")
         self._execute("set local enable_hashjoin = off")
         self._execute("set local enable_mergejoin = off")
-        query = self._reading.differences(f"r.{among} and {self._compared}", self._stored, self._span, wanted)
+        query = self._reading.differences(compared, self._stored, self._span, wanted)
         ((plans,),) = self._connection.execute(f"explain (analyze, format json) {query}").fetchall()
-        # one row each of no use is what a partition that was looked at in vain makes
         removed.extend(rows_removed(plans[0]["Plan"]))
-        return compare(self, among, wanted)
+        return compare(self, compared, wanted)
 
     monkeypatch.setattr(UsageMerger, "_compare", watched)
-    assert counts(load([header, *lines], "again.csv")) == (0, 1_000, 0)
+    assert counts(load([header, *lines], "again.csv")) == (1, 1_000, 0)
     assert sum(removed) <= 3_000
 
 

@@ -1,8 +1,8 @@
 """Puts staged records into core.llm_metrics: validated, converted, merged and, where refused, quarantined, all in SQL.
 
 Each batch goes through four temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
-against a row), `ingest_known` (lines whose request_id was there already or comes twice) and `ingest_seen` (how often
-each row without a request_id came so far in this source).
+against a row), `ingest_known` (lines whose request_id was there already or comes twice, unless no row was new) and
+`ingest_seen` (how often each row without a request_id came so far in this source).
 """
 # ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 # of duplicates that say something else as many are shown
 _DIFFERENCES = 5
-EVERY_ROW = "true"
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
 _UNREADABLE = ("22", "54")
 _ROW_REFUSED = (*_UNREADABLE, "23", "P0")
@@ -74,8 +73,7 @@ class UsageMerger:
     """
 
     _into = _stored = "core.llm_metrics"
-    # which rows are compared with what is stored
-    _compared = "r.line in (select line from ingest_known)"
+    _compares_all = False
 
     def __init__(
         self,
@@ -315,8 +313,10 @@ class UsageMerger:
                 self._execute(self._release(lines))
             if good:
                 inserted = self._insertion.insert(lines, good)
-            if inserted.rows < good or self._compared == EVERY_ROW:
-                differing, differences = self._compare(lines, _DIFFERENCES - len(report.differences))
+            if inserted.rows < good or self._compares_all:
+                known = "true" if not inserted.rows or self._compares_all else "r.line in (table ingest_known)"
+                wanted = _DIFFERENCES - len(report.differences)
+                differing, differences = self._compare(f"r.{lines} and {known}", wanted)
             if self._ledger:
                 self._ledger.record(inserted, good - inserted.rows, bad)
         report.read += good + bad
@@ -331,9 +331,8 @@ class UsageMerger:
     def _refuse(self, lines: str) -> None:
         self._execute(self._quarantining(lines))
 
-    def _compare(self, lines: str, wanted: int) -> tuple[int, list[str]]:
-        """How many of the lines say something else than the stored request of their name, and what the first say."""
-        compared = f"r.{lines} and {self._compared}"
+    def _compare(self, compared: str, wanted: int) -> tuple[int, list[str]]:
+        """How many of the rows say something else than the stored request of their name, and what the first say."""
         statement = self._reading.differences(compared, self._stored, self._span, wanted)
         rows = self._connection.execute(statement).fetchall()
         return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])

@@ -107,8 +107,10 @@ class Reading:
         """
 
     def insertion(self, lines: str, into: str, *, skips_duplicates: bool) -> str:
-        """Puts the rows that `lines` selects into the table and says what is in it now; a row that is there already is
-        left out and its line noted in ingest_known or, without `skips_duplicates`, violates a constraint.
+        """Puts the rows that `lines` selects into the table and says what is in it now.
+
+        A row that is there already is left out, and its line noted in ingest_known unless no row is new; without
+        `skips_duplicates` it violates a constraint.
         """
         conflict = known = ""
         if skips_duplicates:
@@ -130,6 +132,7 @@ class Reading:
             left join repeated as t on t.request_id = r.request_id and t.time = r.time
             where r.reasons is null and r.request_id is not null and r.{lines}
                 and (i.request_id is null or t.request_id is not null)
+                and (select count(*) from inserted) > 0
         )"""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from orchestration.lib.usage.merge import EVERY_ROW, IngestReport, UsageMerger, explained
+from orchestration.lib.usage.merge import IngestReport, UsageMerger, explained
 from orchestration.lib.usage.record import TARGETS
 
 _ROWS = 5
@@ -31,7 +31,7 @@ class TrialMerger(UsageMerger):
     """
 
     _into = "pg_temp.ingest_trial"
-    _compared = EVERY_ROW
+    _compares_all = True
     _stored = "(select * from core.llm_metrics union all select * from pg_temp.ingest_trial)"
 
     def begin(self, trial: Trial) -> None:
