@@ -8,19 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orchestration.lib.usage.record import TOKEN_CLASSES
+
 T = TypeVar("T")
 # names with how much more often one is chosen than another
 Weights = tuple[tuple[str, float], ...]
-# the disjoint billable classes, in the order of core.llm_metrics
-TOKEN_CLASSES = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-)
 _FOLDER = Path(__file__).parent / "facts"
 
 

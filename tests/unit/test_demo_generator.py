@@ -19,9 +19,10 @@ import pytest
 from orchestration.demo.activity import events_of_day, samples_of_day, sessions_of_day
 from orchestration.demo.alerts import BudgetWatch, alerts_of_day, answer_to, budgets
 from orchestration.demo.entities import Organisation
-from orchestration.demo.facts import MODELS, TOKEN_CLASSES, UNPRICED_MODEL
+from orchestration.demo.facts import MODELS, UNPRICED_MODEL
 from orchestration.demo.organisation import build_organisation
 from orchestration.demo.usage import Request, requests_of_day, weather_of_day
+from orchestration.lib.usage.record import TOKEN_CLASSES
 
 START, DAYS = date(2026, 3, 2), 90  # a Monday; Berlin's clocks go forward on the 29th
 UTC = ZoneInfo("UTC")

@@ -12,10 +12,12 @@ from test_source_tokens import JUNK, spoil
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.files import OpenReportFile, OpenUsageFile, UsageFile
+from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.catalogue import REPORTS
-from orchestration.lib.usage.sources.report import AMOUNTS, TOKENS, Row
+from orchestration.lib.usage.sources.report import Row
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "reports"
+AMOUNTS = ("cost_amount", "effective_cost_amount", "list_cost_amount")
 FILES = {path.stem: path for path in FOLDER.iterdir()}
 
 
@@ -63,7 +65,7 @@ def test_openai_says_dollars_as_numbers_to_be_taken_as_written() -> None:
 
 def test_openais_input_includes_what_was_cached() -> None:
     found = rows("openai-usage")
-    assert [said(row, "model", "requests", *TOKENS) for row in found] == [
+    assert [said(row, "model", "requests", *TOKEN_CLASSES) for row in found] == [
         ("gpt-4o-2024-08-06", 120, 600, 400, None, 200, None, 50, 5),
         ("gpt-5-mini", 1, 10, 0, None, 2, None, 0, 0),
         ("gpt-4o", 1, 20, 80, None, 1, None, 0, 0),
@@ -79,7 +81,7 @@ def test_openais_input_includes_what_was_cached() -> None:
 
 def test_anthropics_classes_are_apart() -> None:
     first, second = rows("anthropic-usage")
-    assert said(first, *TOKENS) == (1500, 200, 1500, 500, None, None, None)
+    assert said(first, *TOKEN_CLASSES) == (1500, 200, 1500, 500, None, None, None)
     assert first.get("requests") is None
     assert second["wrong"] == ["uncached_input_tokens is not a whole number of 0 or more below 10^12"]
 
@@ -121,6 +123,6 @@ def test_no_record_stops_a_report(name: str, data: st.DataObject) -> None:
             continue
         for row in report.rows(spoilt):
             assert all(isinstance(row.get(amount), Decimal | None) for amount in AMOUNTS)
-            assert all(isinstance(row.get(tokens), int | None) for tokens in TOKENS)
+            assert all(isinstance(row.get(tokens), int | None) for tokens in TOKEN_CLASSES)
             assert row.get("wrong") or all(row.get(n) for n in ("period_start", "period_end", "starts_at", "ends_at"))
         report.recognises(spoilt)

@@ -347,6 +347,8 @@ TARGETS: Mapping[str, Target] = {
         _text("source", default="'ingest'"),
     )
 }
+# the disjoint billable classes, in the order of core.llm_metrics
+TOKEN_CLASSES = tuple(name for name in TARGETS if name.endswith("_tokens"))
 
 
 def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:

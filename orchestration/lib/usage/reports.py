@@ -15,6 +15,7 @@ from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.files import OpenReportFile, Position, UsageFile
 from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.report import Report, Row
 
 if TYPE_CHECKING:
@@ -29,13 +30,7 @@ _COLUMNS = (
     "model",
     "line_item",
     "requests",
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
+    *TOKEN_CLASSES,
     "cost_amount",
     "effective_cost_amount",
     "list_cost_amount",

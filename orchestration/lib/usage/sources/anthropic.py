@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from orchestration.lib.usage.sources.adapter import Said
-from orchestration.lib.usage.sources.report import Reader, Report, Row, dimensions
+from orchestration.lib.usage.sources.report import Report, Row, bucket_results, bucket_row, dimensions
 from orchestration.lib.usage.sources.values import nested, text
 
 _USAGE = {
@@ -25,30 +25,10 @@ _COSTS = {
 }
 
 
-def _buckets(page: Said) -> Iterator[tuple[Said, Said]]:
-    data = page.get("data")
-    for bucket in data if isinstance(data, list) else [page]:
-        results = bucket.get("results") if isinstance(bucket, dict) else None
-        for result in results if isinstance(results, list) else ():
-            if isinstance(result, dict):
-                yield bucket, result
-
-
-def _row(bucket: Said, report: str) -> tuple[Row, Reader]:
-    row: Row = {"provider": "anthropic", "report": report, "account": ""}
-    reader = Reader(row)
-    begin = reader.moment("starting_at", bucket.get("starting_at"))
-    end = reader.moment("ending_at", bucket.get("ending_at"))
-    reader.period(begin, end)
-    row["period_start"] = row["starts_at"] = begin
-    row["period_end"] = row["ends_at"] = end
-    return row, reader
-
-
 def usage(page: Said) -> Iterator[Row]:
     """Rows of the usage report: its classes don't overlap, and it has no number of requests."""
-    for bucket, result in _buckets(page):
-        row, reader = _row(bucket, "messages")
+    for bucket, result in bucket_results(page):
+        row, reader = bucket_row("anthropic", "messages", bucket, "starting_at", "ending_at")
         written = [
             reader.count(f"cache_creation.{name}", nested(result.get("cache_creation"), name))
             for name in ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
@@ -64,8 +44,8 @@ def usage(page: Said) -> Iterator[Row]:
 
 def costs(page: Said) -> Iterator[Row]:
     """Rows of the cost report. Its amounts are decimal texts in cents; of the analytics report, after the discount."""
-    for bucket, result in _buckets(page):
-        row, reader = _row(bucket, "costs")
+    for bucket, result in bucket_results(page):
+        row, reader = bucket_row("anthropic", "costs", bucket, "starting_at", "ending_at")
         row["model"] = text(result.get("model"))
         row["line_item"] = text(result.get("description")) or text(result.get("cost_type"))
         row["cost_amount"] = _from_cents(reader.amount("amount", result.get("amount")))
@@ -83,7 +63,7 @@ def _from_cents(cents: Decimal | None) -> Decimal | None:
 
 
 def _first(page: Said) -> Said:
-    return next((result for _, result in _buckets(page)), {})
+    return next((result for _, result in bucket_results(page)), {})
 
 
 USAGE = Report(

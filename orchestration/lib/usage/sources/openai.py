@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from orchestration.lib.usage.sources.adapter import Said
-from orchestration.lib.usage.sources.report import Reader, Report, Row, dimensions
+from orchestration.lib.usage.sources.report import Report, Row, bucket_results, bucket_row, dimensions
 from orchestration.lib.usage.sources.values import nested, text
 
 _USAGE = {
@@ -18,33 +18,16 @@ _USAGE = {
 _COSTS = {"project": "project_id", "key": "api_key_id"}
 
 
-def _buckets(page: Said) -> Iterator[tuple[Said, Said, str]]:
-    """Each result with its bucket and what it is of, as `usage.completions` or `costs`."""
-    data = page.get("data")
-    buckets = data if isinstance(data, list) else [page]
-    for bucket in buckets:
-        results = bucket.get("results") if isinstance(bucket, dict) else None
-        for result in results if isinstance(results, list) else ():
-            if isinstance(result, dict):
-                kind = (text(result.get("object")) or "").removeprefix("organization.").removesuffix(".result")
-                yield bucket, result, kind
-
-
-def _row(bucket: Said, kind: str) -> tuple[Row, Reader]:
-    row: Row = {"provider": "openai", "report": kind, "account": ""}
-    reader = Reader(row)
-    begin = reader.moment("start_time", bucket.get("start_time"))
-    end = reader.moment("end_time", bucket.get("end_time"))
-    reader.period(begin, end)
-    row["period_start"] = row["starts_at"] = begin
-    row["period_end"] = row["ends_at"] = end
-    return row, reader
+def _kind(result: Said) -> str:
+    """What a result is of, as `usage.completions` or `costs`."""
+    return (text(result.get("object")) or "").removeprefix("organization.").removesuffix(".result")
 
 
 def usage(page: Said) -> Iterator[Row]:
     """Rows of the usage endpoints. Input includes cached tokens; tokens of audio are counted beside it."""
-    for bucket, result, kind in _buckets(page):
-        row, reader = _row(bucket, kind)
+    for bucket, result in bucket_results(page):
+        kind = _kind(result)
+        row, reader = bucket_row("openai", kind, bucket, "start_time", "end_time")
         if not kind.startswith("usage."):
             reader.refuse("it is not of a usage report: openai-costs reads costs")
         cached = reader.count("input_cached_tokens", result.get("input_cached_tokens"))
@@ -61,8 +44,9 @@ def usage(page: Said) -> Iterator[Row]:
 
 def costs(page: Said) -> Iterator[Row]:
     """Rows of the costs endpoint, in dollars: JSON numbers, taken as they are written."""
-    for bucket, result, kind in _buckets(page):
-        row, reader = _row(bucket, kind)
+    for bucket, result in bucket_results(page):
+        kind = _kind(result)
+        row, reader = bucket_row("openai", kind, bucket, "start_time", "end_time")
         if kind != "costs":
             reader.refuse("it is not of a cost report: openai-usage reads usage")
         row["line_item"] = text(result.get("line_item"))
@@ -75,7 +59,7 @@ def costs(page: Said) -> Iterator[Row]:
 
 
 def _is_of(kind: str, page: Said) -> bool:
-    return any(found.startswith(kind) for _, _, found in _buckets(page))
+    return any(_kind(result).startswith(kind) for _, result in bucket_results(page))
 
 
 USAGE = Report(

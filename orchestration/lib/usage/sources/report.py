@@ -14,16 +14,6 @@ from typing import TypedDict
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.values import from_seconds, text, whole
 
-TOKENS = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_input_tokens",
-    "audio_output_tokens",
-)
-AMOUNTS = ("cost_amount", "effective_cost_amount", "list_cost_amount")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}").match
 _CURRENCY = re.compile("[A-Z]{3}").fullmatch
 _MOST_DECIMALS = 100
@@ -161,3 +151,25 @@ def dimensions(said: Mapping[str, object], names: Mapping[str, str]) -> dict[str
         elif (known := text(value)) is not None:
             found[name] = known
     return found
+
+
+def bucket_results(page: Said) -> Iterator[tuple[Said, Said]]:
+    """Each result of a page of buckets, or of a bucket alone, with its bucket."""
+    data = page.get("data")
+    for bucket in data if isinstance(data, list) else [page]:
+        results = bucket.get("results") if isinstance(bucket, dict) else None
+        for result in results if isinstance(results, list) else ():
+            if isinstance(result, dict):
+                yield bucket, result
+
+
+def bucket_row(provider: str, report: str, bucket: Said, begins: str, ends: str) -> tuple[Row, Reader]:
+    """The beginning of a row of a bucket, which is a period of its own; `begins` and `ends` name its times."""
+    row: Row = {"provider": provider, "report": report, "account": ""}
+    reader = Reader(row)
+    begin = reader.moment(begins, bucket.get(begins))
+    end = reader.moment(ends, bucket.get(ends))
+    reader.period(begin, end)
+    row["period_start"] = row["starts_at"] = begin
+    row["period_end"] = row["ends_at"] = end
+    return row, reader
