@@ -35,7 +35,7 @@ def usage_questions(usage: Usage) -> list[Question]:
         ),
         (
             "spend by key, 7 days and today",
-            f"select day, api_key_id, provider, model, {measures} from reporting.spend_by_key_view where {last_days}",
+            f"select day, api_key_id, {measures} from reporting.spend_by_key_view where {last_days}",
             None,
         ),
         (
