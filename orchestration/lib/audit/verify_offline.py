@@ -151,8 +151,9 @@ def verify(
     report = Report()
     now = now or datetime.now(UTC)
     hashes: list[bytes] = []
-    missing: dict[str, str] = {}
-    extra: dict[str, str] = {}
+    # by id: which seal covers it, and its leaf; why it belongs to none, and its leaf
+    missing: dict[str, tuple[str, bytes]] = {}
+    extra: dict[str, tuple[str, bytes]] = {}
     unsealed: list[int] = []
     signed_until = max((each.size for each in checkpoints), default=0)
     unsigned_since: int | None = None
@@ -182,17 +183,13 @@ def verify(
             unsigned_since = said.sealed_at
         _compare(seal, reader.before((said.epoch, said.high)), report, missing, extra)
     for entry, recorded_at in reader.rest():
-        unsealed.append(recorded_at)
-        _check_checksum(entry, report)
+        if entry.id in missing:
+            extra[entry.id] = "it stands after the last seal", _leaf_of(entry)
+        else:
+            unsealed.append(recorded_at)
+            _check_checksum(entry, report)
     report.entries = reader.read
-    for identifier in missing.keys() & extra.keys():
-        report.add(Verdict.MODIFIED, f"entry {identifier}", "its transaction or epoch was changed")
-    for identifier, name in missing.items():
-        if identifier not in extra:
-            report.add(Verdict.MISSING, f"entry {identifier}", f"{name} covers it, and it is not there")
-    for identifier, message in extra.items():
-        if identifier not in missing:
-            report.add(Verdict.EXTRA, f"entry {identifier}", message)
+    _tell(missing, extra, report)
     _check_log(hashes, list(checkpoints), report)
     report.unsealed = len(unsealed)
     border = _microseconds(now - blind_window)
@@ -237,7 +234,7 @@ def _said(seal: Seal, name: str) -> _Said:
 class _Reader:
     """Entries in order; one that comes out of order belongs to no seal."""
 
-    def __init__(self, entries: Iterable[Entry], extra: dict[str, str]) -> None:
+    def __init__(self, entries: Iterable[Entry], extra: dict[str, tuple[str, bytes]]) -> None:
         self.read = 0
         self._extra = extra
         self._waiting: tuple[tuple[int, int], Entry, int] | None = None
@@ -249,11 +246,11 @@ class _Reader:
             self.read += 1
             found = _ENTRY.match(entry.canonical) if entry.canonical is not None else None
             if found is None or found[2] != entry.id:
-                self._extra[entry.id] = "it has no canonical form, so it was not written by the trigger"
+                self._extra[entry.id] = "it has no canonical form, so it was not written by the trigger", _leaf_of(entry)
                 continue
             key = (int(found[3]), int(found[4]))
             if key < last:
-                self._extra[entry.id] = "it stands before entries of earlier transactions"
+                self._extra[entry.id] = "it stands after entries of later transactions", _leaf_of(entry)
                 continue
             last = key
             yield key, entry, int(found[5])
@@ -276,18 +273,41 @@ class _Reader:
 
 
 def _compare(
-    seal: Seal, entries: Iterable[Entry], report: Report, missing: dict[str, str], extra: dict[str, str]
+    seal: Seal,
+    entries: Iterable[Entry],
+    report: Report,
+    missing: dict[str, tuple[str, bytes]],
+    extra: dict[str, tuple[str, bytes]],
 ) -> None:
     sealed = dict(zip(seal.ids, seal.leaves, strict=False))
     for entry in entries:
-        expected = sealed.pop(entry.id, None)
+        expected, found = sealed.pop(entry.id, None), _leaf_of(entry)
         if expected is None:
-            extra[entry.id] = f"seal {report.seals} ends after it and does not cover it"
-        elif leaf((entry.canonical or "").encode()) != expected:
+            extra[entry.id] = f"seal {report.seals} ends after it and does not cover it", found
+        elif found != expected:
             report.add(Verdict.MODIFIED, f"entry {entry.id}", f"it is not what seal {report.seals} covers")
         else:
             _check_checksum(entry, report)
-    missing.update(dict.fromkeys(sealed, f"seal {report.seals}"))
+    missing.update({identifier: (f"seal {report.seals}", digest) for identifier, digest in sealed.items()})
+
+
+def _tell(missing: dict[str, tuple[str, bytes]], extra: dict[str, tuple[str, bytes]], report: Report) -> None:
+    """An entry that is missing in its place and extra in another was changed, and so was a seal that misnames one."""
+    covered = {digest for _, digest in missing.values()}
+    for identifier, (message, digest) in extra.items():
+        if identifier in missing:
+            report.add(Verdict.MODIFIED, f"entry {identifier}", f"it is not what {missing[identifier][0]} covers: {message}")
+        elif digest in covered:
+            report.add(Verdict.SEAL_BROKEN, f"entry {identifier}", "a seal covers it under another id")
+        else:
+            report.add(Verdict.EXTRA, f"entry {identifier}", message)
+    for identifier, (name, _) in missing.items():
+        if identifier not in extra:
+            report.add(Verdict.MISSING, f"entry {identifier}", f"{name} covers it, and it is not there")
+
+
+def _leaf_of(entry: Entry) -> bytes:
+    return leaf((entry.canonical or "").encode())
 
 
 def _check_checksum(entry: Entry, report: Report) -> None:
