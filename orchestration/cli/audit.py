@@ -62,7 +62,9 @@ def seal(watch: float | None) -> None:
 @audit.command()
 @_KEY
 @_ANCHORS
-@click.option("--after-recovery", is_flag=True, help="The trail was recovered since: its recovery names the last checkpoint.")
+@click.option(
+    "--after-recovery", is_flag=True, help="The trail was recovered since: its recovery names the last checkpoint."
+)
 def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool) -> None:
     """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
 
@@ -83,7 +85,9 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool)
 
 
 @audit.command()
-@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="A folder that isn't there yet.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="A folder that isn't there yet."
+)
 def export(output: Path) -> None:
     """Write the trail, its seals and the program that verifies them into a folder; prints it.
 
@@ -100,7 +104,9 @@ def export(output: Path) -> None:
 
 @audit.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key.")
+@click.option(
+    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+)
 @_KEY
 @click.option(
     "--checkpoint",
@@ -119,8 +125,8 @@ def verify(
 ) -> None:
     """Verify the trail in the database, or an export of it in FOLDER.
 
-    The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11, EXTRA 12,
-    SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
+    The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
+    EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
     from datetime import UTC, datetime
 
@@ -143,7 +149,7 @@ def verify(
             report = verify_offline.verify(
                 export.entries(connection), export.seals(connection), kept, now=datetime.now(UTC)
             )
-    except verify_offline.NotVerifiable as error:
+    except verify_offline.NotVerifiableError as error:
         raise GovernanceError(f"COULD_NOT_VERIFY: {error}") from error
     click.echo(verify_offline.as_json(report) if as_json else visible(verify_offline.as_text(report)))
     sys.exit(report.verdict)
@@ -159,14 +165,19 @@ def status() -> None:
     unsealed = found.entries - found.sealed_entries
     click.echo(f"epoch      {found.epoch}")
     click.echo(f"entries    {found.entries:,}")
-    click.echo(f"seals      {found.seals:,}" + (f", the last of {found.last_sealed_at:%Y-%m-%d %H:%M:%S %Z}" if found.seals else ""))
+    click.echo(
+        f"seals      {found.seals:,}"
+        + (f", the last of {found.last_sealed_at:%Y-%m-%d %H:%M:%S %Z}" if found.seals else "")
+    )
     since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
     click.echo(f"not sealed {unsealed:,}{since}")
 
 
 @audit.command()
 @click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
-@click.option("--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key.")
+@click.option(
+    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+)
 @_KEY
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, yes: bool) -> None:
@@ -183,11 +194,14 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
     try:
         keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
         kept = verify_offline.read_checkpoints(_anchors(()), keys)
-    except verify_offline.NotVerifiable as error:
+    except verify_offline.NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
     last = max(kept, key=lambda each: each.size)
     found = seal.status(database_url())
-    tell(f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: {max(last.size - found.seals, 0):,} are missing")
+    tell(
+        f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: "
+        f"{max(last.size - found.seals, 0):,} are missing"
+    )
     if not yes and not click.confirm("Begin a new epoch?", err=True):
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
     epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}; last checkpoint: {last.size} {last.root}")
@@ -197,7 +211,9 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
 def _key_file(given: Path | None) -> Path:
     found = given or settings().audit_key
     if found is None:
-        raise GovernanceError("which key? Name its file by --key or GOVERNANCE_AUDIT_KEY; `governance audit key FILE` makes one")
+        raise GovernanceError(
+            "which key? Name its file by --key or GOVERNANCE_AUDIT_KEY; `governance audit key FILE` makes one"
+        )
     return found
 
 
@@ -205,6 +221,7 @@ def _anchors(given: tuple[Path, ...]) -> tuple[Path, ...]:
     found = given or settings().audit_anchors
     if not found:
         raise GovernanceError(
-            "where are the checkpoints kept? Name a folder by --anchor (of verify: --checkpoint) or GOVERNANCE_AUDIT_ANCHORS"
+            "where are the checkpoints kept? Name a folder by --anchor (of verify: --checkpoint) or "
+            "GOVERNANCE_AUDIT_ANCHORS"
         )
     return found

@@ -42,7 +42,9 @@ def settings() -> Settings:
         admin_password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD") or None,
         audit_key=Path(key).expanduser().absolute() if (key := _said("GOVERNANCE_AUDIT_KEY")) else None,
         audit_anchors=tuple(
-            Path(each).expanduser().absolute() for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep) if each
+            Path(each).expanduser().absolute()
+            for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
+            if each
         ),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},

@@ -8,7 +8,7 @@ from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT, scheduled
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
-from orchestration.lib.audit.verify_offline import NotVerifiable, Verdict
+from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.errors import explained as in_a_sentence
@@ -17,8 +17,8 @@ from orchestration.lib.warehouse.refresh import is_built
 
 SEALING_SECONDS = 10
 NOT_SIGNED = (
-    "not signed: GOVERNANCE_AUDIT_KEY names the key (`governance audit key FILE` makes one), GOVERNANCE_AUDIT_ANCHORS the "
-    "folders that keep the checkpoints; without both somebody with all rights in the database could rewrite the trail"
+    "not signed: GOVERNANCE_AUDIT_KEY names the key (`governance audit key FILE` makes one), GOVERNANCE_AUDIT_ANCHORS "
+    "the folders that keep the checkpoints; without both who has all rights in the database could rewrite the trail"
 )
 
 
@@ -65,7 +65,7 @@ def verify_trail(context: dg.OpExecutionContext) -> None:
             kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
             with export.snapshot(database_url()) as connection:
                 report = export.verify(connection, kept)
-    except NotVerifiable as error:
+    except NotVerifiableError as error:
         raise dg.Failure(f"COULD_NOT_VERIFY: {error}", allow_retries=False) from error
     said = verify_offline.as_text(report)
     if report.verdict != Verdict.OK:

@@ -50,9 +50,9 @@ _README = """This folder holds an audit trail and what proves that it is whole.
   python3 verify.py . --key KEY --checkpoint FILE
 
 KEY is the public key of who signs the trail, and FILE a checkpoint that was kept outside of the database, both from
-somebody you trust, not from this folder. verify.py is one file that needs Python 3.11 and the package cryptography or the
-program openssl 3; read it before you run it. Its first word is the verdict: OK, MODIFIED, MISSING, EXTRA, SEAL_BROKEN,
-TAIL_TRUNCATED, REWRITTEN, UNSEALED or COULD_NOT_VERIFY, each with an exit code of its own.
+somebody you trust, not from this folder. verify.py is one file that needs Python 3.11 and the package cryptography or
+the program openssl 3; read it before you run it. Its first word is the verdict: OK, MODIFIED, MISSING, EXTRA,
+SEAL_BROKEN, TAIL_TRUNCATED, REWRITTEN, UNSEALED or COULD_NOT_VERIFY, each with an exit code of its own.
 
 entries.jsonl   an entry a line: id, checksum, canonical form (a JSON array)
 seals.jsonl     a seal a line: its canonical form, its hash, the ids and hashes of its entries
@@ -113,7 +113,12 @@ def _write(connection: Connection, folder: Path) -> None:
     with (folder / "seals.jsonl").open("w", encoding="utf-8", newline="\n") as file:
         for each in seals(connection):
             ids = b"".join(bytes.fromhex(identifier.replace("-", "")) for identifier in each.ids)
-            said = {"seal": each.text, "hash": each.seal_hash, "ids": _base64(ids), "leaves": _base64(b"".join(each.leaves))}
+            said = {
+                "seal": each.text,
+                "hash": each.seal_hash,
+                "ids": _base64(ids),
+                "leaves": _base64(b"".join(each.leaves)),
+            }
             file.write(f"{json.dumps(said)}\n")
         _synced(file)
     (folder / "exported_at").write_text(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Seals the audit trail, so that an entry that is missing or was added later is found, not only one that was changed."""
+"""Seals the audit trail, so that not only a changed entry is found, also one that is missing or was added later."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Status:
 
 
 def seal(url: str) -> int:
-    """Seal every entry whose transaction has ended; returns how many. Entries that come meanwhile wait for the next time."""
+    """Seal every entry whose transaction has ended; returns how many."""
     with connect(url, application="governance audit seal") as connection:
         row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
     assert row is not None
@@ -76,7 +76,9 @@ def begin_epoch(url: str, *, reason: str) -> int:
     The seal of the recovery keeps `reason`. Raises GovernanceError where there is none.
     """
     if not reason.strip():
-        raise GovernanceError("a new epoch needs a reason, such as the backup that was restored: it is kept in the trail")
+        raise GovernanceError(
+            "a new epoch needs a reason, such as the backup that was restored: it is kept in the trail"
+        )
     with connect(url, application="governance audit recover") as connection:
         row = connection.execute("select internal.begin_audit_epoch(%s)", [reason.strip()]).fetchone()
     assert row is not None

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from orchestration.lib.audit import export
 from orchestration.lib.audit.verify_offline import (
     Checkpoint,
-    NotVerifiable,
+    NotVerifiableError,
     PublicKey,
     leaf,
     merkle_root,
@@ -130,7 +130,7 @@ def _last(state: Path, key: PublicKey) -> Checkpoint | None:
         return None
     try:
         return opened_checkpoint(state.read_text(encoding="utf-8"), [key])
-    except (NotVerifiable, UnicodeDecodeError) as error:
+    except (NotVerifiableError, UnicodeDecodeError) as error:
         raise GovernanceError(f"{state}, the last checkpoint that was signed, can't be read: {error}") from error
 
 

@@ -5,11 +5,11 @@
 
 FOLDER holds entries.jsonl and seals.jsonl. KEY is the public key of who signs, `name+id+base64`, and FILE a checkpoint
 (or a folder of them) kept where the owner of the database can't write. The first word printed is the verdict, and each
-has an exit code of its own. Needs Python 3.11 and, to check signatures, the package cryptography or the program openssl.
+has an exit code of its own. Needs Python 3.11 and, for signatures, the package cryptography or the program openssl.
 
 An entry is a leaf of its seal's Merkle tree, a seal a record of a log, and a checkpoint (C2SP tlog-checkpoint, a signed
-note) signs the size and the root of that log; all hashes are those of RFC 6962. The seals name their entries, so what is
-missing, changed or added can be named too.
+note) signs the size and the root of that log; all hashes are those of RFC 6962. The seals name their entries, so what
+is missing, changed or added can be named too.
 """
 
 import argparse
@@ -63,7 +63,7 @@ _WORST = (
 )
 
 
-class NotVerifiable(Exception):
+class NotVerifiableError(Exception):
     """The export, a key or a checkpoint can't be read, so nothing can be said."""
 
 
@@ -225,9 +225,9 @@ def _said(seal: Seal, name: str) -> _Said:
         sequence, what, epoch, low, high, count, total, root, previous, sealed_at, note = values
         said = _Said(sequence, what, epoch, int(low), int(high), count, total, root, previous, sealed_at, note)
     except (ValueError, TypeError) as error:
-        raise NotVerifiable(f"{name} can't be read: {error}") from error
+        raise NotVerifiableError(f"{name} can't be read: {error}") from error
     if (kind, version) != ("llm-governance-audit-seal", 1):
-        raise NotVerifiable(f"{name} is of another kind or a newer version: {kind} {version}")
+        raise NotVerifiableError(f"{name} is of another kind or a newer version: {kind} {version}")
     return said
 
 
@@ -246,7 +246,10 @@ class _Reader:
             self.read += 1
             found = _ENTRY.match(entry.canonical) if entry.canonical is not None else None
             if found is None or found[2] != entry.id:
-                self._extra[entry.id] = "it has no canonical form, so it was not written by the trigger", _leaf_of(entry)
+                self._extra[entry.id] = (
+                    "it has no canonical form, so it was not written by the trigger",
+                    _leaf_of(entry),
+                )
                 continue
             key = (int(found[3]), int(found[4]))
             if key < last:
@@ -296,7 +299,9 @@ def _tell(missing: dict[str, tuple[str, bytes]], extra: dict[str, tuple[str, byt
     covered = {digest for _, digest in missing.values()}
     for identifier, (message, digest) in extra.items():
         if identifier in missing:
-            report.add(Verdict.MODIFIED, f"entry {identifier}", f"it is not what {missing[identifier][0]} covers: {message}")
+            report.add(
+                Verdict.MODIFIED, f"entry {identifier}", f"it is not what {missing[identifier][0]} covers: {message}"
+            )
         elif digest in covered:
             report.add(Verdict.SEAL_BROKEN, f"entry {identifier}", "a seal covers it under another id")
         else:
@@ -348,19 +353,22 @@ class PublicKey:
 
     @classmethod
     def parsed(cls, text: str) -> "PublicKey":
-        """Raises NotVerifiable where the text is no such key."""
-        name, _, rest = text.strip().partition("+")
-        key_id, _, encoded = rest.partition("+")
+        """Raises NotVerifiableError where the text is no such key."""
+        name, key_id, encoded = [*text.strip().split("+", 2), "", ""][:3]
         try:
             content = base64.b64decode(encoded, validate=True)
             given = bytes.fromhex(key_id)
         except (ValueError, binascii.Error) as error:
-            raise NotVerifiable(f"the key can't be read, give it as name+id+base64: {error}") from error
+            raise NotVerifiableError(f"the key can't be read, give it as name+id+base64: {error}") from error
+        if not name or not content:
+            raise NotVerifiableError("the key can't be read, give it as name+id+base64")
         if len(content) != 33 or content[0] != _ED25519:
-            raise NotVerifiable("the key is of another algorithm than Ed25519, which a newer version of this file may know")
+            raise NotVerifiableError(
+                "the key is of another algorithm than Ed25519, which a newer version of this file may know"
+            )
         key = cls.of(name, content[1:])
         if key.key_id != given:
-            raise NotVerifiable("the id in the key is not that of its name and bytes: it was copied wrongly")
+            raise NotVerifiableError("the id in the key is not that of its name and bytes: it was copied wrongly")
         return key
 
     @classmethod
@@ -373,11 +381,11 @@ class PublicKey:
 
 
 def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
-    """The checkpoint in a signed note; raises NotVerifiable where none of the keys signed it."""
+    """The checkpoint in a signed note; raises NotVerifiableError where none of the keys signed it."""
     body, separator, signatures = note.rpartition("\n\n")
     lines = body.split("\n")
     if not separator or len(lines) < 3 or not re.fullmatch("0|[1-9][0-9]*", lines[1]):
-        raise NotVerifiable("it is no checkpoint: origin, size and root, an empty line, signatures")
+        raise NotVerifiableError("it is no checkpoint: origin, size and root, an empty line, signatures")
     for line in signatures.splitlines():
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
@@ -391,9 +399,9 @@ def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
                 try:
                     root = base64.b64decode(lines[2], validate=True)
                 except (ValueError, binascii.Error) as error:
-                    raise NotVerifiable(f"its root is no base64: {error}") from error
+                    raise NotVerifiableError(f"its root is no base64: {error}") from error
                 return Checkpoint(lines[0], int(lines[1]), root.hex())
-    raise NotVerifiable("none of the given keys signed it")
+    raise NotVerifiableError("none of the given keys signed it")
 
 
 def is_signed(raw_key: bytes, signature: bytes, message: bytes) -> bool:
@@ -418,16 +426,16 @@ def _is_signed_by_openssl(raw_key: bytes, signature: bytes, message: bytes) -> b
             (Path(folder) / name).write_bytes(content)
         command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key", "-rawin", "-in", "message"]
         try:
-            done = subprocess.run(  # noqa: S603 - a fixed command
+            done = subprocess.run(
                 [*command, "-sigfile", "signature"], cwd=folder, capture_output=True, text=True, check=False
             )
         except OSError as error:
-            raise NotVerifiable("signatures need the package cryptography or the program openssl 3") from error
+            raise NotVerifiableError("signatures need the package cryptography or the program openssl 3") from error
     if done.returncode == 0:
         return True
     if "Verification Failure" in done.stdout + done.stderr:
         return False
-    raise NotVerifiable(f"openssl could not check a signature: {(done.stderr or done.stdout).strip()}")
+    raise NotVerifiableError(f"openssl could not check a signature: {(done.stderr or done.stdout).strip()}")
 
 
 def read_entries(folder: Path) -> Iterator[Entry]:
@@ -436,7 +444,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
         for number, line in enumerate(file, 1):
             parts = line.rstrip("\n").split(" ", 2)
             if len(parts) != 3 or not line.endswith("\n"):
-                raise NotVerifiable(f"line {number} of entries.jsonl is no entry, the export is damaged")
+                raise NotVerifiableError(f"line {number} of entries.jsonl is no entry, the export is damaged")
             yield Entry(parts[0], None if parts[1] == "-" else parts[1], None if parts[2] == "-" else parts[2])
 
 
@@ -454,27 +462,32 @@ def read_seals(folder: Path) -> Iterator[Seal]:
                     [leaves[at : at + 32] for at in range(0, len(leaves), 32)],
                 )
             except (ValueError, KeyError, TypeError) as error:
-                raise NotVerifiable(f"line {number} of seals.jsonl is no seal, the export is damaged: {error}") from error
+                raise NotVerifiableError(
+                    f"line {number} of seals.jsonl is no seal, the export is damaged: {error}"
+                ) from error
 
 
 def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
-    """Those of the files, and of each folder the ten largest; raises NotVerifiable where one isn't signed."""
+    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed."""
     found = []
     for path in paths:
         files = sorted(path.glob("*.checkpoint"))[-10:] if path.is_dir() else [path]
         if not files:
-            raise NotVerifiable(f"{path} has no file *.checkpoint")
+            raise NotVerifiableError(f"{path} has no file *.checkpoint")
         for file in files:
             try:
                 found.append(opened_checkpoint(file.read_text(encoding="utf-8"), keys))
-            except NotVerifiable as error:
-                raise NotVerifiable(f"{file}: {error}") from error
+            except NotVerifiableError as error:
+                raise NotVerifiableError(f"{file}: {error}") from error
     return found
 
 
 def as_json(report: Report) -> str:
     """The report as one JSON object."""
-    findings = [{"verdict": verdict.name, "subject": subject, "message": message} for verdict, subject, message in report.findings]
+    findings = [
+        {"verdict": verdict.name, "subject": subject, "message": message}
+        for verdict, subject, message in report.findings
+    ]
     counts = {verdict.name: count for verdict, count in report.counts.items()}
     return json.dumps(
         {
@@ -511,7 +524,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="of the export")
     parser.add_argument("--key", action="append", default=[], help="public key of who signs; may be repeated")
     parser.add_argument(
-        "--checkpoint", action="append", type=Path, default=[], help="a checkpoint, or a folder of them; may be repeated"
+        "--checkpoint",
+        action="append",
+        type=Path,
+        default=[],
+        help="a checkpoint, or a folder of them; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     given = parser.parse_args(arguments)
@@ -521,10 +538,12 @@ def main(arguments: list[str] | None = None) -> int:
         exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
         now = datetime.fromisoformat(exported)
         report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
-    except (NotVerifiable, OSError, UnicodeDecodeError, ValueError) as error:
+    except (NotVerifiableError, OSError, UnicodeDecodeError, ValueError) as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
-    print(as_json(report) if given.json else as_text(report))
+    print(  # noqa: T201 - a program of its own
+        as_json(report) if given.json else as_text(report)
+    )
     return report.verdict
 
 
