@@ -76,13 +76,13 @@ CHANGES = {
     "action": "action = action || '2'",
     "resource_type": "resource_type = resource_type || 's'",
     "resource_id": "resource_id = case when resource_id is null then gen_random_uuid() end",
-    "before": "before = case when before is null then '{}' end",
-    "after": "after = coalesce(after, '{}') || '{\"forged\": true}'",
+    "before": "before = case when before is null then '{}'::jsonb end",
+    "after": "after = coalesce(after, '{}'::jsonb) || '{\"forged\": true}'",
     "outcome": "outcome = case outcome when 'success' then 'denied' else 'success' end",
     "ip_address": "ip_address = case when ip_address is null then '10.0.0.1'::inet end",
     "user_agent": "user_agent = coalesce(user_agent, '') || '!'",
     "request_id": "request_id = coalesce(request_id, '') || '0'",
-    "metadata": "metadata = metadata || '{\"n\": 1}'",
+    "metadata": "metadata = metadata || '{\"forged\": true}'",
 }
 _COPY = "insert into {into} ({columns}) select gen_random_uuid(), {rest} from core.audit_logs where id = $id"
 _REST = COLUMNS.removeprefix("id, ")
