@@ -1,4 +1,4 @@
--- one row if entries of the audit trail wait too long for their seal
+-- one row per trail whose entries wait too long for their seal
 with sealed as (
     select
         epoch + case kind when 'recovery' then 1 else 0 end as epoch,

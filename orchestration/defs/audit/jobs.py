@@ -22,9 +22,13 @@ NOT_SIGNED = (
 )
 
 
-@dg.sensor(minimum_interval_seconds=SEALING_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=SEALING_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Seals what was written to the audit trail.",
+)
 def sealing_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
-    """Seals what was written to the audit trail; does it itself, for a run would take longer than the work."""
+    """It does the work itself, for a run would take longer."""
     try:
         with in_a_sentence():
             url = database_url()
