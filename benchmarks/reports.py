@@ -77,9 +77,15 @@ def usage_questions(usage: Usage) -> list[Question]:
             100,
         ),
         (
-            "30 days by hour, from the hourly rollup",
-            "select bucket, sum(total_tokens), sum(cost_amount) from " + hours.format(month, today),
+            "30 days by hour, from a small hourly rollup",
+            "select bucket, sum(total_tokens), sum(cost_amount) from "
+            + hours.format(month, today).replace("llm_metrics_hourly", "llm_model_hourly"),
             500,
+        ),
+        (
+            "30 days by hour, from the finest hourly rollup",
+            "select bucket, sum(total_tokens), sum(cost_amount) from " + hours.format(month, today),
+            None,
         ),
     ]
 
