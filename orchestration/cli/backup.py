@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from orchestration.cli.terminal import tell
-from orchestration.lib.settings import governance_home
+from orchestration.lib.settings import governance_home, settings
 
 _OUTPUT = click.option(
     "--output",
@@ -36,12 +36,15 @@ def backup(output: Path | None) -> None:
 def restore(folder: Path, into: str) -> None:
     """Restore a backup into an empty database, and compare every table with what was backed up.
 
-    The audit trail begins a new epoch there.
+    The audit trail begins a new epoch there, which names the last checkpoint where GOVERNANCE_AUDIT_KEY and
+    GOVERNANCE_AUDIT_ANCHORS are set.
     """
+    from orchestration.lib.audit.sign import last_checkpoint
     from orchestration.lib.backup.restore import restore as restore_now
     from orchestration.lib.database.connection import as_url
 
-    manifest = restore_now(folder, as_url(into), tell=tell)
+    last = last_checkpoint(settings().audit_key, settings().audit_anchors)
+    manifest = restore_now(folder, as_url(into), last=last, tell=tell)
     click.echo(f"restored {manifest.rows:,} rows of {len(manifest.tables)} tables, each as it was backed up")
 
 

@@ -12,7 +12,7 @@ from core_rows import add, value
 from engines import Engine
 from psycopg import sql
 
-from orchestration.lib.audit import export
+from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal, status
 from orchestration.lib.backup import backup as backups
 from orchestration.lib.backup.backup import DUMP, MANIFEST, Manifest, backup, read_manifest
@@ -79,7 +79,27 @@ def test_what_is_restored_is_what_was_backed_up(warehouse: str, backed_up: tuple
         with export.snapshot(url) as connection:
             report = export.verify(connection, [])
         assert set(report.counts) == {1}, report.findings  # COULD_NOT_VERIFY alone: nobody signed it
-        assert report.recoveries[0].startswith(f"restored the backup of {manifest.made_at}")
+        assert report.recoveries == [f"restored the backup of {manifest.made_at}"]
+
+
+def test_a_restore_is_signed_although_a_newer_checkpoint_was(fresh: str, tmp_path: Path) -> None:
+    key, anchors = tmp_path / "key", [tmp_path / "anchor"]
+    assert sign.last_checkpoint(None, anchors) is None
+    sign.create_key(key, "test")
+    seal(fresh)
+    folder, _ = backup(fresh, tmp_path)
+    with connect(fresh) as connection:
+        add(connection, "users", email="late@example.com", display_name="Late", status="active")
+    seal(fresh)
+    sign.sign(fresh, key, anchors)
+    with empty(fresh, "signed_again") as url:
+        restore(folder, url, last=sign.last_checkpoint(key, anchors))
+        with pytest.raises(GovernanceError, match="not signed"):
+            sign.sign(url, key, anchors)
+        sign.sign(url, key, anchors, accepts_recovery=True)
+        kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
+        with export.snapshot(url) as connection:
+            assert export.verify(connection, kept).verdict == verify_offline.Verdict.OK
 
 
 def test_a_drill_proves_a_backup_and_leaves_no_database(warehouse: str, tmp_path: Path) -> None:

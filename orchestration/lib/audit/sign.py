@@ -27,6 +27,7 @@ from orchestration.lib.audit.verify_offline import (
     leaf,
     merkle_root,
     opened_checkpoint,
+    read_checkpoints,
 )
 from orchestration.lib.errors import GovernanceError
 
@@ -61,6 +62,20 @@ def create_key(path: Path, name: str) -> PublicKey:
 def public_key(path: Path) -> PublicKey:
     """The public half of a key, for those who verify."""
     return _public(*_read(path))
+
+
+def last_checkpoint(key_file: Path | None, anchors: Sequence[Path]) -> Checkpoint | None:
+    """The largest checkpoint in the anchors; None where no key or anchor is configured.
+
+    Raises GovernanceError where one can't be read, or isn't signed by the key.
+    """
+    if key_file is None or not anchors:
+        return None
+    try:
+        kept = read_checkpoints(anchors, [public_key(key_file)])
+    except NotVerifiableError as error:
+        raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
+    return max(kept, key=lambda each: each.size)
 
 
 def sign(url: str, key_file: Path, anchors: Sequence[Path], *, accepts_recovery: bool = False) -> Signed:

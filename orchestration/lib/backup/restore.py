@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestration.lib.audit.seal import begin_epoch
+from orchestration.lib.audit.verify_offline import Checkpoint
 from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, run_program
 from orchestration.lib.backup.fingerprints import fingerprints
 from orchestration.lib.database.connection import connect
@@ -11,10 +12,16 @@ from orchestration.lib.errors import GovernanceError
 
 
 def restore(
-    folder: Path, url: str, *, begins_epoch: bool = True, tell: Callable[[str], None] = lambda line: None
+    folder: Path,
+    url: str,
+    *,
+    begins_epoch: bool = True,
+    last: Checkpoint | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """Restore a backup into the empty database at `url`, and begin a new epoch of the audit trail there.
 
+    The seal of the recovery names the last checkpoint that was signed, which may cover more than the backup holds.
     Raises GovernanceError where a file is damaged, the database isn't empty, the server or its TimescaleDB is another
     one, or a table isn't what the manifest says; what was restored is left to be looked at.
     """
@@ -47,8 +54,8 @@ def restore(
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
     if begins_epoch:
-        last = f"; last checkpoint: {manifest.seals} of hash {manifest.seal_hash}" if manifest.seals else ""
-        begin_epoch(url, reason=f"restored the backup of {manifest.made_at}{last}")
+        signed = f"; last checkpoint: {last.size} {last.root}" if last is not None else ""
+        begin_epoch(url, reason=f"restored the backup of {manifest.made_at}{signed}")
     return manifest
 
 
