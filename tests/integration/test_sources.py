@@ -19,7 +19,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.load import IngestError, ingest_files
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "sources"
-FILES = sorted(path for path in GOLDEN.iterdir() if path.suffix in (".csv", ".json", ".jsonl"))
+FILES = sorted(path for path in GOLDEN.iterdir() if path.is_file())
 TOKENS = ("input", "cache_read", "cache_write", "output", "reasoning", "audio_input", "audio_output")
 Run = Callable[..., Result]
 
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_read_as_far_as_it_goes(
         report = ingest_files(database, [str(damaged)], source=path.stem.split(".")[0])
     except GovernanceError as error:
         # where the header or the first line itself is damaged the file isn't begun
-        if isinstance(error, IngestError):
+        if isinstance(error, IngestError) and path.suffix != ".parquet":
             raise
         return
     assert report.read == report.loaded + report.duplicate + report.quarantined

@@ -105,7 +105,7 @@ class JsonLinesSource(text.TextSource):
 
 def decoder() -> json.JSONDecoder:
     """Of JSON whose numbers with a fraction or an exponent stay texts."""
-    return json.JSONDecoder(parse_float=_Number, parse_constant=_NoNumber)
+    return json.JSONDecoder(parse_float=Number, parse_constant=_NoNumber)
 
 
 def decode_line(decode: Callable[[str], object], line: str) -> tuple[dict[str, object] | None, str | None]:
@@ -121,7 +121,7 @@ def decode_line(decode: Callable[[str], object], line: str) -> tuple[dict[str, o
     return (record, None) if isinstance(record, dict) else (None, f"it is {kind(record)}")
 
 
-class _Number(str):
+class Number(str):
     """A JSON number with a fraction or an exponent as it is written: never a float, so money stays exact."""
 
 
@@ -145,7 +145,7 @@ def _paths(record: Mapping[str, object], above: str = "", depth: int = 4) -> Ite
             yield from _paths(value, f"{above}{key}.", depth - 1)
 
 
-class _NoNumber(_Number):
+class _NoNumber(Number):
     """NaN or Infinity, which are no JSON but which programs write: wrong for its value, not for its line."""
 
 
@@ -180,7 +180,7 @@ def _values(
         if type(value) is int:
             value = str(value)
         elif value is not None and type(value) is not str:
-            if TARGETS[name].holds_text and type(value) is not _Number:
+            if TARGETS[name].holds_text and type(value) is not Number:
                 wrong.append(about(place, f"is {kind(value)}"))
             value = as_json(value)
         values.append(value)
@@ -199,12 +199,12 @@ def kind(value: object) -> str:
         return "null"
     if isinstance(value, _NoNumber):
         return value
-    return "a number" if isinstance(value, _Number | int) else "a text"
+    return "a number" if isinstance(value, Number | int) else "a text"
 
 
 def as_json(value: object) -> str:
     """JSON of a decoded value, its numbers as they were written."""
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return value
     if isinstance(value, dict):
         return "{" + ", ".join(f"{as_json(str(key))}: {as_json(item)}" for key, item in value.items()) + "}"

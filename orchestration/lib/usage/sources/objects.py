@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import is_damaged
@@ -14,11 +15,26 @@ _LOOK = (20, 1 << 20)
 _LOOK_AT_DOCUMENT = (100_000, 1 << 20)
 _CHUNK = 1 << 16
 _BLANKS = " \t\r\n"
+# line or number, what is wrong with it, its text if it can't be read, and else the record as its format has it
 Read = tuple[int, str | None, str | None, Mapping[str, object] | None]
+
+
+class Objects(Protocol):
+    """What is in an open file, as objects; `names` are those of its columns, None where each has names of its own."""
+
+    names: Sequence[str] | None
+
+    def samples(self) -> list[Mapping[str, object]]:
+        """The first objects, which are read again, or one with the names alone."""
+
+    def said(self) -> Iterator[Read]:
+        """Each object, and what is none with what is wrong with it."""
 
 
 class JsonObjects:
     """The objects of an open file, each with its line, or its number where an object isn't a line."""
+
+    names: Sequence[str] | None = None
 
     def __init__(self, lines: text.Lines, name: str, file_format: str) -> None:
         self._lines = lines

@@ -100,6 +100,12 @@ _PARENTS = 100_000
 
 def split(request: Said) -> Iterator[Said]:
     """The spans of an export request, flat: attributes of span and resource by name, and the span's own members."""
+    if not isinstance(request, dict):
+        # only of a file whose reader has it loaded already
+        from orchestration.lib.usage.sources.protobuf import spans
+
+        yield from spans(request)
+        return
     for resource_spans in _objects(request.get("resourceSpans")):
         resource = resource_spans.get("resource")
         common = _attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
@@ -258,7 +264,8 @@ def _attributes(attributes: object) -> dict[str, object]:
 
 SOURCE = Source(
     name="otlp",
-    title="OpenTelemetry traces as OTLP/JSON, of the Collector's file exporter",
+    title="OpenTelemetry traces as OTLP/JSON or protobuf, of the Collector's file exporter",
+    formats=("jsonl", "proto"),
     fills={
         "time": "startTimeUnixNano",
         "request_id": "spanId",
