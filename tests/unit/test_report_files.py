@@ -51,6 +51,32 @@ def test_anthropic_says_cents() -> None:
     assert found[3]["wrong"] == ["amount is not a number"]
 
 
+def test_openrouter_sums_up_days() -> None:
+    first, _, contradictory = rows("openrouter-activity")
+    assert said(first, "provider", "report", "model", "requests", "cost_amount", "currency") == (
+        *("openrouter", "activity", "openai/gpt-4.1-2025-04-14", 5, Decimal("0.0150000000000000001"), "USD"),
+    )
+    assert said(first, "input_tokens", "output_tokens", "reasoning_tokens") == (50, 100, 25)
+    day = (first["period_start"], first["period_end"])
+    assert [str(moment) for moment in day] == ["2026-11-20 00:00:00+00:00", "2026-11-21 00:00:00+00:00"]
+    assert first["dimensions"] == {
+        "upstream_provider": "OpenAI",
+        "endpoint": "550e8400-e29b-41d4-a716-446655440000",
+        "byok_usage_inference": "0.012",
+        "byok_requests": "1",
+    }
+    assert contradictory["wrong"] == [
+        "the report contradicts itself: completion_tokens is less than the parts that it includes"
+    ]
+
+
+def test_openrouter_of_a_day_without_its_page(tmp_path: Path) -> None:
+    page = json.loads(FILES["openrouter-activity"].read_text())
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps(page["data"]))
+    assert all("keep the whole answer of the API" in row["wrong"][0] for row in rows("openrouter-activity", path))
+
+
 def test_openai_says_dollars_as_numbers_to_be_taken_as_written() -> None:
     found = rows("openai-costs")
     assert [row["cost_amount"] for row in found] == [

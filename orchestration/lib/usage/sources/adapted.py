@@ -112,7 +112,7 @@ def said_in(
 
 
 def formats_of(source: Source | Report) -> tuple[str, ...]:
-    """The formats that a source is read from: those of its files, JSON of any layout, and Parquet of what has columns."""
+    """The formats that a source is read from: those of its files, any layout of JSON, and Parquet for CSV."""
     more = {"jsonl": ("json",), "csv": ("parquet",)}
     return (*source.formats, *(name for of in source.formats for name in more.get(of, ())))
 

@@ -1,7 +1,7 @@
 """Parquet: a column for each name, read in portions of rows, so that memory doesn't grow with the file.
 
-Values come as the other formats have them: numbers with a fraction, decimals and times as texts with every digit, structs
-and maps as objects. pyarrow is needed, which is installed only where somebody wants it.
+Values come as the other formats have them: numbers with a fraction, decimals and times as texts with every digit,
+structs and maps as objects. pyarrow is needed, which is installed only where somebody wants it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ _PORTION_BYTES, _PORTION_ROWS = 4 << 20, 4_096
 # how deep members of structs have a path of their own, as in JSON Lines
 _DEPTH = 4
 _INSTALL = (
-    "reading Parquet needs pyarrow, which isn't installed: install the extra `parquet` (in a clone: `make parquet`), or "
-    "export the file as CSV or JSON Lines"
+    "reading Parquet needs pyarrow, which isn't installed: install the extra `parquet` (in a clone: `make parquet`), "
+    "or export the file as CSV or JSON Lines"
 )
 
 

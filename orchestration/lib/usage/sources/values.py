@@ -13,10 +13,8 @@ from orchestration.lib.usage.spellings import SPELLINGS
 
 _HEX_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").fullmatch
 _WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
-# of each target what it is part of the input for, and how much
-Inputs = Mapping[str, tuple[str, object]]
 # how keys begin that providers and gateways hand out
-_SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
+SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
 # numbers with a fraction stay as they are written
@@ -91,7 +89,7 @@ def meaning(target: str, value: object) -> str | None:
 def key(value: object) -> str | None:
     """What a source calls a key: its id, name or hash. Of what may be the key itself only the SHA-256 is kept."""
     said = text(value)
-    if said and _SECRET.match(said):
+    if said and SECRET.match(said):
         return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
     return said
 
@@ -197,16 +195,3 @@ class Tokens:
 
 def _as_said(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def count(tokens: Tokens, given: object, made: object, total: object, inputs: Inputs, reasoning: object) -> None:
-    """Fills the token classes of a source that mostly leaves its parts out of input and output, told by its total.
-
-    Where input and output alone are the total, the parts are counted in them.
-    """
-    taken = {what: tokens.take(target, value) for target, (what, value) in inputs.items()}
-    thought = tokens.take("reasoning_tokens", reasoning)
-    whole_of_it = (whole(given) or 0) + (whole(made) or 0)
-    is_inside = total not in (None, "") and whole(total) == whole_of_it
-    tokens.less("input_tokens", given, taken if is_inside else {})
-    tokens.less("output_tokens", made, {"of reasoning": thought} if is_inside else {}, "output tokens")
