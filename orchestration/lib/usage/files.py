@@ -149,13 +149,13 @@ class _OpenFile:
             resources.enter_context(text)
         return Lines(text)
 
-    def _objects(self) -> Objects:
-        """The records as objects, from where the file is read."""
+    def _objects(self, source: Source | None = None) -> Objects:
+        """The records as objects, from where the file is read; of a known source as its `split` takes them."""
         if not isinstance(self._content, Lines):
             return self._content
         if self._format == "csv":
             return CsvObjects(self._content, self._source)
-        return JsonObjects(self._content, self._source, self._format)
+        return JsonObjects(self._content, self._source, self._format, source.decode if source else None)
 
     def position(self) -> Position:
         """How far the file is read."""
@@ -209,7 +209,7 @@ class OpenUsageFile(_OpenFile):
             except GovernanceError as error:
                 self.source = self._recognised(mapping, error)
         if self.source:
-            said = said_in(self._objects(), self._source, self.source, file.format, mapping.values())
+            said = said_in(self._objects(self.source), self._source, self.source, file.format, mapping.values())
             self.read = AdaptedSource(said, self.source, mapping, constants, ignored)
 
     def _plain(

@@ -15,7 +15,7 @@ from orchestration.lib.usage.files import Position
 from orchestration.lib.usage.sources import litellm
 from orchestration.lib.usage.sources.adapted import AdaptedSource
 from orchestration.lib.usage.sources.adapter import Source
-from orchestration.lib.usage.sources.jsonl import decoder
+from orchestration.lib.usage.sources.jsonl import decode
 from orchestration.lib.usage.sources.objects import Read
 
 if TYPE_CHECKING:
@@ -135,7 +135,6 @@ class LiteLlmDatabase:
     def _said(self) -> Iterator[Read]:
         from psycopg import sql
 
-        decode = decoder().decode
         columns = self._columns
         # exact as texts: numbers with all their digits, times as they are
         texts = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("l", name)) for name in columns)

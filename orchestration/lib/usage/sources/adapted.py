@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from json.encoder import encode_basestring
+
+import msgspec
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
@@ -15,6 +16,7 @@ from orchestration.lib.usage.sources.report import Report
 
 # where metadata has what a source says of owners
 OWNER = "source_owner"
+_quickly = msgspec.json.Encoder(enc_hook=str).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -79,7 +81,7 @@ class AdaptedSource(text.TextSource):
                 number += 1
                 refused.append((number if split else line, problem, raw))
                 continue
-            for said in split(document) if split else (document,):
+            for said in split(document) if split else (document,):  # type: ignore[assignment]
                 usage = adapter(said)
                 if usage is None:
                     continue
@@ -127,13 +129,11 @@ def _record(line: int, usage: Usage, targets: Sequence[str]) -> Record:
     values: list[object] = list(map(usage.get, targets))
     for place, value in enumerate(values):
         if value is not None and type(value) is not str:
-            values[place] = _as_text(targets[place], value)
+            values[place] = str(value) if type(value) is int else _as_text(targets[place], value)
     return (line, "\n".join(wrong) if wrong else None, None, *values)
 
 
 def _as_text(target: str, value: object) -> str | None:
-    if type(value) is int:
-        return str(value)
     if isinstance(value, str):
         return str(value)
     if not value:
@@ -141,15 +141,11 @@ def _as_text(target: str, value: object) -> str | None:
     if target == "tags" and isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         value = dict.fromkeys(value, True)
     try:
-        return _json(value)
+        return _quickly(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        # what UTF-8 can't say is kept for `encoding` to mark
+        pass
+    try:
+        return _compact(value)
     except RecursionError:
         return None
-
-
-def _json(value: object) -> str:
-    """JSON, quickly where it is an object of texts."""
-    if type(value) is str:
-        return encode_basestring(value)
-    if isinstance(value, dict):
-        return "{" + ",".join([f"{encode_basestring(str(name))}:{_json(item)}" for name, item in value.items()]) + "}"
-    return _compact(value)

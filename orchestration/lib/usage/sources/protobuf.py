@@ -1,6 +1,6 @@
 """OTLP traces as protobuf: export requests one after the other, each after its length, or the body of one alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from google.protobuf.message import DecodeError
@@ -21,7 +21,6 @@ _RESOURCE_SPANS = b"\x0a"
 _EXCERPT = text.EXCERPT // 2
 # as protobuf writes them in JSON
 _NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-_SCALARS = frozenset(("string_value", "int_value", "bool_value", "double_value"))
 _CUT_OFF = "the file ends in the middle of an export request"
 
 
@@ -115,10 +114,10 @@ def _varint(content: bytes, place: int) -> tuple[int, int | None]:
 def spans(request: ExportTraceServiceRequest) -> Iterator[Said]:
     """The spans of an export request as `otlp.split` has those of JSON."""
     for resource_spans in request.resource_spans:
-        common = _attributes(resource_spans.resource.attributes)
+        common = _attributes({}, resource_spans.resource.attributes)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                yield {**common, **_attributes(span.attributes), **_members(span)}
+                yield {**_attributes(common.copy(), span.attributes), **_members(span)}
 
 
 def _members(span: "Span") -> Said:
@@ -132,26 +131,34 @@ def _members(span: "Span") -> Said:
     }
 
 
-def _attributes(attributes: "Iterator[KeyValue]") -> dict[str, object]:
-    found: dict[str, object] = {}
+def _attributes(found: dict[str, object], attributes: "Iterable[KeyValue]") -> dict[str, object]:
     for attribute in attributes:
         value = attribute.value
-        kind = value.WhichOneof("value")
-        if kind == "array_value":
-            found[attribute.key] = [
-                _scalar(item, of) for item in value.array_value.values if (of := item.WhichOneof("value")) in _SCALARS
-            ]
-        elif kind in _SCALARS:
-            found[attribute.key] = _scalar(value, kind)
+        # the usual ones first; what isn't set is empty or 0
+        if text := value.string_value:
+            found[attribute.key] = text
+        elif number := value.int_value:
+            found[attribute.key] = str(number)
+        else:
+            said = _said(value)
+            if said is not None:
+                found[attribute.key] = said
     return found
 
 
-def _scalar(value: "AnyValue", kind: str) -> object:
-    if kind == "string_value":
-        return value.string_value
-    if kind == "int_value":
-        return str(value.int_value)
-    if kind == "bool_value":
-        return value.bool_value
-    said = repr(value.double_value)
-    return _NO_NUMBERS.get(said, said)
+def _said(value: "AnyValue") -> object:
+    """A scalar, or a list of them; None for all else."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            return value.string_value
+        case "int_value":
+            return str(value.int_value)
+        case "bool_value":
+            return value.bool_value
+        case "double_value":
+            number = repr(value.double_value)
+            return _NO_NUMBERS.get(number, number)
+        case "array_value":
+            items = map(_said, value.array_value.values)
+            return [item for item in items if item is not None and not isinstance(item, list)]
+    return None

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -15,6 +15,7 @@ _HEX_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").
 _WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
 # how keys begin that providers and gateways hand out
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
+_EPOCH = date(1970, 1, 1)
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
 # numbers with a fraction stay as they are written
@@ -96,20 +97,26 @@ def key(value: object) -> str | None:
 
 def from_nanoseconds(value: object) -> str | None:
     """Unix time in nanoseconds as a timestamp; what is none stays as it is."""
-    said = text(value)
-    if said is None or not (said.isascii() and said.isdigit() and 17 < len(said) < 20):
-        return said
-    return from_seconds(int(said[:-9]), said[-9:-3])
+    said = value if type(value) is str else text(value)
+    if not said or not (17 < len(said) < 20 and said.isdigit() and said.isascii()):
+        return said or None
+    days, seconds = divmod(int(said[:-9]), 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{said[-9:-3]}Z"
 
 
 @lru_cache(1024)
-def from_seconds(seconds: int, microseconds: str = "") -> str:
+def _day(days: int) -> str:
+    return str(_EPOCH + timedelta(days))
+
+
+def from_seconds(seconds: int) -> str:
     """Unix time in seconds as a timestamp."""
     try:
-        whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(seconds)
-    return f"{whole}.{microseconds}Z" if microseconds else f"{whole}Z"
 
 
 def milliseconds_between(begin: object, end: object) -> int | None:
@@ -117,8 +124,9 @@ def milliseconds_between(begin: object, end: object) -> int | None:
     started, ended = text(begin), text(end)
     if not started or not ended:
         return None
-    if started.isascii() and ended.isascii() and started.isdigit() and ended.isdigit():
-        return (int(ended[:30]) - int(started[:30])) // 1_000_000 if len(ended) == len(started) == 19 else None
+    if started.isdigit() and ended.isdigit():
+        is_known = len(ended) == len(started) == 19 and started.isascii() and ended.isascii()
+        return (int(ended) - int(started)) // 1_000_000 if is_known else None
     moments = _moment(started), _moment(ended)
     if moments[0] is None or moments[1] is None:
         return None
@@ -175,7 +183,11 @@ class Tokens:
         if value is None or value == "":
             return 0
         number = whole(value)
-        self._usage[target] = _as_said(value) if number is None else number  # type: ignore[literal-required]
+        if number is None:
+            value = _as_said(value)
+        elif type(value) is not str or not value.isdigit():
+            value = number
+        self._usage[target] = value  # type: ignore[literal-required]
         return number or 0
 
     def less(self, target: str, value: object, parts: Mapping[str, int], what: str = "input tokens") -> None:
@@ -184,7 +196,9 @@ class Tokens:
         if number is None:
             self.take(target, value)
             return
-        rest = number - sum(parts.values())
+        rest = number
+        for part in parts.values():
+            rest -= part
         self._usage[target] = rest if rest >= 0 else number  # type: ignore[literal-required]
         if rest < 0:
             listed = " and ".join(name for name, part in parts.items() if part)
