@@ -31,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build embedded parquet generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed ui build embedded parquet generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -47,6 +47,10 @@ test: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VE
 equality: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/integration/test_rollup_equality.py $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## malformed records of every source (make malformed RECORDS=10000)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_MALFORMED_RECORDS=$(RECORDS) $(BIN)/python -m pytest \
+		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

@@ -103,6 +103,21 @@ def test_buckets_of_another_width_would_count_twice(database: str, tmp_path: Pat
     assert query(database, COST) == [(2,)]
 
 
+def test_lines_of_a_csv_of_one_day_belong_together(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "costs.csv"
+    lines = [
+        "1795132800,1795219200,1,usd,input",
+        "1795132800,1795219200,2,usd,output",
+        "1795132800,1795219200,-0.5,usd,",
+    ]
+    file.write_text("\n".join(["start_time,end_time,amount_value,amount_currency,line_item", *lines]))
+    assert counts(load(database, file, source="openai-costs")) == (3, 0, 0)
+    assert query(database, COST) == [(Decimal("2.5"),)]
+    file.write_text("\n".join(["start_time,end_time,amount_value,amount_currency,line_item", *lines[:2]]))
+    assert counts(load(database, file, source="openai-costs")) == (2, 0, 0)
+    assert query(database, COST) == [(3,)]
+
+
 def test_files_of_one_focus_export_belong_together(database: str, tmp_path: Path) -> None:
     header, first, second, *_ = (FOLDER / "focus.csv").read_text().splitlines()
     parts = [tmp_path / "1.csv", tmp_path / "2.csv"]

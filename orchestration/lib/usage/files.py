@@ -173,7 +173,9 @@ class OpenReportFile(_OpenFile):
         self.name = file.source
 
     def _begin(self, file: UsageFile) -> None:
-        self._said = said_in(self._objects(), self._source, self._report, file.format, ())
+        objects = self._objects()
+        self.has_columns = objects.names is not None
+        self._said = said_in(objects, self._source, self._report, file.format, ())
 
     def said(self) -> Generator[Read, None, None]:
         """Its records, and what is none."""

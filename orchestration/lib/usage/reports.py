@@ -96,6 +96,8 @@ def _stage(
     """Copies the good rows of a file into one temporary table, the others into another; returns the last page."""
     refused: list[tuple[int, list[str], dict[str, str] | str]] = []
     number = 0
+    # lines of a table belong together as pages of a period don't
+    is_whole = report.is_whole or opened.has_columns
     copied = f"copy report_rows (file, page, {_LISTED}) from stdin"
     with connection.cursor() as cursor, cursor.copy(copied) as copy, closing(opened.said()) as records:
         for page, (_, problem, raw, said) in enumerate(records, page + 1):  # noqa: B020 - it goes on from there
@@ -110,7 +112,7 @@ def _stage(
                 if wrong := (row.get("wrong") or _too_long(row)):
                     refused.append((number, wrong, _texts(row)))
                 else:
-                    copy.write_row((file, 0 if report.is_whole else page, *(_value(row, c) for c in _COLUMNS)))
+                    copy.write_row((file, 0 if is_whole else page, *(_value(row, c) for c in _COLUMNS)))
     result.read += number
     result.quarantined += len(refused)
     result.reasons.update(Counter(reason for _, reasons, _ in refused for reason in reasons))
