@@ -309,8 +309,8 @@ def test_what_was_lost_or_counted_twice_here_is_found(database: str, summed_up: 
 
 
 def test_calls_that_the_proxy_made_for_itself_cost_but_are_no_requests(database: str, litellm: str) -> None:
-    write(litellm, range(1), metadata=json.dumps({"internal_call_origin": "auto_router"}))
-    write(litellm, range(1, 2), metadata=json.dumps({"billed_retry_attempt": True}))
+    write(litellm, range(1), team_id=None, metadata=json.dumps({"internal_call_origin": "auto_router"}))
+    write(litellm, range(1, 2), team_id=None, metadata=json.dumps({"billed_retry_attempt": True}))
     load(database, litellm)
     sum_up(
         *(litellm, "LiteLLM_DailyUserSpend", DAY, 2),
