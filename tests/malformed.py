@@ -162,8 +162,8 @@ def as_csv(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> list[str]
     lines = []
     for row in ({name: name for name in names}, *rows):
         buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="").writerow([_as_text(row.get(name)) for name in names])
-        lines.append(buffer.getvalue())
+        csv.writer(buffer, lineterminator="\r\n").writerow([_as_text(row.get(name)) for name in names])
+        lines.append(buffer.getvalue().removesuffix("\r\n"))
     return lines
 
 
