@@ -16,7 +16,7 @@ _WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
 # how keys begin that providers and gateways hand out
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
 _EPOCH = date(1970, 1, 1)
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
+_MILLISECOND = timedelta(milliseconds=1)
 
 # numbers with a fraction stay as they are written
 _decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
@@ -127,21 +127,24 @@ def milliseconds_between(begin: object, end: object) -> int | None:
     if started.isdigit() and ended.isdigit():
         is_known = len(ended) == len(started) == 19 and started.isascii() and ended.isascii()
         return (int(ended) - int(started)) // 1_000_000 if is_known else None
-    moments = _moment(started), _moment(ended)
-    if moments[0] is None or moments[1] is None:
+    first, last = _moment(started), _moment(ended)
+    if first is None or last is None:
         return None
-    passed = round((moments[1] - moments[0]).total_seconds() * 1000)
+    if (first.tzinfo is None) != (last.tzinfo is None):
+        # where it doesn't say it is UTC
+        first, last = (each if each.tzinfo else each.replace(tzinfo=UTC) for each in (first, last))
+    passed = round((last - first) / _MILLISECOND)
     return passed if 0 <= passed < 1_000_000_000 else None
 
 
 def _moment(said: str) -> datetime | None:
-    if not _ISO(said):
+    # of what the library reads only a date with hours and minutes
+    if said[4:5] != "-" or said[10:11] not in ("T", " ") or said[13:14] != ":":
         return None
     try:
-        moment = datetime.fromisoformat(said)
+        return datetime.fromisoformat(said)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def to_milliseconds(seconds: object) -> str | None:
