@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def samples(kind: str) -> list[dict[str, Any]]:
 
 def is_csv(kind: str) -> bool:
     """Whether its files have columns."""
-    return kind == "csv" or (kind not in ("jsonl", "parquet") and (SOURCES | REPORTS)[kind].formats[0] == "csv")
+    return kind == "csv" or (kind not in ("jsonl", "parquet") and (SOURCES.get(kind) or REPORTS[kind]).formats[0] == "csv")
 
 
 def spoilt(draw: st.DrawFn, value: Any) -> Any:
@@ -138,14 +138,13 @@ def records(draw: st.DrawFn, kind: str, count: int) -> list[Any]:
     good = samples(kind)
     found: list[Any] = []
     for number in range(count):
-        record = {**draw(st.sampled_from(good)), **({"request_id": f"r-{number}"} if good == [PLAIN] else {})}
+        record: Any = {**draw(st.sampled_from(good)), **({"request_id": f"r-{number}"} if good == [PLAIN] else {})}
         if found and not draw(st.integers(0, 9)):
             record = draw(st.sampled_from(found))
         for _ in range(draw(st.integers(0, 3))):
             record = spoilt(draw, record)
-        if is_csv(kind) or kind == "parquet":
-            record = record if isinstance(record, dict) else {}
-        found.append(record)
+        has_columns = is_csv(kind) or kind == "parquet"
+        found.append({} if has_columns and not isinstance(record, dict) else record)
     return found
 
 
@@ -184,7 +183,7 @@ LAYOUTS = ("plain", "crlf", "mixed", "bom", "blank", "no-end", "gzip", "members"
 BROKEN = ("half-line", "cut-gzip", "utf-16", "bytes")
 
 
-def laid_out(draw: st.DrawFn, lines: Sequence[str], layout: str) -> tuple[bytes, str]:
+def laid_out(draw: Callable[[st.SearchStrategy[Any]], Any], lines: Sequence[str], layout: str) -> tuple[bytes, str]:
     """The bytes of a file, and what its name ends with."""
     ends = {"crlf": ["\r\n"], "mixed": ["\n", "\r\n", "\r\n\n"], "blank": ["\n\n", "\n \n"]}.get(layout, ["\n"])
     parts = [as_bytes(line) + draw(st.sampled_from(ends)).encode() for line in lines]

@@ -20,7 +20,9 @@ def message(request: Mapping[str, Any]) -> ExportTraceServiceRequest:
                 for name in _IDS:
                     if span.get(name):
                         span[name] = base64.b64encode(bytes.fromhex(span[name])).decode()
-    return ParseDict(copied, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    parsed = ExportTraceServiceRequest()
+    ParseDict(copied, parsed, ignore_unknown_fields=True)
+    return parsed
 
 
 def delimited(requests: Iterable[Mapping[str, Any]]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import openai
 import pytest
 
-USAGE = {
+USAGE: dict[str, Any] = {
     "prompt_tokens": 100,
     "completion_tokens": 30,
     "total_tokens": 130,
@@ -20,7 +20,7 @@ USAGE = {
 }
 CHAT = {"id": "chatcmpl-1", "created": 1, "model": "gpt-4o-2024-08-06", "service_tier": "default"}
 ANSWER = {"index": 0, "message": {"role": "assistant", "content": "hi"}, "finish_reason": "stop"}
-RESPONSE = {
+RESPONSE: dict[str, Any] = {
     "id": "resp_1",
     "object": "response",
     "created_at": 1,
@@ -38,7 +38,7 @@ RESPONSE = {
         "total_tokens": 59,
     },
 }
-EMBEDDING = {
+EMBEDDING: dict[str, Any] = {
     "object": "list",
     "model": "text-embedding-3-small",
     "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}],

@@ -279,7 +279,7 @@ def test_every_difference_is_listed(database: str, summed_up: str, run_governanc
         ("LiteLLM_DailyUserSpend", str(DAY), key, provider, "gpt-4o", measure, -difference)
         for key, provider, count in ((KEY, "azure", 2), ("other", "openai", 1))
         for measure, difference in (
-            ("requests", count),
+            ("requests", Decimal(count)),
             ("prompt tokens", 20 * count),
             ("completion tokens", 10 * count),
             ("cache read tokens", 4 * count),

@@ -205,7 +205,7 @@ def _compare(
 
 
 def _sums(
-    connection: "psycopg.Connection[TupleRow]", query: "psycopg.sql.Composable", days: dict[str, date]
+    connection: "psycopg.Connection[TupleRow]", query: "psycopg.sql.SQL | psycopg.sql.Composed", days: dict[str, date]
 ) -> Iterator[tuple[Names, Sums]]:
     with connection.cursor(name="sums") as cursor:
         cursor.itersize = _FETCHED

@@ -135,7 +135,9 @@ def _merge(
     with connection.transaction(force_rollback=tries):
         # one report at a time: what is there is compared and replaced
         connection.execute("lock table core.provider_usage in share row exclusive mode")
-        counted = dict(connection.execute("select file, count(*) from report_rows group by file").fetchall())
+        counted: dict[int, int] = dict(
+            connection.execute("select file, count(*) from report_rows group by file").fetchall()
+        )
         staged = [counted.get(number, 0) for number in range(len(files))]
         connection.execute(
             f"delete from report_rows as a using (select {_SCOPES}, max(page) as page from report_rows"

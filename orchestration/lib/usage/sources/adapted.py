@@ -81,7 +81,7 @@ class AdaptedSource(text.TextSource):
                 number += 1
                 refused.append((number if split else line, problem, raw))
                 continue
-            for said in split(document) if split else (document,):  # type: ignore[assignment]
+            for said in split(document) if split else (document,):
                 usage = adapter(said)
                 if usage is None:
                     continue

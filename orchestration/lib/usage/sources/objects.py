@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import is_damaged
@@ -16,13 +16,15 @@ _LOOK_AT_DOCUMENT = (100_000, 1 << 20)
 _CHUNK = 1 << 16
 _BLANKS = " \t\r\n"
 # line or number, what is wrong with it, its text if it can't be read, and else the record as its format has it
-Read = tuple[int, str | None, str | None, object]
+Read = tuple[int, str | None, str | None, Any]
 
 
 class Objects(Protocol):
-    """What is in an open file, as objects; `names` are those of its columns, None where each has names of its own."""
+    """What is in an open file, as objects; `names` are None where each has names of its own."""
 
-    names: Sequence[str] | None
+    @property
+    def names(self) -> Sequence[str] | None:
+        """Of its columns."""
 
     def samples(self) -> list[Mapping[str, object]]:
         """The first objects, which are read again, or one with the names alone."""

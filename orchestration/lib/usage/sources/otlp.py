@@ -6,6 +6,7 @@ a call to a model; spans of agents, chains, tools and workflows repeat the usage
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
 from orchestration.lib.usage.sources.otlp_json import ExportRequest, closely, decode_request, spans
@@ -97,7 +98,7 @@ _RATE_LIMITED = ("429", "RateLimitError", "rate_limit_exceeded")
 _PARENTS = 100_000
 
 
-def split(request: object) -> Iterator[Said]:
+def split(request: Any) -> Iterator[Said]:
     """The spans of an export request, flat: attributes of span and resource by name, and the span's own members."""
     if isinstance(request, ExportRequest):
         return spans(request)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
@@ -144,7 +144,7 @@ def _split(path: str, columns: Sequence[str]) -> list[str]:
     return [column, *path[len(column) + 1 :].split(".")]
 
 
-def _texts(array: "pa.Array") -> Sequence[str | None]:
+def _texts(array: "pa.Array") -> Sequence[object]:
     """The values of a column as texts, of what is nested as JSON."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -180,11 +180,10 @@ def _values(array: "pa.Array") -> list[object]:
     if types.is_date(kind) or types.is_time(kind):
         return _listed(pc.cast(array, pa.string()))
     # texts, also where they are bytes: what isn't UTF-8 shows when it is encoded again, as in a text file
-    values = _listed(pc.cast(array, pa.large_binary()))
-    return [None if value is None else value.decode(errors="surrogateescape") for value in values]
+    return _listed(pc.cast(array, pa.large_binary()), lambda value: value.decode(errors="surrogateescape"))
 
 
-def _listed(array: "pa.Array", as_what: Callable[[str], object] | None = None) -> list[object]:
+def _listed(array: "pa.Array", as_what: Callable[[Any], object] | None = None) -> list[object]:
     values = array.to_pylist()
     return values if as_what is None else [None if value is None else as_what(value) for value in values]
 
