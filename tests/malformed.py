@@ -112,7 +112,9 @@ def samples(kind: str) -> list[dict[str, Any]]:
 
 def is_csv(kind: str) -> bool:
     """Whether its files have columns."""
-    return kind == "csv" or (kind not in ("jsonl", "parquet") and (SOURCES.get(kind) or REPORTS[kind]).formats[0] == "csv")
+    return kind == "csv" or (
+        kind not in ("jsonl", "parquet") and (SOURCES.get(kind) or REPORTS[kind]).formats[0] == "csv"
+    )
 
 
 def spoilt(draw: st.DrawFn, value: Any) -> Any:
