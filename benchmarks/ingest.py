@@ -173,9 +173,14 @@ def peak_megabytes(url: str, file: Path, megabytes: int) -> tuple[float, float]:
         lines = usage_lines()
         while data.tell() < megabytes << 20:
             data.writelines(line for _, line in zip(range(10_000), lines, strict=False))
+    return ingest_command(url, file)
+
+
+def ingest_command(url: str, file: Path, *options: str) -> tuple[float, float]:
+    """Peak memory in MB and records a second of the command loading a file."""
     begin = time.perf_counter()
     result = subprocess.run(
-        [sys.executable, "-c", COMMAND, "ingest", str(file)],
+        [sys.executable, "-c", COMMAND, "ingest", *options, str(file)],
         env=os.environ | {"GOVERNANCE_DATABASE_URL": url},
         stdout=subprocess.PIPE,
         text=True,

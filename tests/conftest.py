@@ -26,6 +26,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     emptied_and_refreshed,
     load_csv,
     load_json,
+    run_governance,
     run_ingest,
     write_usage,
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,19 @@ def write_usage(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def run_ingest(database: str) -> Callable[..., Result]:
-    """Runs `governance ingest`."""
+def run_governance(database: str) -> Callable[..., Result]:
+    """Runs `governance`."""
 
     def run(*arguments: str) -> Result:
-        return CliRunner().invoke(main, ["ingest", *arguments], env={"GOVERNANCE_DATABASE_URL": database})
+        return CliRunner().invoke(main, arguments, env={"GOVERNANCE_DATABASE_URL": database})
 
     return run
+
+
+@pytest.fixture
+def run_ingest(run_governance: Callable[..., Result]) -> Callable[..., Result]:
+    """Runs `governance ingest`."""
+    return partial(run_governance, "ingest")
 
 
 @pytest.fixture(scope="module")

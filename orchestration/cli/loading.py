@@ -100,7 +100,11 @@ def undo_load(which: str, *, refreshes: bool) -> None:
             f"and {undone.quarantined:,} from quarantine"
         )
     )
-    if undone.rows and refreshes:
+    if undone.load.report:
+        if gone := undone.load.loaded - undone.rows:
+            tell(f"{counted(gone, 'other row')} of it had been replaced by a newer report before")
+        tell("what it took the place of isn't brought back: load the older report again if you want that")
+    elif undone.rows and refreshes:
         _refresh(url)
 
 

@@ -17,6 +17,7 @@ _COMMANDS = {
     "compliance": ("report",),
     "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
+    "reconciliation": ("reconcile",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

@@ -75,7 +75,7 @@ class _Ingest(click.Command):
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["csv", "jsonl", "json"]),
+    type=click.Choice(["csv", "jsonl", "json", "parquet", "proto"]),
     help="Format where a file's name doesn't tell it.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")

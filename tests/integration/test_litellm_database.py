@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -22,9 +22,10 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.ledger import undo
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.usage.reconcile import reconcile
 
 pytestmark = [pytest.mark.usefixtures("emptied"), pytest.mark.engines("postgres")]
-BEGIN = datetime.now(UTC).replace(microsecond=0, tzinfo=None) - timedelta(days=20)
+BEGIN = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0, tzinfo=None) - timedelta(days=20)
 COST = Decimal("1.2499999999999999e-05")
 ALL = "select count(*), sum(cost_amount), sum(total_tokens) from core.llm_metrics"
 Run = Callable[..., Result]
@@ -206,3 +207,142 @@ def test_the_command_and_its_url(database: str, litellm: str, run_ingest: Run) -
 def test_databases_that_can_not_be_read(database: str, source: str | None, message: str) -> None:
     with pytest.raises(GovernanceError, match=re.escape(message)):
         ingest_files(database, [database], source=source)
+
+
+# beside LiteLLM's own sums
+
+KEY = "88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b"
+DAY = BEGIN.date()
+# so many of the requests, one a minute from noon, are on their first day, the others on the next
+FIRST = 720
+
+
+def sum_up(url: str, table: str, day: date, requests: int, **values: Any) -> None:
+    """A row as LiteLLM's writer leaves it of so many of the requests that `write` makes."""
+    team = {"team_id": "team-alpha"} if table == "LiteLLM_DailyTeamSpend" else {"user_id": "ann"}
+    row = {
+        **team,
+        "date": str(day),
+        "api_key": KEY,
+        "model": "azure/gpt-4o",
+        "model_group": "gpt-4o",
+        "custom_llm_provider": "azure",
+        "mcp_namespaced_tool_name": "",
+        "endpoint": "/chat/completions",
+        "prompt_tokens": 20 * requests,
+        "completion_tokens": 10 * requests,
+        "cache_read_input_tokens": 4 * requests,
+        # as it adds: one double after the other
+        "spend": sum([1.2499999999999999e-05] * requests),
+        "api_requests": requests,
+        "successful_requests": requests,
+        **values,
+    }
+    names = ", ".join(f'"{name}"' for name in row)
+    with connect(url) as connection:
+        connection.execute(
+            f'insert into public."{table}" (id, updated_at, {names}) values (gen_random_uuid()::text, now(), '
+            f"{', '.join(['%s'] * len(row))})".encode(),
+            list(row.values()),
+        )
+
+
+@pytest.fixture
+def summed_up(litellm: str) -> Iterator[str]:
+    """Requests of two days with LiteLLM's own sums of them."""
+    write(litellm, range(FIRST + 500))
+    for table in ("LiteLLM_DailyUserSpend", "LiteLLM_DailyTeamSpend"):
+        sum_up(litellm, table, DAY, FIRST)
+        sum_up(litellm, table, DAY + timedelta(days=1), 500)
+    yield litellm
+    with connect(litellm) as connection:
+        for table in ("LiteLLM_DailyUserSpend", "LiteLLM_DailyTeamSpend"):
+            connection.execute(f'delete from public."{table}"'.encode())
+
+
+def test_its_own_sums_are_the_same(database: str, summed_up: str, run_governance: Run) -> None:
+    load(database, summed_up)
+    result = run_governance("reconcile", "litellm", summed_up)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count(f"2 sums by day, key and model, 0 with a difference; requests {FIRST + 500}, ") == 2
+
+
+def test_every_difference_is_listed(database: str, summed_up: str, run_governance: Run) -> None:
+    load(database, summed_up)
+    # three came later, one of them on a key of its own
+    write(summed_up, range(-30, -28))
+    write(summed_up, range(-28, -27), api_key="other", model="gpt-4o", custom_llm_provider="", team_id=None)
+    sum_up(summed_up, "LiteLLM_DailyUserSpend", DAY, 2, endpoint="/responses")
+    sum_up(summed_up, "LiteLLM_DailyUserSpend", DAY, 1, api_key="other", model="openai/gpt-4o", custom_llm_provider="")
+    found = reconcile(database, summed_up)
+    assert [(d.table, d.day, d.key, d.provider, d.model, d.measure, d.here - d.there) for d in found.differences] == [
+        ("LiteLLM_DailyUserSpend", str(DAY), key, provider, "gpt-4o", measure, -difference)
+        for key, provider, count in ((KEY, "azure", 2), ("other", "openai", 1))
+        for measure, difference in (
+            ("requests", Decimal(count)),
+            ("prompt tokens", 20 * count),
+            ("completion tokens", 10 * count),
+            ("cache read tokens", 4 * count),
+        )
+    ]
+    # 0.000025 dollars, within the tolerance; one of 0 tells it
+    assert {d.measure for d in reconcile(database, summed_up, tolerance=Decimal(0)).differences} >= {"spend"}
+    result = run_governance("reconcile", "litellm", "--json", summed_up)
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)
+    assert len(said["differences"]) == len(found.differences)
+    assert said["tables"][0]["differing"] == 2
+    shown = run_governance("reconcile", "litellm", summed_up)
+    assert re.search(rf"{DAY} +{KEY[:12]} +azure/gpt-4o +requests +\d+ +\d+ +-2\n", shown.stdout)
+
+
+def test_what_was_lost_or_counted_twice_here_is_found(database: str, summed_up: str) -> None:
+    load(database, summed_up)
+    with connect(database) as connection:
+        connection.execute("update core.llm_metrics set cost_amount = 0.5 where request_id = 'chatcmpl-3'")
+        connection.execute("delete from core.llm_metrics where request_id = 'chatcmpl-4'")
+    found = reconcile(database, summed_up, until=DAY).differences
+    spend = [d.here - d.there for d in found if d.measure == "spend"]
+    assert [round(amount, 4) for amount in spend] == [Decimal("0.5000")] * 2
+    assert [d.here - d.there for d in found if d.measure == "requests"] == [-1, -1]
+    assert {d.team for d in found} == {"", "team-alpha"}
+
+
+def test_calls_that_the_proxy_made_for_itself_cost_but_are_no_requests(database: str, litellm: str) -> None:
+    write(litellm, range(1), team_id=None, metadata=json.dumps({"internal_call_origin": "auto_router"}))
+    write(litellm, range(1, 2), team_id=None, metadata=json.dumps({"billed_retry_attempt": True}))
+    load(database, litellm)
+    sum_up(
+        *(litellm, "LiteLLM_DailyUserSpend", DAY, 2),
+        api_requests=0,
+        successful_requests=0,
+        cache_read_input_tokens=0,
+    )
+    try:
+        assert [d.table for d in reconcile(database, litellm).differences] == []
+    finally:
+        with connect(litellm) as connection:
+            connection.execute('delete from public."LiteLLM_DailyUserSpend"')
+
+
+def test_what_was_not_read_yet_is_said(database: str, summed_up: str, run_governance: Run) -> None:
+    result = run_governance("reconcile", "litellm", summed_up)
+    assert result.exit_code == 1
+    assert "was never read here: `governance ingest --source litellm " in result.stderr
+    load(database, summed_up)
+    result = run_governance("reconcile", "litellm", summed_up)
+    assert f"was read up to {DAY + timedelta(days=1)}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "has no table LiteLLM_DailyUserSpend that its user may read"),
+        (["--since", "2026-01-02", "--until", "2026-01-01"], "there is no whole day to compare"),
+        (["--tolerance", "-1"], "is not an amount of 0 or more"),
+    ],
+)
+def test_what_can_not_be_compared(database: str, run_governance: Run, arguments: list[str], message: str) -> None:
+    result = run_governance("reconcile", "litellm", *arguments, database)
+    assert result.exit_code == 2
+    assert message in result.stderr

@@ -12,6 +12,7 @@ from usage_loads import RECENT, counts, query
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.ledger import undo
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.warehouse.refresh import refresh
@@ -41,6 +42,7 @@ def load(database: str, *files: str | Path, source: str, **options: Any) -> Inge
         ("openai-costs", (3, 0, 1), "0.7058740000000000000123"),
         ("anthropic-usage", (1, 0, 1), None),
         ("anthropic-costs", (3, 0, 1), "11.1828912"),
+        ("openrouter-activity", (2, 0, 1), "0.5150000000000000001"),
         ("focus", (3, 0, 1), "3.7400000001"),
     ],
 )
@@ -101,6 +103,21 @@ def test_buckets_of_another_width_would_count_twice(database: str, tmp_path: Pat
     assert query(database, COST) == [(2,)]
 
 
+def test_lines_of_a_csv_of_one_day_belong_together(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "costs.csv"
+    lines = [
+        "1795132800,1795219200,1,usd,input",
+        "1795132800,1795219200,2,usd,output",
+        "1795132800,1795219200,-0.5,usd,",
+    ]
+    file.write_text("\n".join(["start_time,end_time,amount_value,amount_currency,line_item", *lines]))
+    assert counts(load(database, file, source="openai-costs")) == (3, 0, 0)
+    assert query(database, COST) == [(Decimal("2.5"),)]
+    file.write_text("\n".join(["start_time,end_time,amount_value,amount_currency,line_item", *lines[:2]]))
+    assert counts(load(database, file, source="openai-costs")) == (2, 0, 0)
+    assert query(database, COST) == [(3,)]
+
+
 def test_files_of_one_focus_export_belong_together(database: str, tmp_path: Path) -> None:
     header, first, second, *_ = (FOLDER / "focus.csv").read_text().splitlines()
     parts = [tmp_path / "1.csv", tmp_path / "2.csv"]
@@ -127,10 +144,47 @@ def test_it_is_not_counted_beside_the_requests_of_a_gateway(
     assert query(database, COST) == [(1,)]
 
 
+def test_it_is_listed_and_taken_back(database: str, tmp_path: Path, run_ingest: Callable[..., Result]) -> None:
+    older, newer = tmp_path / "older.json", tmp_path / "newer.json"
+    older.write_text(page((0, 24, [1, None]), (24, 48, [2, 3])))
+    newer.write_text(page((24, 48, [7])))
+    load(database, older, source="openai-costs")
+    load(database, newer, source="openai-costs")
+    assert query(
+        database,
+        "select l.source, b.loaded, b.duplicate, b.quarantined, b.cost_amount, l.ended_at is not null"
+        " from internal.loads as l inner join internal.load_batches as b on b.load_id = l.id order by l.id",
+    ) == [(str(older), 3, 0, 1, 6, True), (str(newer), 1, 0, 0, 7, True)]
+    result = run_ingest("--undo", "newer.json")
+    assert (result.exit_code, query(database, COST)) == (0, [(1,)])
+    assert "load the older report again" in result.stderr
+    result = run_ingest("--undo", "older.json")
+    assert result.stdout.endswith(": 1 rows, and 1 from quarantine\n")
+    assert "2 other rows of it had been replaced by a newer report before" in result.stderr
+    assert query(database, "select (select count(*) from core.provider_usage), count(*) from internal.quarantine") == [
+        (0, 0)
+    ]
+    assert run_ingest("--undo", "older.json").exit_code == 1
+    assert counts(load(database, older, source="openai-costs")) == (3, 0, 1)
+
+
+def test_files_of_one_command_are_taken_back_one_by_one(database: str, tmp_path: Path) -> None:
+    header, first, second, *_ = (FOLDER / "focus.csv").read_text().splitlines()
+    parts = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    for part, line in zip(parts, (first, second), strict=True):
+        part.write_text(f"{header}\n{line}\n")
+    load(database, *parts, source="focus")
+    assert undo(database, "2.csv").rows == 1
+    assert query(database, "select count(*) from core.provider_usage") == [(1,)]
+    # the whole export again is what was there before
+    assert counts(load(database, *parts, source="focus")) == (2, 0, 0)
+
+
 def test_only_tried(database: str) -> None:
     assert counts(load(database, FOLDER / "focus.csv", source="focus", trials=[])) == (3, 0, 1)
     assert query(database, "select count(*) from core.provider_usage") == [(0,)]
     assert query(database, "select count(*) from internal.quarantine") == [(0,)]
+    assert query(database, "select count(*) from internal.loads") == [(0,)]
 
 
 def test_the_command(database: str, run_ingest: Callable[..., Result]) -> None:

@@ -355,7 +355,7 @@ class TestFiles:
         [
             ("usage.data", None, "doesn't tell its format: add --format csv or --format jsonl"),
             ("usage.XLSX", None, "can't be loaded as it is: save the sheet as CSV in UTF-8, and load that"),
-            ("usage.parquet", None, "can't be loaded as it is: export it as CSV or JSON Lines"),
+            ("usage.avro", None, "can't be loaded as it is: export it as Parquet, CSV or JSON Lines"),
             ("usage.zip", None, "can't be loaded as it is: unpack it"),
             ("-", None, "doesn't tell its format"),
             ("absent.csv", None, "there is no file absent.csv"),

@@ -12,7 +12,12 @@ from packaging.utils import canonicalize_name
 from orchestration.lib.settings import project_dir
 
 # the extras that each holds, "" for what everybody needs
-LOCKS = {"requirements.lock": [""], "requirements-dev.lock": ["", "dev"], "requirements-embedded.lock": ["embedded"]}
+LOCKS = {
+    "requirements.lock": [""],
+    "requirements-dev.lock": ["", "dev"],
+    "requirements-embedded.lock": ["embedded"],
+    "requirements-parquet.lock": ["parquet"],
+}
 
 
 def locked(name: str) -> Iterator[tuple[Requirement, str]]:
@@ -63,6 +68,14 @@ def test_nobody_must_install_the_embedded_server() -> None:
     embedded = {requirement.name for requirement, _ in locked("requirements-embedded.lock")}
     assert embedded
     assert embedded & {requirement.name for requirement, _ in locked("requirements-dev.lock")} == set()
+
+
+def test_parquet_is_tested_as_users_get_it_and_nobody_must_install_it() -> None:
+    def versions(lock: str) -> set[tuple[str, str]]:
+        return {(requirement.name, pinned_version(requirement)) for requirement, _ in locked(lock)}
+
+    assert versions("requirements-parquet.lock") <= versions("requirements-dev.lock")
+    assert versions("requirements-parquet.lock") & versions("requirements.lock") == set()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -51,6 +51,59 @@ def test_anthropic_says_cents() -> None:
     assert found[3]["wrong"] == ["amount is not a number"]
 
 
+def test_openai_as_csv_of_the_dashboard(tmp_path: Path) -> None:
+    """A credit is negative, and a day without costs has a line all the same."""
+    path = tmp_path / "costs.csv"
+    path.write_text(
+        "start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id,organization_id\n"
+        "1795132800,1795219200,2026-11-20T00:00:00+00:00,2026-11-21T00:00:00+00:00,0.8958740000000000,usd,gpt-5-mini,proj_a,org-x\n"
+        "1795219200,1795305600,2026-11-21T00:00:00+00:00,2026-11-22T00:00:00+00:00,,,,,\n"
+        "1795305600,1795392000,2026-11-22T00:00:00+00:00,2026-11-23T00:00:00+00:00,-0.25,usd,credit,proj_a,org-x\n"
+    )
+    found = rows("openai-costs", path)
+    assert [said(row, "report", "cost_amount", "currency", "line_item", "wrong") for row in found] == [
+        ("costs", Decimal("0.8958740000000000"), "USD", "gpt-5-mini", None),
+        ("costs", Decimal("-0.25"), "USD", "credit", None),
+    ]
+    path = tmp_path / "usage.csv"
+    path.write_text(
+        "start_time,end_time,project_id,num_model_requests,user_id,api_key_id,model,batch,service_tier,input_tokens,"
+        "output_tokens,input_cached_tokens,input_audio_tokens,output_audio_tokens\n"
+        "1795132800,1795219200,proj_a,120,user-AbC,key_XyZ,gpt-4o-2024-08-06,False,default,1000,200,400,50,5\n"
+    )
+    (row,) = rows("openai-usage", path)
+    names = ("report", "requests", "input_tokens", "cache_read_tokens", "output_tokens", "audio_input_tokens")
+    assert said(row, *names) == ("usage.completions", 120, 600, 400, 200, 50)
+    assert row["dimensions"]["user"] == "user-AbC"
+    assert "wrong" not in row
+
+
+def test_openrouter_sums_up_days() -> None:
+    first, _, contradictory = rows("openrouter-activity")
+    assert said(first, "provider", "report", "model", "requests", "cost_amount", "currency") == (
+        *("openrouter", "activity", "openai/gpt-4.1-2025-04-14", 5, Decimal("0.0150000000000000001"), "USD"),
+    )
+    assert said(first, "input_tokens", "output_tokens", "reasoning_tokens") == (50, 100, 25)
+    day = (first["period_start"], first["period_end"])
+    assert [str(moment) for moment in day] == ["2026-11-20 00:00:00+00:00", "2026-11-21 00:00:00+00:00"]
+    assert first["dimensions"] == {
+        "upstream_provider": "OpenAI",
+        "endpoint": "550e8400-e29b-41d4-a716-446655440000",
+        "byok_usage_inference": "0.012",
+        "byok_requests": "1",
+    }
+    assert contradictory["wrong"] == [
+        "the report contradicts itself: completion_tokens is less than the parts that it includes"
+    ]
+
+
+def test_openrouter_of_a_day_without_its_page(tmp_path: Path) -> None:
+    page = json.loads(FILES["openrouter-activity"].read_text())
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps(page["data"]))
+    assert all("keep the whole answer of the API" in row["wrong"][0] for row in rows("openrouter-activity", path))
+
+
 def test_openai_says_dollars_as_numbers_to_be_taken_as_written() -> None:
     found = rows("openai-costs")
     assert [row["cost_amount"] for row in found] == [

@@ -9,7 +9,7 @@ from orchestration.lib.usage.files import OpenUsageFile, UsageFile
 from orchestration.lib.usage.sources.catalogue import SOURCES, source_named
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "sources"
-FILES = sorted(path for path in GOLDEN.iterdir() if path.suffix in (".csv", ".json", ".jsonl"))
+FILES = sorted(path for path in GOLDEN.iterdir() if path.is_file())
 
 
 def requests(path: Path, source: str | None = None) -> list[dict[str, object]]:

@@ -1,4 +1,4 @@
-"""Reads CSV and JSON Lines as records of text, one for each usage record, whatever is wrong with the file's lines.
+"""Reads files of usage as records of text, one for each usage record, whatever is wrong with the file's lines.
 
 Memory is bounded by the size of a batch: lines, fields and records have limits.
 """
@@ -12,21 +12,33 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Self, TextIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
 from orchestration.lib.usage.sources.adapted import AdaptedSource, said_in
 from orchestration.lib.usage.sources.adapter import Said, Source
 from orchestration.lib.usage.sources.catalogue import recognised
-from orchestration.lib.usage.sources.csv import CsvRows, CsvSource
+from orchestration.lib.usage.sources.csv import CsvObjects, CsvSource
 from orchestration.lib.usage.sources.jsonl import JsonLinesSource
-from orchestration.lib.usage.sources.objects import JsonObjects, Read
+from orchestration.lib.usage.sources.objects import JsonObjects, Objects, Read
+from orchestration.lib.usage.sources.parquet import ParquetRows, ParquetSource
 from orchestration.lib.usage.sources.report import Report
 from orchestration.lib.usage.sources.text import Lines, TextSource
 
-FORMATS = ("csv", "jsonl", "json")
-_SUFFIXES = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+if TYPE_CHECKING:
+    from orchestration.lib.usage.sources.protobuf import ExportRequests
+
+FORMATS = ("csv", "jsonl", "json", "parquet", "proto")
+_SUFFIXES = {
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".pb": "proto",
+    ".binpb": "proto",
+}
 # what to do with files of other formats, by the end of their names
 _SPREADSHEET = "save the sheet as CSV in UTF-8, and load that"
 _UNPACK = "unpack it, and load what is in it"
@@ -34,9 +46,7 @@ _ONE_A_LINE = "write each record on a line of its own (jq -c '.[]' file.json > f
 _ADVICE = {
     **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
     **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
-    **dict.fromkeys(
-        [".parquet", ".avro", ".orc", ".arrow", ".feather"], "export it as CSV or JSON Lines, and load that"
-    ),
+    **dict.fromkeys([".avro", ".orc", ".arrow", ".feather"], "export it as Parquet, CSV or JSON Lines, and load that"),
     ".tsv": "separate the columns by commas, and load that",
 }
 
@@ -59,6 +69,10 @@ class UsageFile:
             raise GovernanceError(f"the name {path} doesn't tell its format: add --format csv or --format jsonl")
         if path != "-" and not Path(path).exists():
             raise GovernanceError(f"there is no file {path}")
+        if known == "parquet" and path == "-":
+            raise GovernanceError("Parquet can't be read from standard input: give the file itself")
+        if known == "parquet" and _is_gzip(path):
+            raise GovernanceError(f"{path} can't be loaded as it is: {_UNPACK}")
         return cls(path, known)
 
     @property
@@ -89,18 +103,18 @@ class Position:
 
 
 class _OpenFile:
-    """A file whose lines can be read. Use as a context manager."""
+    """A file whose records can be read. Use as a context manager."""
 
     def __init__(self, file: UsageFile) -> None:
-        self._source = file.source
+        self._source, self._format = file.source, file.format
         self._size: int | None = None
         with _explained(self._source), contextlib.ExitStack() as resources:
-            self._lines = Lines(self._open(file, resources))
+            self._content = self._open(file, resources)
             self._begin(file)
             self.close = resources.pop_all().close
 
     def _begin(self, file: UsageFile) -> None:
-        """Looks at the first lines."""
+        """Looks at the first records."""
 
     def __enter__(self) -> Self:
         return self
@@ -108,16 +122,24 @@ class _OpenFile:
     def __exit__(self, *details: object) -> None:
         self.close()
 
-    def _open(self, file: UsageFile, resources: contextlib.ExitStack) -> TextIO:
+    def _open(self, file: UsageFile, resources: contextlib.ExitStack) -> "Lines | ParquetRows | ExportRequests":
         if file.path == "-":
             self._raw: BinaryIO = sys.stdin.buffer
         else:
             path = Path(file.path)
             self._raw = resources.enter_context(path.open("rb"))
             self._size = path.stat().st_size
+        if file.format == "parquet":
+            rows = ParquetRows(file.path, file.source)
+            resources.callback(rows.close)
+            return rows
         plain: BinaryIO | gzip.GzipFile = self._raw
         if _is_gzip(file.path):
             plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
+        if file.format == "proto":
+            from orchestration.lib.usage.sources.protobuf import ExportRequests
+
+            return ExportRequests(plain, file.source)  # type: ignore[arg-type]
         # undecodable bytes become lone surrogates, which show when the text is encoded again
         text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
         if file.path == "-":
@@ -125,10 +147,20 @@ class _OpenFile:
             resources.callback(text.detach)
         else:
             resources.enter_context(text)
-        return text
+        return Lines(text)
+
+    def _objects(self, source: Source | None = None) -> Objects:
+        """The records as objects, from where the file is read; of a known source as its `split` takes them."""
+        if not isinstance(self._content, Lines):
+            return self._content
+        if self._format == "csv":
+            return CsvObjects(self._content, self._source)
+        return JsonObjects(self._content, self._source, self._format, source.decode if source else None)
 
     def position(self) -> Position:
         """How far the file is read."""
+        if isinstance(self._content, ParquetRows):
+            return Position(self._content.done, self._size)
         return Position(self._raw.tell() if self._size is not None else 0, self._size)
 
 
@@ -141,7 +173,9 @@ class OpenReportFile(_OpenFile):
         self.name = file.source
 
     def _begin(self, file: UsageFile) -> None:
-        self._said = said_in(self._lines, self._source, self._report, file.format, ())
+        objects = self._objects()
+        self.has_columns = objects.names is not None
+        self._said = said_in(objects, self._source, self._report, file.format, ())
 
     def said(self) -> Generator[Read, None, None]:
         """Its records, and what is none."""
@@ -175,29 +209,30 @@ class OpenUsageFile(_OpenFile):
             try:
                 self.read = self._plain(file, mapping, constants, ignored)
             except GovernanceError as error:
-                self.source = self._recognised(file, mapping, error)
+                self.source = self._recognised(mapping, error)
         if self.source:
-            said = said_in(self._lines, self._source, self.source, file.format, mapping.values())
+            said = said_in(self._objects(self.source), self._source, self.source, file.format, mapping.values())
             self.read = AdaptedSource(said, self.source, mapping, constants, ignored)
 
     def _plain(
         self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str], ignored: Collection[str]
     ) -> TextSource:
+        if isinstance(self._content, ParquetRows):
+            return ParquetSource(self._content, self._source, mapping, constants, ignored)
+        if not isinstance(self._content, Lines):
+            raise GovernanceError(f"{file.path} has spans, not columns")
         if file.format == "json":
             raise GovernanceError(f"{file.path} can't be loaded as it is: {_ONE_A_LINE}")
         read = CsvSource if file.format == "csv" else JsonLinesSource
-        return read(self._lines, self._source, mapping, constants, ignored)
+        return read(self._content, self._source, mapping, constants, ignored)
 
-    def _recognised(self, file: UsageFile, mapping: Mapping[str, str], error: GovernanceError) -> Source:
+    def _recognised(self, mapping: Mapping[str, str], error: GovernanceError) -> Source:
         """The source that a file is clearly of; raises the error that it gave if there is none."""
-        self._lines.give_back_all()
         records: list[Said] = []
+        self._again()
         with contextlib.suppress(GovernanceError):
-            if file.format == "csv":
-                records = [dict.fromkeys(CsvRows(self._lines, self._source).header, "")]
-            else:
-                records = JsonObjects(self._lines, self._source, file.format).samples()
-        self._lines.give_back_all()
+            records = self._objects().samples()
+        self._again()
         found = recognised(records)
         if found is None:
             raise error
@@ -206,9 +241,13 @@ class OpenUsageFile(_OpenFile):
             raise GovernanceError(f"{error}; {tried}") from error
         return found
 
+    def _again(self) -> None:
+        if isinstance(self._content, Lines):
+            self._content.give_back_all()
+
     def volume(self) -> int:
-        """Characters read so far."""
-        return self._lines.volume
+        """Characters or bytes read so far."""
+        return self._content.volume
 
     def records(self) -> Iterator[Record]:
         """Each record with its values as text, None or an empty text where the file says nothing.

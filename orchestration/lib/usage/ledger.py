@@ -17,6 +17,7 @@ import psycopg
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.record import TOKEN_CLASSES
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
@@ -39,6 +40,8 @@ class Load:
 
     number: int
     source: str
+    # the report whose file it is, None for usage
+    report: str | None
     started_at: datetime
     ended_at: datetime | None
     loaded: int
@@ -111,9 +114,55 @@ class Ledger:
         self._connection.execute("select pg_advisory_unlock(%s, %s)", [Lock.LOAD, self._number])
 
 
+_ALL_TOKENS = " + ".join(f"coalesce({name}, 0)" for name in TOKEN_CLASSES)
+
+
+def note_report(
+    connection: "psycopg.Connection[TupleRow]",
+    report: str,
+    source: str,
+    number: int,
+    staged: int,
+    constants: Mapping[str, str],
+) -> None:
+    """Notes a file of a report as a load of one batch, in the transaction that loads it; `number` is its place in that.
+
+    `staged` are its rows that weren't refused. Raises SerializationFailure as `Ledger.record` does.
+    """
+    noted = connection.execute(
+        f"""
+        with batch (instant) as (select now() + %(number)s * interval '1 microsecond'), load as (
+            insert into internal.loads (source, mapping, constants, ended_at)
+            values (%(source)s, jsonb_build_object('report', %(report)s::text), %(constants)s::jsonb, clock_timestamp())
+            returning id
+        ), loaded as (
+            select
+                count(*) as rows, coalesce(sum(cost_amount), 0) as cost, min(starts_at) as oldest,
+                max(ends_at) as newest, coalesce(sum({_ALL_TOKENS}), 0) as tokens
+            from core.provider_usage
+            inner join batch on loaded_at = instant
+            where source = %(report)s
+        ), refused as (
+            select count(*) as rows from internal.quarantine inner join batch on quarantined_at = instant
+            where source = %(source)s
+        )
+        insert into internal.load_batches
+            (load_id, ingested_at, loaded, duplicate, quarantined, cost_amount, tokens, oldest, newest)
+        select
+            load.id, instant, loaded.rows, %(staged)s - loaded.rows, refused.rows, loaded.cost, loaded.tokens,
+            loaded.oldest, loaded.newest
+        from batch, load, loaded, refused
+        on conflict (ingested_at) do nothing
+        """,
+        {"number": number, "report": report, "source": source, "staged": staged, "constants": json.dumps(constants)},
+    )
+    if not noted.rowcount:
+        raise psycopg.errors.SerializationFailure("another batch began in the same microsecond")
+
+
 _LOADS = """
     select
-        l.id, l.source, l.started_at, l.ended_at, coalesce(sum(b.loaded), 0)::bigint,
+        l.id, l.source, l.mapping ->> 'report', l.started_at, l.ended_at, coalesce(sum(b.loaded), 0)::bigint,
         coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.quarantined), 0)::bigint, l.undone_at,
         (
             select count(*)
@@ -149,7 +198,7 @@ def undo(url: str, which: str) -> Undone:
             "select set_config(name, '0', false) from pg_settings"
             " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
         )
-        opened = _open_chunks(connection, load)
+        opened = [] if load.report else _open_chunks(connection, load)
         try:
             with connection.transaction():
                 return _take_back(connection, load)
@@ -220,7 +269,8 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
     )
     if not marked.rowcount:
         raise GovernanceError(f"load {load.number} of {load.source} was taken back a moment ago")
-    rows = _delete_rows(connection, load) if load.loaded else 0
+    delete = _delete_report if load.report else _delete_rows
+    rows = delete(connection, load) if load.loaded else 0
     # a database that it was read from is read again from the beginning
     connection.execute("delete from internal.source_marks where location = %s", [load.source])
     quarantined = connection.execute(
@@ -229,6 +279,15 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
         [load.number, load.source],
     ).rowcount
     return Undone(load, rows, quarantined)
+
+
+def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+    """Those that are there: a newer report of a period has taken the place of others."""
+    return connection.execute(
+        "delete from core.provider_usage as p using internal.load_batches as b"
+        " where b.load_id = %s and p.source = %s and p.loaded_at = b.ingested_at",
+        [load.number, load.report],
+    ).rowcount
 
 
 def _delete_rows(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:

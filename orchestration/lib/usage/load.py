@@ -31,6 +31,8 @@ __all__ = ["IngestError", "IngestReport", "Position", "Progress", "Trial", "inge
 T = TypeVar("T")
 
 _BATCH_ROWS = 25_000
+# of the first batch, and twice as many of each after it: the database has something to do while the next one is read
+_FIRST_ROWS = 3_000
 _BATCH_BYTES = 8 << 20
 _CHUNK_ROWS = 1_000
 _CHUNK_CHARACTERS = 1 << 20
@@ -226,16 +228,18 @@ def _batches(
     chunks: list[bytes] = []
     chunk: list[Record] = []
     rows = size = start = 0
+    limit = min(_FIRST_ROWS, batch_rows)
     for record in records:
         chunk.append(record)
         rows += 1
-        if len(chunk) == _CHUNK_ROWS or rows == batch_rows or volume() - start > _CHUNK_CHARACTERS:
+        if len(chunk) == _CHUNK_ROWS or rows == limit or volume() - start > _CHUNK_CHARACTERS:
             chunks.append(encode(chunk))
             size += len(chunks[-1])
             chunk, start = [], volume()
-            if rows >= batch_rows or size >= _BATCH_BYTES:
+            if rows >= limit or size >= _BATCH_BYTES:
                 yield _Batch(chunks, position())
                 chunks, rows, size = [], 0, 0
+                limit = min(2 * limit, batch_rows)
     if rows:
         yield _Batch([*chunks, encode(chunk)], position())
 

@@ -15,7 +15,7 @@ from orchestration.lib.usage.files import Position
 from orchestration.lib.usage.sources import litellm
 from orchestration.lib.usage.sources.adapted import AdaptedSource
 from orchestration.lib.usage.sources.adapter import Source
-from orchestration.lib.usage.sources.jsonl import decoder
+from orchestration.lib.usage.sources.jsonl import decode
 from orchestration.lib.usage.sources.objects import Read
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def is_location(path: str) -> bool:
 
 def location_name(location: str) -> str:
     """What a database is called in messages, in loads and in quarantine."""
-    return without_password(_plain(location)[0])
+    return without_password(plain(location)[0])
 
 
 class Marks:
@@ -88,7 +88,7 @@ class LiteLlmDatabase:
     ) -> None:
         if source is not litellm.SOURCE:
             raise GovernanceError("usage is read from a database with --source litellm only")
-        url, schema = _plain(location)
+        url, schema = plain(location)
         self.source = source
         self.name = location_name(location)
         self._begin = begin
@@ -126,22 +126,7 @@ class LiteLlmDatabase:
             yield from self.read.records()
 
     def _find(self, schema: str | None, mapped: Collection[str]) -> list[str]:
-        with errors.explained():
-            found = self._connection.execute(
-                "select table_schema, array_agg(column_name::text) from information_schema.columns"
-                " where table_name = %s and (table_schema = %s or %s::text is null) group by 1 order by 1",
-                [_TABLE, schema, schema],
-            ).fetchall()
-        if not found:
-            raise GovernanceError(
-                f"{self.name} has no table {_TABLE} that its user may read: is it LiteLLM's database?"
-            )
-        if len(found) > 1:
-            raise GovernanceError(
-                f"{self.name} has {_TABLE} in the schemas {', '.join(name for name, _ in found)}: "
-                "say which with ?schema=NAME"
-            )
-        ((self._schema, columns),) = found
+        self._schema, columns = columns_of(self._connection, self.name, _TABLE, schema)
         wanted = dict.fromkeys((*litellm.COLUMNS, *(column.split(".")[0] for column in mapped)))
         if absent := [name for name in wanted if name not in columns and name not in litellm.COLUMNS]:
             raise GovernanceError(f"{_TABLE} has no column {absent[0]}: it has {', '.join(sorted(columns))}")
@@ -150,7 +135,6 @@ class LiteLlmDatabase:
     def _said(self) -> Iterator[Read]:
         from psycopg import sql
 
-        decode = decoder().decode
         columns = self._columns
         # exact as texts: numbers with all their digits, times as they are
         texts = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier("l", name)) for name in columns)
@@ -176,12 +160,32 @@ class LiteLlmDatabase:
                 yield _number(row.get("request_id")), None, None, row
 
 
+def columns_of(
+    connection: "psycopg.Connection[TupleRow]", name: str, table: str, schema: str | None
+) -> tuple[str, list[str]]:
+    """The schema of a table of LiteLLM's and its columns. Raises GovernanceError where it isn't there, or not once."""
+    with errors.explained():
+        found = connection.execute(
+            "select table_schema, array_agg(column_name::text) from information_schema.columns"
+            " where table_name = %s and (table_schema = %s or %s::text is null) group by 1 order by 1",
+            [table, schema, schema],
+        ).fetchall()
+    if not found:
+        raise GovernanceError(f"{name} has no table {table} that its user may read: is it LiteLLM's database?")
+    if len(found) > 1:
+        raise GovernanceError(
+            f"{name} has {table} in the schemas {', '.join(name for name, _ in found)}: say which with ?schema=NAME"
+        )
+    ((where, columns),) = found
+    return where, columns
+
+
 def _number(request_id: object) -> int:
     """Rows have no line: a number that is the same whenever the row is read."""
     return int(hashlib.sha256(str(request_id).encode()).hexdigest()[:15], 16)
 
 
-def _plain(location: str) -> tuple[str, str | None]:
+def plain(location: str) -> tuple[str, str | None]:
     """The URL as libpq takes it, and the schema that it names."""
     parts = urlsplit(location)
     given = parse_qsl(parts.query, keep_blank_values=True)

@@ -14,6 +14,7 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.files import OpenReportFile, Position, UsageFile
+from orchestration.lib.usage.ledger import note_report
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.report import Report, Row
@@ -39,6 +40,7 @@ _COLUMNS = (
 )
 _LISTED, _SCOPES = ", ".join(_COLUMNS), ", ".join(_SCOPE)
 _SAME = " and ".join(f"a.{name} = b.{name}" for name in _SCOPE)
+_INSTANT = "now() + file * interval '1 microsecond'"
 _LONGEST = 1_000
 
 
@@ -64,26 +66,28 @@ def ingest_reports(
     with connect(url) as connection, errors.explained():
         connection.execute(
             "create temporary table report_rows as"
-            f" select 0::bigint as page, {_LISTED} from core.provider_usage where false"
+            f" select 0 as file, 0::bigint as page, {_LISTED} from core.provider_usage where false"
         )
         connection.execute(
-            "create temporary table report_refused (file text, line bigint, reasons text[], row_data jsonb)"
+            "create temporary table report_refused (file integer, line bigint, reasons text[], row_data jsonb)"
         )
         page = 0
-        for file in named:
+        for number, file in enumerate(named):
             with OpenReportFile(file, report) as opened:
                 before = result.read, result.quarantined
-                page = _stage(connection, opened, report, constants, result, page)
+                page = _stage(connection, opened, number, report, constants, result, page)
                 progress(file.source, opened.position(), result)
                 if 0 < result.read - before[0] == result.quarantined - before[1]:
                     result.refused.append(file.source)
-        with_retries(lambda: _merge(connection, report.name, [file.source for file in named], result, tries))
+        sources = [file.source for file in named]
+        with_retries(lambda: _merge(connection, report.name, sources, constants, result, tries))
     return result
 
 
 def _stage(
     connection: "psycopg.Connection[TupleRow]",
     opened: OpenReportFile,
+    file: int,
     report: Report,
     constants: Mapping[str, str],
     result: IngestReport,
@@ -92,7 +96,9 @@ def _stage(
     """Copies the good rows of a file into one temporary table, the others into another; returns the last page."""
     refused: list[tuple[int, list[str], dict[str, str] | str]] = []
     number = 0
-    copied = f"copy report_rows (page, {_LISTED}) from stdin"
+    # lines of a table belong together as pages of a period don't
+    is_whole = report.is_whole or opened.has_columns
+    copied = f"copy report_rows (file, page, {_LISTED}) from stdin"
     with connection.cursor() as cursor, cursor.copy(copied) as copy, closing(opened.said()) as records:
         for page, (_, problem, raw, said) in enumerate(records, page + 1):  # noqa: B020 - it goes on from there
             if said is None:
@@ -106,25 +112,33 @@ def _stage(
                 if wrong := (row.get("wrong") or _too_long(row)):
                     refused.append((number, wrong, _texts(row)))
                 else:
-                    copy.write_row((0 if report.is_whole else page, *(_value(row, c) for c in _COLUMNS)))
+                    copy.write_row((file, 0 if is_whole else page, *(_value(row, c) for c in _COLUMNS)))
     result.read += number
     result.quarantined += len(refused)
     result.reasons.update(Counter(reason for _, reasons, _ in refused for reason in reasons))
     with connection.cursor() as cursor:
         cursor.executemany(
             "insert into report_refused values (%s, %s, %s, %s::jsonb)",
-            [(opened.name, line, reasons, _as_jsonb(data)) for line, reasons, data in refused],
+            [(file, line, reasons, _as_jsonb(data)) for line, reasons, data in refused],
         )
     return page
 
 
 def _merge(
-    connection: "psycopg.Connection[TupleRow]", source: str, files: Sequence[str], result: IngestReport, tries: bool
+    connection: "psycopg.Connection[TupleRow]",
+    source: str,
+    files: Sequence[str],
+    constants: Mapping[str, str],
+    result: IngestReport,
+    tries: bool,
 ) -> None:
     with connection.transaction(force_rollback=tries):
         # one report at a time: what is there is compared and replaced
         connection.execute("lock table core.provider_usage in share row exclusive mode")
-        (staged,) = _one(connection, "select count(*) from report_rows")
+        counted: dict[int, int] = dict(
+            connection.execute("select file, count(*) from report_rows group by file").fetchall()
+        )
+        staged = [counted.get(number, 0) for number in range(len(files))]
         connection.execute(
             f"delete from report_rows as a using (select {_SCOPES}, max(page) as page from report_rows"
             f" group by {_SCOPES}) as b where {_SAME} and a.page < b.page"
@@ -152,20 +166,25 @@ def _merge(
         connection.execute(
             f"delete from core.provider_usage as a using report_changed as b where a.source = %s and {_SAME}", [source]
         )
+        # files have an instant each, by which their rows are known
         loaded = connection.execute(
-            f"insert into core.provider_usage (source, {_LISTED})"
-            f" select %s, {', '.join(f'a.{name}' for name in _COLUMNS)}"
+            f"insert into core.provider_usage (source, loaded_at, {_LISTED})"
+            f" select %s, {_INSTANT}, {', '.join(f'a.{name}' for name in _COLUMNS)}"
             f" from report_rows as a inner join report_changed as b on {_SAME}",
             [source],
         ).rowcount
         # of a file that is read again only what is refused now is kept
         connection.execute("delete from internal.quarantine where source = any(%s)", [list(files)])
         connection.execute(
-            "insert into internal.quarantine (source, line, reasons, row_data, row_hash)"
-            " select file, line, reasons, row_data, sha256(convert_to(row_data::text, 'UTF8')) from report_refused"
-            " on conflict (source, line, row_hash) do nothing"
+            "insert into internal.quarantine (source, quarantined_at, line, reasons, row_data, row_hash)"
+            f" select (%s::text[])[file + 1], {_INSTANT}, line, reasons, row_data,"
+            " sha256(convert_to(row_data::text, 'UTF8')) from report_refused on conflict (source, line, row_hash)"
+            " do nothing",
+            [list(files)],
         )
-    result.loaded, result.duplicate = loaded, staged - loaded
+        for number, (file, rows) in enumerate(zip(files, staged, strict=True)):
+            note_report(connection, source, file, number, rows, constants)
+    result.loaded, result.duplicate = loaded, sum(staged) - loaded
 
 
 def _refuse_overlaps(connection: "psycopg.Connection[TupleRow]", source: str) -> None:
@@ -229,9 +248,3 @@ def _as_jsonb(value: Mapping[str, str] | str) -> str:
     if isinstance(value, str):
         return json.dumps(_storable(value))
     return json.dumps({_storable(name): _storable(text) for name, text in value.items()})
-
-
-def _one(connection: "psycopg.Connection[TupleRow]", query: str) -> "TupleRow":
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return row

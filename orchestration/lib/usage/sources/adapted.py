@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from json.encoder import encode_basestring
+
+import msgspec
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
 from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.usage.sources import text
 from orchestration.lib.usage.sources.adapter import Found, Said, Source, Usage
-from orchestration.lib.usage.sources.csv import CsvRows
 from orchestration.lib.usage.sources.jsonl import find, path_of
-from orchestration.lib.usage.sources.objects import JsonObjects, Read
+from orchestration.lib.usage.sources.objects import Objects, Read
 from orchestration.lib.usage.sources.report import Report
 
 # where metadata has what a source says of owners
 OWNER = "source_owner"
+_quickly = msgspec.json.Encoder(enc_hook=str).encode
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -98,28 +99,24 @@ class AdaptedSource(text.TextSource):
 
 
 def said_in(
-    lines: text.Lines, name: str, source: Source | Report, file_format: str, mapped: Collection[str]
+    objects: Objects, name: str, source: Source | Report, file_format: str, mapped: Collection[str]
 ) -> Iterator[Read]:
     """The records of an open file as its source writes them. Raises GovernanceError for a file that is none of its."""
-    formats = ("jsonl", "json") if "jsonl" in source.formats else ()
-    if file_format not in (*source.formats, *formats):
+    if file_format not in formats_of(source):
         raise GovernanceError(f"{name} is {file_format}, and {source.name} is read from {', '.join(source.formats)}")
-    if file_format != "csv":
-        return JsonObjects(lines, name, file_format).said()
-    rows = CsvRows(lines, name)
-    if unknown := [column for column in mapped if column not in rows.header]:
-        raise GovernanceError(f"{name} has no column {unknown[0]}: it has {', '.join(rows.header)}")
-    if not source.recognises(dict.fromkeys(rows.header, "")):
-        raise GovernanceError(
-            f"{name} is no file of {source.name}, whose lines have other columns than {', '.join(rows.header)}"
-        )
-    return _rows_said(rows)
+    if objects.names is not None:
+        listed = ", ".join(objects.names)
+        if unknown := [column for column in mapped if column not in objects.names]:
+            raise GovernanceError(f"{name} has no column {unknown[0]}: it has {listed}")
+        if not source.recognises(dict.fromkeys(objects.names, "")):
+            raise GovernanceError(f"{name} is no file of {source.name}, whose lines have other columns than {listed}")
+    return objects.said()
 
 
-def _rows_said(rows: CsvRows) -> Iterator[Read]:
-    header = rows.header
-    for line, wrong, raw, *values in rows.records(range(len(header))):
-        yield line, wrong, raw, None if wrong else dict(zip(header, values, strict=True))  # type: ignore[misc]
+def formats_of(source: Source | Report) -> tuple[str, ...]:
+    """The formats that a source is read from: those of its files, any layout of JSON, and Parquet for CSV."""
+    more = {"jsonl": ("json",), "csv": ("parquet",)}
+    return (*source.formats, *(name for of in source.formats for name in more.get(of, ())))
 
 
 def _record(line: int, usage: Usage, targets: Sequence[str]) -> Record:
@@ -132,13 +129,11 @@ def _record(line: int, usage: Usage, targets: Sequence[str]) -> Record:
     values: list[object] = list(map(usage.get, targets))
     for place, value in enumerate(values):
         if value is not None and type(value) is not str:
-            values[place] = _as_text(targets[place], value)
+            values[place] = str(value) if type(value) is int else _as_text(targets[place], value)
     return (line, "\n".join(wrong) if wrong else None, None, *values)
 
 
 def _as_text(target: str, value: object) -> str | None:
-    if type(value) is int:
-        return str(value)
     if isinstance(value, str):
         return str(value)
     if not value:
@@ -146,15 +141,11 @@ def _as_text(target: str, value: object) -> str | None:
     if target == "tags" and isinstance(value, list) and all(isinstance(tag, str) for tag in value):
         value = dict.fromkeys(value, True)
     try:
-        return _json(value)
+        return _quickly(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        # what UTF-8 can't say is kept for `encoding` to mark
+        pass
+    try:
+        return _compact(value)
     except RecursionError:
         return None
-
-
-def _json(value: object) -> str:
-    """JSON, quickly where it is an object of texts."""
-    if type(value) is str:
-        return encode_basestring(value)
-    if isinstance(value, dict):
-        return "{" + ",".join([f"{encode_basestring(str(name))}:{_json(item)}" for name, item in value.items()]) + "}"
-    return _compact(value)

@@ -32,7 +32,8 @@ SOURCES: Mapping[str, Source] = {
 }
 # sums of a period, which are no requests
 REPORTS: Mapping[str, Report] = {
-    report.name: report for report in (openai.USAGE, openai.COSTS, anthropic.USAGE, anthropic.COSTS, focus.REPORT)
+    report.name: report
+    for report in (openai.USAGE, openai.COSTS, anthropic.USAGE, anthropic.COSTS, openrouter.ACTIVITY, focus.REPORT)
 }
 
 

@@ -8,6 +8,8 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, is_damaged, trimmed
 from orchestration.lib.usage.record import match_columns
 from orchestration.lib.usage.sources import text
+from orchestration.lib.usage.sources.adapter import Said
+from orchestration.lib.usage.sources.objects import Read
 
 
 class CsvRows:
@@ -51,6 +53,24 @@ class CsvRows:
                 yield (first, wrong, lines.give_back(), *[None] * len(positions))
                 continue
             return
+
+
+class CsvObjects:
+    """The rows of an open file as objects."""
+
+    def __init__(self, lines: text.Lines, source: str) -> None:
+        self._rows = CsvRows(lines, source)
+        self.names: Sequence[str] | None = self._rows.header
+
+    def samples(self) -> list[Said]:
+        """Its names, for values tell nothing more."""
+        return [dict.fromkeys(self._rows.header, "")]
+
+    def said(self) -> Iterator[Read]:
+        """Each row, and what is none with what is wrong with it."""
+        header = self._rows.header
+        for line, wrong, raw, *values in self._rows.records(range(len(header))):
+            yield line, wrong, raw, None if wrong else dict(zip(header, values, strict=True))  # type: ignore[misc]
 
 
 class CsvSource(text.TextSource):

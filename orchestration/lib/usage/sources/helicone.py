@@ -1,39 +1,45 @@
-"""Helicone: requests as its export tool writes them, CSV or JSON Lines, under the names of its API."""
+"""Helicone: requests as its API returns them and its export tool writes them, CSV or JSON.
+
+The tool's CSV has a dozen columns, neither the request's id nor the provider among them, and quotes objects twice.
+"""
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
-from orchestration.lib.usage.sources.values import Tokens, as_object, count, first, text
+from orchestration.lib.usage.sources.values import Tokens, as_object, first, text
+
+# its classes don't overlap: it takes what it tells apart out of prompt and completion
+_TOKENS = {
+    "input_tokens": "prompt_tokens",
+    "cache_read_tokens": "prompt_cache_read_tokens",
+    "cache_write_tokens": "prompt_cache_write_tokens",
+    "output_tokens": "completion_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+    "audio_input_tokens": "prompt_audio_tokens",
+    "audio_output_tokens": "completion_audio_tokens",
+}
 
 
 def read(row: Said) -> Usage | None:
     """A request to a model."""
     code = text(first(row, "response_status", "status"))
-    properties = as_object(first(row, "request_properties", "properties"))
+    said = first(row, "request_properties", "properties")
+    properties = as_object(said) or as_object(said.replace('""', '"') if isinstance(said, str) else None)
     usage: Usage = {
         "time": text(row.get("request_created_at")),
-        "request_id": text(row.get("request_id")),
+        "request_id": text(first(row, "request_id", "response_id")),
         "provider": text(row.get("provider")) or "unknown",
         "model": text(first(row, "model_override", "response_model", "request_model", "model")),
         "requested_model": text(row.get("request_model")),
         "operation": "embedding" if "embedding" in (text(row.get("request_path")) or "") else "chat",
         "status": _status(code),
         "error_code": code if _status(code) in ("error", "rate_limited") else None,
-        "latency_ms": text(row.get("delay_ms")),
+        "latency_ms": text(first(row, "delay_ms", "latency")),
         "time_to_first_token_ms": text(row.get("time_to_first_token")),
         "tags": {name: value for name, value in properties.items() if isinstance(value, str | int | bool)},
         "owner": {"user": text(first(row, "request_user_id", "user_id"))},
     }
-    count(
-        Tokens(usage),
-        row.get("prompt_tokens"),
-        row.get("completion_tokens"),
-        row.get("total_tokens"),
-        {
-            "cache_read_tokens": ("read from a cache", row.get("prompt_cache_read_tokens")),
-            "cache_write_tokens": ("written to a cache", row.get("prompt_cache_write_tokens")),
-            "audio_input_tokens": ("of audio", row.get("prompt_audio_tokens")),
-        },
-        row.get("reasoning_tokens"),
-    )
+    tokens = Tokens(usage)
+    for target, name in _TOKENS.items():
+        tokens.take(target, row.get(name))
     cost = text(first(row, "costUSD", "cost_usd", "cost"))
     if cost is not None:
         usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
@@ -54,27 +60,22 @@ def adapter() -> Adapter:
 
 SOURCE = Source(
     name="helicone",
-    title="Helicone's requests as CSV or JSON Lines",
+    title="Helicone's requests as its API or its export tool has them, CSV or JSON",
     formats=("csv", "jsonl"),
     fills={
         "time": "request_created_at",
-        "request_id": "request_id",
+        "request_id": "request_id, else response_id",
         "provider": "provider, else unknown",
-        "model": "model_override, response_model, request_model",
+        "model": "model_override, response_model, request_model, model",
         "requested_model": "request_model",
         "operation": "request_path",
-        "input_tokens": "prompt_tokens",
-        "cache_read_tokens": "prompt_cache_read_tokens",
-        "cache_write_tokens": "prompt_cache_write_tokens",
-        "output_tokens": "completion_tokens",
-        "reasoning_tokens": "reasoning_tokens",
-        "audio_input_tokens": "prompt_audio_tokens",
-        "cost_amount": "costUSD, cost",
+        **_TOKENS,
+        "cost_amount": "costUSD, cost_usd, cost",
         "currency": "USD",
         "cost_source": "estimated where there is a cost",
         "status": "response_status",
         "error_code": "response_status",
-        "latency_ms": "delay_ms",
+        "latency_ms": "delay_ms, latency",
         "time_to_first_token_ms": "time_to_first_token",
         "tags": "request_properties",
         "metadata": "",

@@ -7,13 +7,13 @@ from orchestration.lib.usage.sources.values import (
     Tokens,
     as_list,
     as_object,
-    count,
     first,
     id_or_none,
     milliseconds_between,
     nested,
     text,
     to_milliseconds,
+    whole,
 )
 
 _OPERATIONS = {"GENERATION": "chat", "EMBEDDING": "embedding"}
@@ -77,18 +77,24 @@ def read(observation: Said) -> Usage | None:
 
 
 def _count(details: Mapping[str, object], usage: Usage) -> None:
-    count(
-        Tokens(usage),
-        first(details, "input", "input_tokens", "prompt_tokens"),
-        first(details, "output", "output_tokens", "completion_tokens"),
-        details.get("total"),
-        {
-            "cache_read_tokens": ("read from a cache", first(details, *_READ)),
-            "cache_write_tokens": ("written to a cache", first(details, *_WRITTEN)),
-            "audio_input_tokens": ("of audio", first(details, "input_audio_tokens", "input_audio")),
-        },
-        first(details, "output_reasoning_tokens", "output_reasoning", "reasoning_tokens"),
-    )
+    """It mostly leaves the parts out of input and output; where those two alone are the total, they are in them."""
+    tokens = Tokens(usage)
+    given = first(details, "input", "input_tokens", "prompt_tokens")
+    made = first(details, "output", "output_tokens", "completion_tokens")
+    total = details.get("total")
+    inputs = {
+        "read from a cache": tokens.take("cache_read_tokens", first(details, *_READ)),
+        "written to a cache": tokens.take("cache_write_tokens", first(details, *_WRITTEN)),
+        "of audio": tokens.take("audio_input_tokens", first(details, "input_audio_tokens", "input_audio")),
+    }
+    reasoning = first(details, "output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
+    outputs = {
+        "of reasoning": tokens.take("reasoning_tokens", reasoning),
+        "of audio": tokens.take("audio_output_tokens", first(details, "output_audio_tokens", "output_audio")),
+    }
+    is_inside = total not in (None, "") and whole(total) == (whole(given) or 0) + (whole(made) or 0)
+    tokens.less("input_tokens", given, inputs if is_inside else {})
+    tokens.less("output_tokens", made, outputs if is_inside else {}, "output tokens")
 
 
 def adapter() -> Adapter:
@@ -120,6 +126,7 @@ SOURCE = Source(
         "output_tokens": "usageDetails.output",
         "reasoning_tokens": "usageDetails.output_reasoning_tokens",
         "audio_input_tokens": "usageDetails.input_audio_tokens",
+        "audio_output_tokens": "usageDetails.output_audio_tokens",
         "cost_amount": "calculatedTotalCost, costDetails.total",
         "currency": "USD",
         "cost_source": "estimated where there is a cost",

@@ -16,8 +16,10 @@ from orchestration.lib.usage.sources.values import (
 )
 
 # what LiteLLM says where it doesn't know
-_NOBODY = ("default_user_id", "None", "null")
+NOBODY = ("default_user_id", "None", "null")
 _RATE_LIMITED = {"RateLimitError", "429"}
+# where metadata says of a call that the proxy made it for itself
+OWN_CALL = "own_call"
 COLUMNS = (
     "request_id",
     "call_type",
@@ -53,7 +55,9 @@ def read(row: Said) -> Usage | None:
     provider = text(row.get("custom_llm_provider")) or (model.partition("/")[0] if model and "/" in model else None)
     error = metadata.get("error_information")
     session = text(row.get("session_id"))
-    kept = {"session": session} if session and not id_or_none(session) else {}
+    kept: dict[str, object] = {"session": session} if session and not id_or_none(session) else {}
+    if own := _own_call(metadata):
+        kept[OWN_CALL] = own
     usage: Usage = {
         "time": text(row.get("startTime")),
         "request_id": text(row.get("request_id")),
@@ -119,6 +123,13 @@ def _price(row: Said, metadata: Said, usage: Usage) -> None:
     usage["cost_amount"], usage["cost_source"] = spend, "estimated"
 
 
+def _own_call(metadata: Said) -> str | None:
+    """What a call was for that nobody asked for: it costs, but LiteLLM doesn't count it as a request."""
+    if metadata.get("billed_retry_attempt") is True:
+        return "billed_retry_attempt"
+    return text(metadata.get("internal_call_origin"))
+
+
 def _operation(call: str) -> str:
     # its completion is a chat: text_completion and atext_completion are the others
     return "chat" if call in ("", "completion", "acompletion") else meaning("operation", call) or call
@@ -148,7 +159,7 @@ def _tags(said: object) -> list[str] | dict[str, object] | None:
 
 def _somebody(said: object) -> str | None:
     name = text(said)
-    return None if name in _NOBODY else name
+    return None if name in NOBODY else name
 
 
 def adapter() -> Adapter:
@@ -183,7 +194,7 @@ SOURCE = Source(
         "latency_ms": "endTime less startTime",
         "time_to_first_token_ms": "completionStartTime less startTime",
         "tags": "request_tags",
-        "metadata": "",
+        "metadata": "session_id as session, metadata.internal_call_origin or billed_retry_attempt as own_call",
     },
     adapter=adapter,
     recognises=lambda row: {"startTime", "spend", "call_type", "model_group"} <= row.keys(),

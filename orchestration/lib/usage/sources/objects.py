@@ -2,38 +2,59 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import is_damaged
 from orchestration.lib.usage.sources import text
-from orchestration.lib.usage.sources.jsonl import decode_line, decoder, kind
+from orchestration.lib.usage.sources.jsonl import QUICK_FAILURES, decode_line, decoder, kind
 
 # lines and characters that are looked at before a file is loaded
 _LOOK = (20, 1 << 20)
 _LOOK_AT_DOCUMENT = (100_000, 1 << 20)
 _CHUNK = 1 << 16
 _BLANKS = " \t\r\n"
-Read = tuple[int, str | None, str | None, Mapping[str, object] | None]
+# line or number, what is wrong with it, its text if it can't be read, and else the record as its format has it
+Read = tuple[int, str | None, str | None, Any]
+
+
+class Objects(Protocol):
+    """What is in an open file, as objects; `names` are None where each has names of its own."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """Of its columns."""
+
+    def samples(self) -> list[Mapping[str, object]]:
+        """The first objects, which are read again, or one with the names alone."""
+
+    def said(self) -> Iterator[Read]:
+        """Each object, and what is none with what is wrong with it."""
 
 
 class JsonObjects:
     """The objects of an open file, each with its line, or its number where an object isn't a line."""
 
-    def __init__(self, lines: text.Lines, name: str, file_format: str) -> None:
-        self._lines = lines
+    names: Sequence[str] | None = None
+
+    def __init__(
+        self, lines: text.Lines, name: str, file_format: str, quickly: Callable[[str], object] | None = None
+    ) -> None:
+        """`quickly` decodes a line of a known kind, and raises QUICK_FAILURES where it is of another."""
+        self._lines, self._quickly = lines, quickly
         looked_at = [line for line in lines.peek(*_LOOK) if line.strip()]
         if looked_at and is_damaged(looked_at[0]):
             raise GovernanceError(f"{name} isn't UTF-8 text: save it as JSON in UTF-8")
         begin = looked_at[0].lstrip()[:1] if looked_at else ""
         # in a document objects on a line of their own are indented
-        has_lines = any(line[0] == "{" and decode_line(_decode, line)[1] is None for line in looked_at)
+        has_lines = any(line[0] == "{" and decode_line(line)[1] is None for line in looked_at)
         self._by_line = begin != "[" and (file_format == "jsonl" or has_lines)
 
     def samples(self) -> list[Mapping[str, object]]:
         """The first objects, which are read again."""
         if self._by_line:
-            decoded = (decode_line(_decode, line)[0] for line in self._lines.peek(*_LOOK))
+            decoded = (decode_line(line)[0] for line in self._lines.peek(*_LOOK))
             return [record for record in decoded if record is not None]
         begin = "".join(self._lines.peek(*_LOOK_AT_DOCUMENT))
         return [said for _, _, _, said in _Documents(begin).said() if said is not None]
@@ -46,7 +67,7 @@ class JsonObjects:
             yield from _Documents("", self._lines).said()
 
     def _each_line(self) -> Iterator[Read]:
-        lines = self._lines
+        lines, quickly = self._lines, self._quickly
         held = lines.held
         while True:
             held.clear()
@@ -59,14 +80,18 @@ class JsonObjects:
                 return
             if not line.strip():
                 continue
-            record, problem = decode_line(_decode, line)
+            if quickly:
+                try:
+                    yield lines.number, None, None, quickly(line)
+                    continue
+                except QUICK_FAILURES:
+                    # read closely, as what is wrong with it is to be told
+                    pass
+            record, problem = decode_line(line)
             if problem:
                 yield lines.number, f"the line is not a JSON object: {problem}", lines.give_back(), None
             else:
                 yield lines.number, None, None, record
-
-
-_decode = decoder().decode
 
 
 class _Documents:

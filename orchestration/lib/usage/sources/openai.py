@@ -1,4 +1,4 @@
-"""OpenAI: pages of the organisation's usage and costs, as its API returns them."""
+"""OpenAI: the organisation's usage and costs, in pages as its API returns them or as CSV of its dashboard."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,9 @@ _USAGE = {
     "size": "size",
     "source": "source",
 }
+# of the CSV
+_COST_COLUMNS = {"start_time", "end_time", "amount_value", "amount_currency"}
+_USAGE_COLUMNS = {"start_time", "end_time", "num_model_requests", "input_tokens"}
 _COSTS = {"project": "project_id", "key": "api_key_id"}
 
 
@@ -23,9 +26,23 @@ def _kind(result: Said) -> str:
     return (text(result.get("object")) or "").removeprefix("organization.").removesuffix(".result")
 
 
+def _as_bucket(said: Said) -> Said:
+    """A line of a CSV as the bucket that it is of; one of a bucket without results has none."""
+    if said.keys() >= _COST_COLUMNS:
+        amount = {"value": said["amount_value"], "currency": said["amount_currency"]}
+        results = [{**said, "object": "organization.costs.result", "amount": amount}] if said["amount_value"] else []
+    elif said.keys() >= _USAGE_COLUMNS:
+        # those of embeddings make nothing
+        kind = "completions" if "output_tokens" in said else "embeddings"
+        results = [{**said, "object": f"organization.usage.{kind}.result"}] if said["num_model_requests"] else []
+    else:
+        return said
+    return {**said, "results": results}
+
+
 def usage(page: Said) -> Iterator[Row]:
     """Rows of the usage endpoints. Input includes cached tokens; tokens of audio are counted beside it."""
-    for bucket, result in bucket_results(page):
+    for bucket, result in bucket_results(_as_bucket(page)):
         kind = _kind(result)
         row, reader = bucket_row("openai", kind, bucket, "start_time", "end_time")
         if not kind.startswith("usage."):
@@ -44,7 +61,7 @@ def usage(page: Said) -> Iterator[Row]:
 
 def costs(page: Said) -> Iterator[Row]:
     """Rows of the costs endpoint, in dollars: JSON numbers, taken as they are written."""
-    for bucket, result in bucket_results(page):
+    for bucket, result in bucket_results(_as_bucket(page)):
         kind = _kind(result)
         row, reader = bucket_row("openai", kind, bucket, "start_time", "end_time")
         if kind != "costs":
@@ -59,18 +76,21 @@ def costs(page: Said) -> Iterator[Row]:
 
 
 def _is_of(kind: str, page: Said) -> bool:
-    return any(_kind(result).startswith(kind) for _, result in bucket_results(page))
+    columns = _COST_COLUMNS if kind == "costs" else _USAGE_COLUMNS
+    return columns <= page.keys() or any(_kind(result).startswith(kind) for _, result in bucket_results(page))
 
 
 USAGE = Report(
     name="openai-usage",
-    title="pages of OpenAI's organisation usage, JSON",
+    title="OpenAI's organisation usage, pages of JSON or CSV",
+    formats=("jsonl", "csv"),
     rows=usage,
     recognises=lambda page: _is_of("usage.", page),
 )
 COSTS = Report(
     name="openai-costs",
-    title="pages of OpenAI's organisation costs, JSON",
+    title="OpenAI's organisation costs, pages of JSON or CSV",
+    formats=("jsonl", "csv"),
     rows=costs,
     recognises=lambda page: _is_of("costs", page),
 )

@@ -1,8 +1,18 @@
-"""OpenRouter: the activity exported as CSV, a generation a line."""
+"""OpenRouter: the activity exported as CSV, a generation a line, and its sums by day, as its API returns them."""
+
+from collections.abc import Iterator
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
+from orchestration.lib.usage.sources.report import Reader, Report, Row, dimensions
 from orchestration.lib.usage.sources.values import Tokens, text
 
+_DIMENSIONS = {
+    "upstream_provider": "provider_name",
+    "endpoint": "endpoint_id",
+    "workspace": "workspace_id",
+    "byok_usage_inference": "byok_usage_inference",
+    "byok_requests": "byok_requests",
+}
 _OPERATION = {"error": "error", "content_filter": "blocked"}
 
 
@@ -44,6 +54,44 @@ def read(row: Said) -> Usage | None:
         "output tokens",
     )
     return usage
+
+
+def activity(page: Said) -> Iterator[Row]:
+    """Rows of a page of the activity: what a model of an endpoint sums up to on a day. Output includes reasoning."""
+    data = page.get("data")
+    for item in data if isinstance(data, list) else [page]:
+        if not isinstance(item, dict):
+            continue
+        row: Row = {"provider": "openrouter", "report": "activity", "account": ""}
+        reader = Reader(row)
+        if not isinstance(data, list):
+            reader.refuse('it is no page of the activity, which is {"data": [...]}: keep the whole answer of the API')
+        day = reader.moment("date", item.get("date"))
+        row["period_start"] = row["starts_at"] = day
+        row["period_end"] = row["ends_at"] = reader.day_after("date", day)
+        row["model"] = text(item.get("model_permaslug")) or text(item.get("model"))
+        row["requests"] = reader.count("requests", item.get("requests"))
+        row["input_tokens"] = reader.count("prompt_tokens", item.get("prompt_tokens"))
+        row["reasoning_tokens"] = reader.count("reasoning_tokens", item.get("reasoning_tokens"))
+        row["output_tokens"] = reader.less("completion_tokens", item.get("completion_tokens"), row["reasoning_tokens"])
+        row["cost_amount"] = reader.amount("usage", item.get("usage"))
+        row["currency"] = "USD"
+        row["dimensions"] = dimensions(item, _DIMENSIONS)
+        yield row
+
+
+def _is_activity(page: Said) -> bool:
+    data = page.get("data")
+    first = data[0] if isinstance(data, list) and data else None
+    return isinstance(first, dict) and {"date", "model_permaslug", "byok_usage_inference"} <= first.keys()
+
+
+ACTIVITY = Report(
+    name="openrouter-activity",
+    title="pages of OpenRouter's activity by day, JSON",
+    rows=activity,
+    recognises=_is_activity,
+)
 
 
 def adapter() -> Adapter:

@@ -6,8 +6,10 @@ a call to a model; spans of agents, chains, tools and workflows repeat the usage
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
+from orchestration.lib.usage.sources.otlp_json import ExportRequest, closely, decode_request, spans
 from orchestration.lib.usage.sources.values import (
     Tokens,
     from_nanoseconds,
@@ -19,7 +21,6 @@ from orchestration.lib.usage.sources.values import (
     whole,
 )
 
-_SCALARS = ("stringValue", "intValue", "boolValue", "doubleValue")
 # what an attribute says, by its names: the current one first, then older ones, OpenLLMetry's and OpenInference's
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "operation": ("gen_ai.operation.name", "llm.request.type"),
@@ -76,9 +77,8 @@ _OWNERS: Mapping[str, tuple[str, ...]] = {
     "project": ("openai.project.id", "gen_ai.openai.project.id", "project.id"),
     "organization": ("openai.organization", "organization.id"),
 }
-_MEANS = {name: (what, place) for what, names in {**_NAMES, **_OWNERS}.items() for place, name in enumerate(names)}
-# members of a span beside its attributes
-_MEMBERS = ("traceId", "spanId", "parentSpanId", "startTimeUnixNano", "endTimeUnixNano", "status")
+_ALL = {**_NAMES, **_OWNERS}
+_MEANS = {name: what for what, names in _ALL.items() for name in names}
 # what the conventions, and OpenLLMetry before them, call a call to a model
 _OPERATIONS: Mapping[str, str] = {
     "chat": "chat",
@@ -98,18 +98,16 @@ _RATE_LIMITED = ("429", "RateLimitError", "rate_limit_exceeded")
 _PARENTS = 100_000
 
 
-def split(request: Said) -> Iterator[Said]:
+def split(request: Any) -> Iterator[Said]:
     """The spans of an export request, flat: attributes of span and resource by name, and the span's own members."""
-    for resource_spans in _objects(request.get("resourceSpans")):
-        resource = resource_spans.get("resource")
-        common = _attributes(resource.get("attributes")) if isinstance(resource, dict) else {}
-        scopes = resource_spans.get("scopeSpans") or resource_spans.get("instrumentationLibrarySpans")
-        for scope_spans in _objects(scopes):
-            for span in _objects(scope_spans.get("spans")):
-                said = {**common, **_attributes(span.get("attributes"))}
-                for name in _MEMBERS:
-                    said[name] = span.get(name)
-                yield said
+    if isinstance(request, ExportRequest):
+        return spans(request)
+    if isinstance(request, dict):
+        return closely(request)
+    # only of a file whose reader has it loaded already
+    from orchestration.lib.usage.sources import protobuf
+
+    return protobuf.spans(request)
 
 
 def adapter() -> Adapter:
@@ -136,14 +134,13 @@ def adapter() -> Adapter:
 def _known(span: Said) -> dict[str, str]:
     """What the attributes say, under one name each, as texts."""
     found: dict[str, str] = {}
-    places: dict[str, int] = {}
     for name, value in span.items():
-        if (means := _MEANS.get(name)) is None or not value:
+        if (what := _MEANS.get(name)) is None or not value:
             continue
-        what, place = means
-        if what not in found or place < places[what]:
-            found[what] = value if type(value) is str else _flat(value)
-            places[what] = place
+        if what in found:
+            # the first of its names that says something
+            value = next(said for each in _ALL[what] if (said := span.get(each)))
+        found[what] = value if type(value) is str else _flat(value)
     return found
 
 
@@ -232,33 +229,10 @@ def _status(span: Said, said: Mapping[str, str], error: str | None) -> str:
     return "blocked" if "content_filter" in said.get("finish", "") else "success"
 
 
-def _objects(value: object) -> list[dict[str, object]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _attributes(attributes: object) -> dict[str, object]:
-    """Attributes by name: scalars, and lists of them. Messages and other nested values are left out."""
-    found: dict[str, object] = {}
-    if not isinstance(attributes, list):
-        return found
-    for attribute in attributes:
-        try:
-            name, value = attribute["key"], attribute["value"]
-            # a value has one member, which is named for its type
-            ((kind, scalar),) = value.items()
-        except (AttributeError, KeyError, TypeError, ValueError):
-            continue
-        if kind in _SCALARS:
-            if type(name) is str:
-                found[name] = scalar
-        elif kind == "arrayValue" and type(name) is str and isinstance(scalar, dict):
-            found[name] = [v for item in _objects(scalar.get("values")) for k, v in item.items() if k in _SCALARS]
-    return found
-
-
 SOURCE = Source(
     name="otlp",
-    title="OpenTelemetry traces as OTLP/JSON, of the Collector's file exporter",
+    title="OpenTelemetry traces as OTLP/JSON or protobuf, of the Collector's file exporter",
+    formats=("jsonl", "proto"),
     fills={
         "time": "startTimeUnixNano",
         "request_id": "spanId",
@@ -290,4 +264,5 @@ SOURCE = Source(
     adapter=adapter,
     recognises=lambda said: "resourceSpans" in said,
     split=split,
+    decode=decode_request,
 )

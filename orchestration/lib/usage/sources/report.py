@@ -7,14 +7,14 @@ wrong with a row is in `wrong`.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TypedDict
 
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.values import from_seconds, text, whole
 
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}").match
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}|$)").match
 _CURRENCY = re.compile("[A-Z]{3}").fullmatch
 _MOST_DECIMALS = 100
 
@@ -134,6 +134,16 @@ class Reader:
                 return found if found.tzinfo else found.replace(tzinfo=UTC)
         self.refuse(f"{name} is missing" if not said else f"{name} is not a time")
         return None
+
+    def day_after(self, name: str, day: datetime | None) -> datetime | None:
+        """A day later."""
+        if day is None:
+            return None
+        try:
+            return day + timedelta(days=1)
+        except OverflowError:
+            self.refuse(f"{name} is not a time")
+            return None
 
     def period(self, begin: datetime | None, end: datetime | None) -> None:
         """Checks that a period has a length."""

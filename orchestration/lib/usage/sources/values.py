@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -13,11 +13,10 @@ from orchestration.lib.usage.spellings import SPELLINGS
 
 _HEX_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").fullmatch
 _WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
-# of each target what it is part of the input for, and how much
-Inputs = Mapping[str, tuple[str, object]]
 # how keys begin that providers and gateways hand out
-_SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
+SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
+_EPOCH = date(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
 
 # numbers with a fraction stay as they are written
 _decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
@@ -91,27 +90,33 @@ def meaning(target: str, value: object) -> str | None:
 def key(value: object) -> str | None:
     """What a source calls a key: its id, name or hash. Of what may be the key itself only the SHA-256 is kept."""
     said = text(value)
-    if said and _SECRET.match(said):
+    if said and SECRET.match(said):
         return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
     return said
 
 
 def from_nanoseconds(value: object) -> str | None:
     """Unix time in nanoseconds as a timestamp; what is none stays as it is."""
-    said = text(value)
-    if said is None or not (said.isascii() and said.isdigit() and 17 < len(said) < 20):
-        return said
-    return from_seconds(int(said[:-9]), said[-9:-3])
+    said = value if type(value) is str else text(value)
+    if not said or not (17 < len(said) < 20 and said.isdigit() and said.isascii()):
+        return said or None
+    days, seconds = divmod(int(said[:-9]), 86_400)
+    hours, seconds = divmod(seconds, 3_600)
+    minutes, seconds = divmod(seconds, 60)
+    return f"{_day(days)}T{hours:02d}:{minutes:02d}:{seconds:02d}.{said[-9:-3]}Z"
 
 
 @lru_cache(1024)
-def from_seconds(seconds: int, microseconds: str = "") -> str:
+def _day(days: int) -> str:
+    return str(_EPOCH + timedelta(days))
+
+
+def from_seconds(seconds: int) -> str:
     """Unix time in seconds as a timestamp."""
     try:
-        whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(seconds)
-    return f"{whole}.{microseconds}Z" if microseconds else f"{whole}Z"
 
 
 def milliseconds_between(begin: object, end: object) -> int | None:
@@ -119,23 +124,27 @@ def milliseconds_between(begin: object, end: object) -> int | None:
     started, ended = text(begin), text(end)
     if not started or not ended:
         return None
-    if started.isascii() and ended.isascii() and started.isdigit() and ended.isdigit():
-        return (int(ended[:30]) - int(started[:30])) // 1_000_000 if len(ended) == len(started) == 19 else None
-    moments = _moment(started), _moment(ended)
-    if moments[0] is None or moments[1] is None:
+    if started.isdigit() and ended.isdigit():
+        is_known = len(ended) == len(started) == 19 and started.isascii() and ended.isascii()
+        return (int(ended) - int(started)) // 1_000_000 if is_known else None
+    first, last = _moment(started), _moment(ended)
+    if first is None or last is None:
         return None
-    passed = round((moments[1] - moments[0]).total_seconds() * 1000)
+    if (first.tzinfo is None) != (last.tzinfo is None):
+        # where it doesn't say it is UTC
+        first, last = (each if each.tzinfo else each.replace(tzinfo=UTC) for each in (first, last))
+    passed = round((last - first) / _MILLISECOND)
     return passed if 0 <= passed < 1_000_000_000 else None
 
 
 def _moment(said: str) -> datetime | None:
-    if not _ISO(said):
+    # of what the library reads only a date with hours and minutes
+    if said[4:5] != "-" or said[10:11] not in ("T", " ") or said[13:14] != ":":
         return None
     try:
-        moment = datetime.fromisoformat(said)
+        return datetime.fromisoformat(said)
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def to_milliseconds(seconds: object) -> str | None:
@@ -177,7 +186,11 @@ class Tokens:
         if value is None or value == "":
             return 0
         number = whole(value)
-        self._usage[target] = _as_said(value) if number is None else number  # type: ignore[literal-required]
+        if number is None:
+            value = _as_said(value)
+        elif type(value) is not str or not value.isdigit():
+            value = number
+        self._usage[target] = value  # type: ignore[literal-required]
         return number or 0
 
     def less(self, target: str, value: object, parts: Mapping[str, int], what: str = "input tokens") -> None:
@@ -186,7 +199,9 @@ class Tokens:
         if number is None:
             self.take(target, value)
             return
-        rest = number - sum(parts.values())
+        rest = number
+        for part in parts.values():
+            rest -= part
         self._usage[target] = rest if rest >= 0 else number  # type: ignore[literal-required]
         if rest < 0:
             listed = " and ".join(name for name, part in parts.items() if part)
@@ -197,16 +212,3 @@ class Tokens:
 
 def _as_said(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
-
-
-def count(tokens: Tokens, given: object, made: object, total: object, inputs: Inputs, reasoning: object) -> None:
-    """Fills the token classes of a source that mostly leaves its parts out of input and output, told by its total.
-
-    Where input and output alone are the total, the parts are counted in them.
-    """
-    taken = {what: tokens.take(target, value) for target, (what, value) in inputs.items()}
-    thought = tokens.take("reasoning_tokens", reasoning)
-    whole_of_it = (whole(given) or 0) + (whole(made) or 0)
-    is_inside = total not in (None, "") and whole(total) == whole_of_it
-    tokens.less("input_tokens", given, taken if is_inside else {})
-    tokens.less("output_tokens", made, {"of reasoning": thought} if is_inside else {}, "output tokens")

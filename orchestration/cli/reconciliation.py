@@ -1,0 +1,113 @@
+"""The command that compares what is loaded with what a source says itself."""
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.cli.terminal import tell, visible
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.words import counted
+
+if TYPE_CHECKING:
+    from orchestration.lib.usage.reconcile import Difference, Reconciliation
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+# of a key's hash so much is shown
+_KEY = 12
+_WIDTH = 2_000
+
+
+def _amount(ctx: click.Context, parameter: click.Parameter, value: str) -> Decimal:
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise click.BadParameter(f"{value!r} is not an amount of 0 or more", ctx, parameter)
+    return amount
+
+
+@click.group()
+def reconcile() -> None:
+    """Compare what is loaded with what its source says itself."""
+
+
+@reconcile.command()
+@click.argument("location", metavar="postgresql://…")
+@click.option("--since", type=_DAY, metavar="DAY", help="First day, of UTC; else as far back as raw rows reach.")
+@click.option("--until", type=_DAY, metavar="DAY", help="Last day; else yesterday, for today LiteLLM still adds to.")
+@click.option(
+    "--tolerance",
+    callback=_amount,
+    default="0.0001",
+    show_default=True,
+    metavar="DOLLARS",
+    help="What spend may differ by in a line: LiteLLM adds binary fractions.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a table.")
+def litellm(location: str, since: datetime | None, until: datetime | None, tolerance: Decimal, as_json: bool) -> None:
+    """Compare with LiteLLM's daily tables: every difference by day, key and model.
+
+    LiteLLM_DailyUserSpend has all requests, LiteLLM_DailyTeamSpend those of teams. Nothing is written on either side.
+    Exit code 0 without a difference, 1 with one, 2 if it could not be compared.
+    """
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.usage.reconcile import reconcile as run
+
+    try:
+        found = run(
+            database_url(),
+            location,
+            since=since.date() if since else None,
+            until=until.date() if until else None,
+            tolerance=tolerance,
+            notify=lambda sentence: tell(visible(sentence)),
+        )
+    except GovernanceError as error:
+        click.echo(f"error: {visible(str(error))}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2, default=str))
+    else:
+        _print(found)
+    sys.exit(1 if found.differences else 0)
+
+
+def _print(found: "Reconciliation") -> None:
+    if found.differences:
+        _print_table(found.differences)
+        click.echo()
+    for table in found.tables:
+        totals = ", ".join(
+            f"{measure} {here:f}" if here == there else f"{measure} {here:f} here and {there:f} there"
+            for measure, here, there in zip(table.measures, table.here, table.there, strict=True)
+            if measure in ("requests", "spend")
+        )
+        click.echo(
+            f"{table.table}, {found.since} to {found.until}: {counted(table.sums, 'sum')} by day, key and model, "
+            f"{table.differing:,} with a difference; {totals}"
+        )
+
+
+def _print_table(differences: "list[Difference]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from orchestration.cli.tables import print_table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("day", "team", "key", "model", "what"):
+        table.add_column(column, no_wrap=True)
+    for column in ("here", "LiteLLM", "difference"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in differences:
+        model = f"{each.provider}/{each.model}" if each.provider else each.model
+        amounts = (f"{each.here:f}", f"{each.there:f}", f"{each.here - each.there:+f}")
+        texts = (each.day, each.team, each.key[:_KEY], model, each.measure)
+        table.add_row(*(visible(text, keep="") for text in texts), *amounts)
+    print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)
