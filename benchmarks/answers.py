@@ -14,7 +14,7 @@ import click
 
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, timed, told
 from benchmarks.organisation import Size, load_organisation
-from benchmarks.reports import usage_questions
+from benchmarks.reports import money_questions, usage_questions
 from benchmarks.timing import Connection, Time, latencies, measured
 from benchmarks.upkeep import upkeep, upkeep_figures
 from benchmarks.usage import Usage
@@ -120,7 +120,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         large = refresh_time(connection, usage)
         settle(connection, built)
         progress("questions")
-        questions = usage_questions(usage)
+        questions = [*usage_questions(usage), *money_questions(usage)]
         times = measured(connection, {what: question for what, question, _ in questions}, rounds)
         figures = [
             *(timed(what, times[what], goal) for what, _, goal in questions),

@@ -90,6 +90,25 @@ def usage_questions(usage: Usage) -> list[Question]:
     ]
 
 
+def money_questions(usage: Usage) -> list[Question]:
+    """Reports on budgets, tags and charges, and the questions about spend that aren't by day."""
+    days = f"day >= date '{usage.today - timedelta(days=30):%F}'"
+    reports = (
+        "budget_status",
+        "budget_status where is_running",
+        "budget_breaches",
+        f"cost_by_tag where tag_key = 'feature' and {days}",
+        "chargeback",
+        "month_to_date",
+        "top_movers",
+        f"cost_of_outcomes where {days}",
+        "latency_by_model",
+    )
+    return [
+        (report.replace(f" and {days}", ", 30 days"), f"select * from reporting.{report}", 50) for report in reports
+    ]
+
+
 def people_questions(size: Size) -> list[Question]:
     """Reports on people, teams, sessions, alerts and policies, for one and for all."""
     some = min(10_000, size.users)

@@ -205,6 +205,8 @@ begin
     ) loop
         call internal.refresh_rollup(rollup);
     end loop;
+    perform internal.find_budget_crossings();
+    commit;
 end $f$;
-comment on procedure internal.refresh_rollups() is 'Makes partitions ahead and refreshes every rollup, those read by others first; to be called outside a transaction.';
+comment on procedure internal.refresh_rollups() is 'Makes partitions ahead, refreshes every rollup, those read by others first, and looks for crossings of budgets; to be called outside a transaction.';
 {% endmacro %}

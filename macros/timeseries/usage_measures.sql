@@ -49,3 +49,8 @@
     count(*) filter (where {{ column }} <= {{ bound }}) as {{ prefix }}_le_{{ bound }}ms{{ ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}
+
+{# The bounds of the counters in llm_latency_hourly, in milliseconds. #}
+{% macro latency_bounds() %}{{ return([100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]) }}{% endmacro %}
+
+{% macro first_token_bounds() %}{{ return([50, 100, 250, 500, 1000, 2500, 5000, 10000]) }}{% endmacro %}

@@ -11,11 +11,9 @@ select
     environment,
     count(*) as request_count,
     count(latency_ms) as latency_count,
-    {{ cumulative_counters('latency_ms', 'latency', [100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000]) }},
+    {{ cumulative_counters('latency_ms', 'latency', latency_bounds()) }},
     count(time_to_first_token_ms) as time_to_first_token_count,
-    {{ cumulative_counters(
-        'time_to_first_token_ms', 'time_to_first_token', [50, 100, 250, 500, 1000, 2500, 5000, 10000],
-    ) }}
+    {{ cumulative_counters('time_to_first_token_ms', 'time_to_first_token', first_token_bounds()) }}
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }}
 group by 1, 2, 3, 4

@@ -10,7 +10,8 @@ select
     provider,
     model,
     currency,
-    {{ measures_of_rollup() }}
+    {{ measures_of_rollup() }},
+    sum(failed_cost_amount) as failed_cost_amount
 from {{ ref('llm_model_hourly') }}
 where {{ in_rollup_window('bucket') }}
 group by {{ time_bucket('day', 'bucket') }}, 3, 4, 5

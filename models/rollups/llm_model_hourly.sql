@@ -9,7 +9,8 @@ select
     provider,
     model,
     currency,
-    {{ measures_of_requests() }}
+    {{ measures_of_requests() }},
+    sum(cost_amount) filter (where status <> 'success') as failed_cost_amount
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }}
 group by 1, 2, 3, 4

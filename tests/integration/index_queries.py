@@ -244,6 +244,24 @@ QUERIES: list[tuple[str, str, str]] = [
         "audit_logs_metadata_idx",
         """select id from core.audit_logs where metadata @> '{"path": "/v1/17"}'""",
     ),
+    # budgets and charges
+    (
+        "the limits a team had",
+        "team_budgets_team_id_valid_from_idx",
+        f"select amount, valid_from from core.team_budgets where team_id = {TEAM} order by valid_from",
+    ),
+    ("budgets of one user", "budgets_user_id_idx", f"select amount from core.budgets where user_id = {USER}"),
+    ("budgets of one key", "budgets_api_key_id_idx", f"select amount from core.budgets where api_key_id = {API_KEY}"),
+    (
+        "the limits an application had",
+        "budgets_target_valid_from_idx",
+        "select amount, valid_from from core.budgets where target = 'application app-17' order by valid_from",
+    ),
+    (
+        "adjustments of one team",
+        "cost_adjustments_team_id_idx",
+        f"select month, amount from core.cost_adjustments where team_id = {TEAM}",
+    ),
     # usage
     (
         "one request",
@@ -298,12 +316,22 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_user_daily",
             "llm_key_daily",
             "llm_model_daily",
+            "llm_application_daily",
+            "llm_tag_daily",
             "llm_policy_daily",
         )
     ),
     *(
         (f"{rollup} of a day", f"{rollup}_stored_day_idx", f"select * from rollups.{rollup} where day = {A_DAY}")
-        for rollup in ("llm_metrics_daily", "llm_team_daily", "llm_user_daily", "llm_key_daily", "llm_model_daily")
+        for rollup in (
+            "llm_metrics_daily",
+            "llm_team_daily",
+            "llm_user_daily",
+            "llm_key_daily",
+            "llm_model_daily",
+            "llm_application_daily",
+            "llm_tag_daily",
+        )
     ),
     *(
         (
@@ -311,7 +339,7 @@ QUERIES: list[tuple[str, str, str]] = [
             f"{rollup}_hourly_stored_bucket_idx",
             f"select * from rollups.{rollup}_daily where bucket >= {TODAY}",
         )
-        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_key", "llm_model")
+        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_key", "llm_model", "llm_application", "llm_tag")
     ),
     *(
         (

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 USAGE_ROLLUPS = tuple(
     f"llm_{what}_{bucket}"
     for bucket in ("hourly", "daily")
-    for what in ("metrics", "team", "spend", "user", "key", "model")
+    for what in ("metrics", "team", "spend", "user", "key", "model", "application", "tag")
 )
 _ids = itertools.count()
 

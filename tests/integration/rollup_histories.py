@@ -20,6 +20,14 @@ from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
 
+# with names that cost is told by, others, several values, and flat ones
+TAGS = (
+    None,
+    "{}",
+    '{"project": "x", "run": "1"}',
+    '{"customer": ["b", "a"], "project": "x"}',
+    '{"run": "2", "beta": true}',
+)
 STEADY = "steady"  # the request that no history touches
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 CLOSED = NOW - timedelta(hours=4)  # where the pretended last refresh left the watermark
@@ -73,6 +81,8 @@ def requests_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Request
         status=st.sampled_from(["success", "error", "blocked", "rate_limited"]),
         latency_ms=milliseconds,
         time_to_first_token_ms=milliseconds,
+        application=st.sampled_from([None, "chat"]),
+        tags=st.sampled_from(TAGS),
     )
 
 
@@ -283,10 +293,14 @@ def comparable(row: Row) -> tuple[tuple[str, str, object], ...]:
         (
             name,
             "null" if value is None else "",
-            "" if value is None else str(value) if isinstance(value, UUID) else value,
+            "" if value is None else shown(value),
         )
         for name, value in sorted(row.items())
     )
+
+
+def shown(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list) else str(value) if isinstance(value, UUID) else value
 
 
 def is_timescaledb(connection: Connection) -> bool:

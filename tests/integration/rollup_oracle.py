@@ -1,5 +1,6 @@
 """What rollups and reports must hold after what was written and dropped: a small oracle of the random histories."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,19 @@ class Request:
     time_to_first_token_ms: int | None
     policy_id: UUID | None
     policy_decision: str | None
+    application: str | None = None
+    # as JSON
+    tags: str | None = None
+
+    @property
+    def cost_tags(self) -> str:
+        """As the rollups have them: what the var cost_tags names, and flat tags."""
+        kept = [
+            {"id": 0, "key": key, "value": value}
+            for key, value in sorted(json.loads(self.tags or "{}").items(), key=lambda tag: (len(tag[0]), tag[0]))
+            if key in ("project", "customer") or value is True
+        ]
+        return json.dumps(kept)
 
 
 @dataclass(frozen=True)
@@ -150,10 +164,14 @@ def measures(requests: Sequence[Request]) -> Row:
     return found
 
 
+def failures(requests: Sequence[Request]) -> Row:
+    return {"failed_cost_amount": cost([r for r in requests if r.status != "success"])}
+
+
 def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     """Each rollup with all its rows."""
-    nobody = {"api_key_id": None, "application": None}
-    whole = ("team_id", "user_id", "model", "environment", "currency")
+    nobody = {"api_key_id": None}
+    whole = ("team_id", "user_id", "model", "application", "environment", "currency")
     for name, unit, keys, more in (
         ("llm_metrics_hourly", "hour", whole, {"provider": "p", **nobody}),
         ("llm_metrics_daily", "day", whole, {"provider": "p", **nobody}),
@@ -166,16 +184,26 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
         ("llm_model_hourly", "hour", ("model", "currency"), {"provider": "p"}),
         ("llm_model_daily", "day", ("model", "currency"), {"provider": "p"}),
     ):
-        yield name, [{**key, **more, **measures(rows)} for key, rows in oracle.groups("requests", unit, keys)]
-    spend = ("request_count", "cost_amount", "unpriced_request_count")
-    for unit, ending in (("hour", "hourly"), ("day", "daily")):
         yield (
-            f"llm_spend_{ending}",
+            name,
             [
-                {**key, **{name: measures(rows)[name] for name in spend}}
-                for key, rows in oracle.groups("requests", unit, ("team_id", "currency"))
+                {**key, **more, **measures(rows), **(failures(rows) if "model_" in name else {})}
+                for key, rows in oracle.groups("requests", unit, keys)
             ],
         )
+    spend = ("request_count", "cost_amount", "unpriced_request_count")
+    for what, column in (("spend", "team_id"), ("application", "application"), ("tag", "cost_tags")):
+        for unit, ending in (("hour", "hourly"), ("day", "daily")):
+            yield (
+                f"llm_{what}_{ending}",
+                [
+                    {
+                        **{"tags" if name == "cost_tags" else name: value for name, value in key.items()},
+                        **{name: measures(rows)[name] for name in spend},
+                    }
+                    for key, rows in oracle.groups("requests", unit, (column, "currency"))
+                ],
+            )
     yield (
         "llm_policy_daily",
         [

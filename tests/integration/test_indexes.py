@@ -38,6 +38,18 @@ REPORT = """
         ) as hour,
         generate_series(1, 20) as project
 """
+# limits of people, keys and applications, and a credit of each team and month
+BUDGETS = """
+    insert into core.budgets (user_id, amount, currency, period)
+    select id, 10, 'USD', 'month' from core.users where status = 'active';
+    insert into core.budgets (api_key_id, amount, currency, period)
+    select md5('key-' || n)::uuid, 10, 'USD', 'month' from generate_series(1, 500) as n;
+    insert into core.budgets (application, amount, currency, period)
+    select 'app-' || n, 10, 'USD', 'month' from generate_series(1, 100) as n;
+    insert into core.cost_adjustments (month, team_id, currency, amount, reason)
+    select date '2026-01-01' + n * interval '1 month', id, 'USD', -1, 'credit'
+    from core.teams cross join generate_series(0, 9) as n
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +57,7 @@ def organisation(engine: Engine) -> Iterator[Connection]:
     with engine.database("indexes") as url, connect(url) as connection:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
+        connection.execute(BUDGETS)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

@@ -16,7 +16,7 @@ begin
     if current_setting('governance.managing_rows', true) = 'on' then
         return old;
     end if;
-    row_name := coalesce(to_jsonb(old) ->> 'slug', to_jsonb(old) ->> 'email', to_jsonb(old) ->> 'key_prefix');
+    row_name := coalesce(to_jsonb(old) ->> 'slug', to_jsonb(old) ->> 'email', to_jsonb(old) ->> 'key_prefix', to_jsonb(old) ->> 'id');
     -- a draft has decided nothing
     if tg_table_name = 'policies' and to_jsonb(old) ->> 'published_at' is null and to_jsonb(old) ->> 'is_active' = 'false' then
         return old;

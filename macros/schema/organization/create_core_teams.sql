@@ -26,6 +26,9 @@ create index if not exists teams_cost_center_idx on {{ relation }} (cost_center)
 {{ create_hierarchy_trigger(relation, 'parent_team_id') }}
 {{ create_delete_triggers(relation, 'set deleted_at instead') }}
 {{ create_audit_triggers(relation) }}
+create or replace trigger teams_budget after insert or update of budget_amount, budget_period, currency, deleted_at on {{ relation }}
+    for each row execute function internal.record_team_budget();
+comment on trigger teams_budget on {{ relation }} is 'Keeps each limit a team had in team_budgets.';
 {{ comment_on_indexes(relation, {
     'teams_slug_key': 'The team of a slug: gateways, seeds, imports.',
     'teams_parent_team_id_idx': 'Teams below one; foreign key to teams.',

@@ -6,13 +6,16 @@
     'llm_key_daily': 'api_key_id, currency',
     'llm_model_daily': 'provider, model, currency',
     'llm_spend_daily': 'team_id, currency',
+    'llm_application_daily': 'application, currency',
+    'llm_tag_daily': 'currency',
 } -%}
 {% set spend = ['request_count', 'cost_amount', 'unpriced_request_count'] -%}
 {% set usage = spend + ['success_count'] + token_columns() + ['latency_ms_sum', 'last_request_at'] -%}
 {% for rollup, dimensions in rollups.items() %}
 {# the finest is the sum of its hours; the others are compared with it, for it has half as many rows #}
 {% set finer = 'llm_metrics_hourly' if rollup == 'llm_metrics_daily' else 'llm_metrics_daily' -%}
-{% set measures = (spend if rollup == 'llm_spend_daily' else usage) | join(', ') -%}
+{% set measures = (spend if rollup in ['llm_spend_daily', 'llm_application_daily', 'llm_tag_daily'] else usage)
+    | join(', ') -%}
 (
     with span as materialized (
         {{ verified_span(rollup) }}
@@ -20,7 +23,21 @@
 
     stored as (
         select bucket, {{ row_hash(dimensions ~ ', ' ~ measures) }}
+        {% if rollup == 'llm_tag_daily' -%}
+        -- the finest knows no tags: all of them together
+        from (
+            select
+                bucket,
+                currency,
+                sum(request_count)::bigint as request_count,
+                sum(cost_amount) as cost_amount,
+                sum(unpriced_request_count)::bigint as unpriced_request_count
+            from {{ ref(rollup) }}
+            group by bucket, currency
+        ) as every_tag
+        {%- else -%}
         from {{ ref(rollup) }}
+        {%- endif %}
         where bucket >= (select span.low from span) and bucket < (select span.high from span)
     ),
 
@@ -41,7 +58,9 @@
         {{ differing_buckets() }}
     )
 
-    {{ rollup_violations(rollup, 'day', 'its hours' if finer == 'llm_metrics_hourly' else 'the days of ' ~ finer, finer) }}
+    {{ rollup_violations(
+        rollup, 'day', 'its hours' if finer == 'llm_metrics_hourly' else 'the days of ' ~ finer, finer,
+    ) }}
 )
 {{ 'union all' if not loop.last }}
 {% endfor %}

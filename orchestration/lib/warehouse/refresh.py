@@ -1,4 +1,4 @@
-"""Brings the rollups up to the last closed hour."""
+"""Brings the rollups up to the last closed hour, and keeps which requests crossed a threshold of a budget."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +29,8 @@ def is_built(url: str) -> bool:
 def refresh(url: str) -> list[RefreshedRollup]:
     """Refresh every rollup of the database at `url`, those that others read first; returns them in that order.
 
+    Afterwards crossings of budgets are looked for (core.budget_crossings).
+
     Raises NotBuiltError before the first build, else GovernanceError.
     """
     with explained(), connect(url) as connection:
@@ -40,6 +42,8 @@ def refresh(url: str) -> list[RefreshedRollup]:
             "select name from internal.rollup_state order by parent is not null, name"
         ).fetchall():
             with_retries(partial(connection.execute, "call internal.refresh_rollup(%s)", [name]))
+        # while the raw rows are there that say which request it was
+        connection.execute("select internal.find_budget_crossings()")
         rows = connection.execute(
             "select name, watermark from internal.rollup_state order by parent is not null, name"
         ).fetchall()

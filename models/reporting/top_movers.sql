@@ -1,0 +1,69 @@
+-- one row per kind, thing of it and currency among those whose cost of seven days changed most
+{% set week_ago = scalar_subquery(local_period_start('day', -7)) -%}
+{% set kinds = {
+    'team': ['llm_spend_daily', 'team_id'],
+    'user': ['llm_user_daily', 'user_id'],
+    'key': ['llm_key_daily', 'api_key_id'],
+    'application': ['llm_application_daily', 'application'],
+    'model': ['llm_model_daily', "(provider || '/' || model)"],
+} -%}
+with usage as (
+    {%- for kind, source in kinds.items() %}
+    select
+        '{{ kind }}' as kind,
+        {{ source[1] }}::text as id,
+        currency,
+        bucket >= {{ week_ago }} as is_recent,
+        sum(request_count)::bigint as requests,
+        sum(cost_amount) as cost,
+        sum(unpriced_request_count)::bigint as unpriced_requests
+    from {{ ref(source[0]) }}
+    where bucket >= {{ local_period_start('day', -14) }} and bucket < {{ local_period_start('day') }}
+    group by {{ source[1] }}, currency, 4
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+weeks as (
+    select
+        kind,
+        id,
+        currency,
+        {{ sum_cost_where('cost', 'is_recent') }} as cost,
+        {{ sum_cost_where('cost', 'not is_recent') }} as cost_before,
+        coalesce(sum(requests) filter (where is_recent), 0)::bigint as requests,
+        coalesce(sum(requests) filter (where not is_recent), 0)::bigint as requests_before,
+        sum(unpriced_requests)::bigint as unpriced_requests
+    from usage
+    group by 1, 2, 3
+),
+
+ranked as (
+    select
+        weeks.*,
+        weeks.cost - weeks.cost_before as change,
+        row_number() over (
+            partition by weeks.kind, weeks.currency
+            order by abs(weeks.cost - weeks.cost_before) desc nulls last, weeks.id
+        ) as rank
+    from weeks
+)
+
+select
+    ranked.kind,
+    ranked.rank,
+    ranked.id,
+    coalesce(teams.name, users.email, keys.name, ranked.id) as name,
+    ranked.currency,
+    ranked.cost,
+    ranked.cost_before,
+    ranked.change,
+    trim_scale(ranked.change / nullif(ranked.cost_before, 0)) as change_share,
+    ranked.requests,
+    ranked.requests_before,
+    ranked.unpriced_requests
+from ranked
+left join {{ ref('teams') }} as teams on ranked.kind = 'team' and teams.id::text = ranked.id
+left join {{ ref('stg_users') }} as users on ranked.kind = 'user' and users.user_id::text = ranked.id
+left join {{ ref('api_keys') }} as keys on ranked.kind = 'key' and keys.id::text = ranked.id
+where ranked.rank <= {{ var('top_movers') }}
