@@ -81,7 +81,7 @@ def load_files(
         if report.loaded and source in REPORTS:
             tell("core.provider_usage has it; it isn't counted beside requests")
         elif report.loaded and refreshes:
-            _refresh(url)
+            refresh_rollups(url)
         elif report.loaded:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
     for source in report.refused:
@@ -101,7 +101,7 @@ def undo_load(which: str, *, refreshes: bool) -> None:
         )
     )
     if undone.rows and refreshes:
-        _refresh(url)
+        refresh_rollups(url)
 
 
 def list_loads() -> None:
@@ -129,8 +129,8 @@ def list_loads() -> None:
     print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
 
 
-def _refresh(url: str) -> None:
-    """Brings the rollups up to date; what is loaded stays so where that fails."""
+def refresh_rollups(url: str) -> None:
+    """Brings the rollups up to date; what was done stays so where that fails."""
     try:
         refresh(url)
     except (GovernanceError, psycopg.Error) as error:

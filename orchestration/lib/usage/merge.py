@@ -22,6 +22,7 @@ from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
+from orchestration.lib.usage.owners import NOTE
 from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, kept_text
 
@@ -313,6 +314,7 @@ class UsageMerger:
                 self._execute(self._release(lines))
             if good:
                 inserted = self._insertion.insert(lines, good)
+                notes.update({NOTE: inserted.unresolved} if inserted.unresolved else {})
             if inserted.rows < good or self._compares_all:
                 known = "true" if not inserted.rows or self._compares_all else "r.line in (table ingest_known)"
                 wanted = _DIFFERENCES - len(report.differences)
