@@ -143,6 +143,9 @@ def _describe_report(report: IngestReport) -> Iterator[str]:
     if report.notes:
         yield "noted"
         yield from _counted(report.notes)
+    if report.unresolved:
+        lack = counted(report.unresolved, "request lacks", "requests lack")
+        yield f"{lack} an owner whom the source names: `governance identities list` shows who is unknown"
     if report.differing:
         say = "says" if report.differing == 1 else "say"
         yield f"{counted(report.differing, 'duplicate')} {say} something else than what is stored, which stays as it is"

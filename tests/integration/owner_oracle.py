@@ -125,14 +125,16 @@ class World:
                 else:
                     reason = "in several teams" if teams else "in no team"
                     known = [(kind, *names[kind], given.get(kind)) for kind in ("user", "key", "project", "end_user")]
-                    by, name = next(each[:2] for each in known if each[1])
-                    unresolved.setdefault(by, [str(name), reason])
+                    by, name = next((str(kind), str(name)) for kind, name, *_ in known if name)
+                    unresolved.setdefault(by, [name, reason])
+        hints = []
         if team or names["team"]:
-            if unresolved.get("project", [None, None])[1] in ("unknown", "ambiguous"):
-                del unresolved["project"]
+            hints.append("project")
         if any(given.values()) or any(names[kind] for kind in ("user", "team", "key", "project")):
-            if unresolved.get("end_user", [None, None])[1] in ("unknown", "ambiguous"):
-                del unresolved["end_user"]
+            hints.append("end_user")
+        for kind in hints:
+            if kind in unresolved and unresolved[kind][1] in ("unknown", "ambiguous"):
+                del unresolved[kind]
         return user, team, key, unresolved or None
 
     def _means(self, kind: str, names: Sequence[str], request: Request) -> list[Answer]:

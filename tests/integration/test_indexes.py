@@ -39,12 +39,23 @@ REPORT = """
         generate_series(1, 20) as project
 """
 
+# a name of each user, key and team
+IDENTITIES = """
+    insert into core.source_identities (source, kind, external_id, user_id, team_id, api_key_id)
+    select 'litellm', 'user', 'u-' || n, md5('user-' || n)::uuid, null, null from generate_series(1, 3000) as n
+    union all
+    select 'litellm', 'key', 'k-' || row_number() over (), null, null, id from core.api_keys
+    union all
+    select 'litellm', 'team', slug, null, id, null from core.teams
+"""
+
 
 @pytest.fixture(scope="module")
 def organisation(engine: Engine) -> Iterator[Connection]:
     with engine.database("indexes") as url, connect(url) as connection:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
+        connection.execute(IDENTITIES)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

@@ -44,10 +44,7 @@ def resolved(connection: Connection, world: World, requests: Sequence[Request]) 
                 [line, at(each.hour), each.source, Jsonb(each.owner), each.user, each.team, each.key],
             )
         query = resolution("select * from asked", "line")
-        return [
-            row[2:]
-            for row in connection.execute(f"select * from ({query}) as o order by line".encode())  # noqa: S608
-        ]
+        return [row[2:] for row in connection.execute(f"select * from ({query}) as o order by line".encode())]
 
 
 # rule 2: spend belongs to the team, user and key of the moment of the request
@@ -191,10 +188,14 @@ OPTIONAL_KEY = st.sampled_from([None, ANNS.id, SHARED.id])
 
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
-    teams = [replace(team, deleted_at=draw(ENDS), name=draw(st.sampled_from(["Search", "Chat"]))) for team in
-             (CHAT, OLD, SEARCH)]
-    keys = [replace(key, revoked_at=draw(ENDS), user=draw(OPTIONAL_USER), team=draw(OPTIONAL_TEAM)) for key in
-            (ANNS, SHARED, BOBS)]
+    teams = [
+        replace(team, deleted_at=draw(ENDS), name=draw(st.sampled_from(["Search", "Chat"])))
+        for team in (CHAT, OLD, SEARCH)
+    ]
+    keys = [
+        replace(key, revoked_at=draw(ENDS), user=draw(OPTIONAL_USER), team=draw(OPTIONAL_TEAM))
+        for key in (ANNS, SHARED, BOBS)
+    ]
     keys = [key if key.user or key.team else replace(key, user=ANN.id) for key in keys]
     memberships = []
     for user in (ANN, BOB):

@@ -35,6 +35,9 @@ _BY = {"user": "email", "team": "slug", "key": "prefix, or by its id where sever
 def identity(connection: "psycopg.Connection[TupleRow]", said: Mapping[str, str | None], where: str = "") -> Identity:
     """The identity that is said by the names of COLUMNS; `where` begins its errors. Raises GovernanceError."""
     texts = {column: (said.get(column) or "").strip() for column in COLUMNS}
+    for column, text in texts.items():
+        if "\0" in text or not _is_utf8(text):
+            raise GovernanceError(f"{where}{column} has a character that no text of a database can hold")
     source, kind, external_id = texts["source"], texts["kind"], texts["external_id"]
     for column in ("source", "external_id"):
         if not texts[column]:
@@ -98,6 +101,14 @@ def read_file(path: str) -> Callable[["psycopg.Connection[TupleRow]"], Sequence[
         return identities
 
     return found
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _find(connection: "psycopg.Connection[TupleRow]", what: str, text: str, where: str) -> UUID:

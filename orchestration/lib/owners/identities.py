@@ -1,6 +1,7 @@
 """What names of sources mean: decided by somebody, for a span of time, and what requests that changes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -151,7 +152,7 @@ def decide(
     first, with what would happen; where it says no nothing is done. Where a name means something else at that time
     already it is refused, or `replaces` it for the new span. Raises GovernanceError.
     """
-    with explained("run it again, nothing was changed"), connect(url) as connection:
+    with _refusals(), explained("run it again, nothing was changed"), connect(url) as connection:
         prepare(connection)
         identities = find_identities(connection) if find_identities else ()
         names = [identity.name for identity in identities] if find_identities else None
@@ -179,6 +180,17 @@ def decide(
         finally:
             if opened and opened[0] and not connection.closed:
                 connection.execute("select internal.close_chunks(%s)", [opened[0]])
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turns what the table refuses into a sentence."""
+    try:
+        yield
+    except psycopg.errors.ExclusionViolation as error:
+        raise GovernanceError("somebody else decided about the same name a moment ago: nothing is changed") from error
+    except psycopg.errors.CheckViolation as error:
+        raise GovernanceError(f"{error.diag.message_primary}: nothing is changed") from error
 
 
 def _write(connection: "psycopg.Connection[TupleRow]", identity: Identity, by: str | None, *, replaces: bool) -> bool:
@@ -255,7 +267,7 @@ def _said(connection: "psycopg.Connection[TupleRow]", id_: UUID) -> str:
     ).fetchone()
     assert row is not None
     owner, valid_from, valid_to = row
-    return owner + span_in_words(valid_from, valid_to)
+    return f"{owner}{span_in_words(valid_from, valid_to)}"
 
 
 def span_in_words(valid_from: datetime | None, valid_to: datetime | None) -> str:

@@ -1,6 +1,5 @@
 """How the rows of a batch come into the table: with their owners, and plainly where nothing is there yet."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -29,10 +28,7 @@ class Insertion:
 
     def insert(self, lines: str, good: int) -> Inserted:
         """Inserts what isn't there yet of the `good` rows among the lines, in a transaction that is open."""
-        named, unresolved = self._owners.resolve(lines)
-        return replace(self._insert(lines, good, named=named), unresolved=unresolved)
-
-    def _insert(self, lines: str, good: int, *, named: bool) -> Inserted:
+        named = self._owners.resolve(lines)
         if not self._careful:
             try:
                 with self._connection.transaction():

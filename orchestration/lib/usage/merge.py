@@ -22,7 +22,6 @@ from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
-from orchestration.lib.usage.owners import NOTE
 from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, kept_text
 
@@ -53,6 +52,8 @@ class IngestReport:
     # duplicates that say something else than what is stored, and what the first of them say
     differing: int = 0
     differences: list[str] = field(default_factory=list)
+    # loaded requests that lack an owner whom their source names
+    unresolved: int = 0
     # sources of which every record was refused
     refused: list[str] = field(default_factory=list)
 
@@ -314,7 +315,6 @@ class UsageMerger:
                 self._execute(self._release(lines))
             if good:
                 inserted = self._insertion.insert(lines, good)
-                notes.update({NOTE: inserted.unresolved} if inserted.unresolved else {})
             if inserted.rows < good or self._compares_all:
                 known = "true" if not inserted.rows or self._compares_all else "r.line in (table ingest_known)"
                 wanted = _DIFFERENCES - len(report.differences)
@@ -323,6 +323,7 @@ class UsageMerger:
                 self._ledger.record(inserted, good - inserted.rows, bad)
         report.read += good + bad
         report.loaded += inserted.rows
+        report.unresolved += inserted.unresolved
         report.duplicate += good - inserted.rows
         report.differing += differing
         report.differences += differences

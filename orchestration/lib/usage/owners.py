@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
-NOTE = "the source names an owner that isn't known here: `governance identities list` shows whom"
-
 
 class StagedOwners:
     """Fills the temporary table ingest_owners, which is empty again at the end of each transaction.
@@ -32,34 +30,29 @@ class StagedOwners:
         self._metadata = "r.metadata" if "metadata" in targets else "null::jsonb"
         self._given = {column: f"r.{column}" if column in targets else "null::uuid" for column in OWNERS}
 
-    def resolve(self, lines: str) -> tuple[bool, int]:
-        """Whether the source names owners among the lines, and how many of them lack one for it."""
+    def resolve(self, lines: str) -> bool:
+        """Whether the source names owners among the lines, in a transaction that is open."""
         named = f"{names_owners(self._metadata, 'r.kept')} and r.reasons is null and r.{lines}"
         row = self._connection.execute(f"select exists (select from ingest_rows as r where {named})").fetchone()
         if row == (False,):
-            return False, 0
+            return False
         self._connection.execute(
             "create temporary table if not exists ingest_owners"
             " (line bigint, user_id uuid, team_id uuid, api_key_id uuid, marks jsonb) on commit delete rows"
         )
-        row = self._connection.execute(
+        self._connection.execute(
             f"""
-            with resolved as (
-                insert into ingest_owners (line, user_id, team_id, api_key_id, marks)
-                select
-                    o.line, o.user_id, o.team_id, o.api_key_id,
-                    nullif(jsonb_strip_nulls(jsonb_build_object(
-                        '{UNRESOLVED}', o.unresolved, '{GIVEN}', {self._marks(list(self._given.values()))}
-                    )), '{{}}')
-                from ({resolution(self._rows(named), "line")}) as o
-                inner join ingest_rows as r using (line)
-                returning marks
-            )
-            select count(*) filter (where marks ? '{UNRESOLVED}') from resolved
+            insert into ingest_owners (line, user_id, team_id, api_key_id, marks)
+            select
+                o.line, o.user_id, o.team_id, o.api_key_id,
+                nullif(jsonb_strip_nulls(jsonb_build_object(
+                    '{UNRESOLVED}', o.unresolved, '{GIVEN}', {self._marks(list(self._given.values()))}
+                )), '{{}}')
+            from ({resolution(self._rows(named), "line")}) as o
+            inner join ingest_rows as r using (line)
             """
-        ).fetchone()
-        assert row is not None
-        return True, row[0]
+        )
+        return True
 
     def _rows(self, named: str) -> str:
         given = ", ".join(f"{value} as {column}" for column, value in self._given.items())

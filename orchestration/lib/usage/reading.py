@@ -157,8 +157,9 @@ class Reading:
             else coalesce({metadata}, '{{}}')
                 || jsonb_build_object('source_values', coalesce({earlier}, '{{}}') || r.kept)
         end"""
-        owners = ""
+        owners, lacks = "", "false"
         if has_owners:
+            lacks = f"metadata ? '{UNRESOLVED}'"
             owners = "left join ingest_owners as o using (line)"
             values |= {name: f"coalesce({values.get(name, 'null')}, o.{name})" for name in OWNERS}
             unmarked = f"{values['metadata']} - array['{UNRESOLVED}', '{GIVEN}']"
@@ -216,9 +217,11 @@ class Reading:
             {owners}
             where r.reasons is null and r.{lines}{is_new}
             {conflict}
-            returning request_id, time, cost_amount, total_tokens
+            returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
         ){known}
-        select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
+        select
+            count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time),
+            count(*) filter (where lacks_owner)
         from inserted
         """
 
