@@ -48,6 +48,10 @@ IDENTITIES = """
     union all
     select 'litellm', 'team', slug, null, id, null from core.teams
 """
+UNKNOWN = """
+    update core.llm_metrics
+    set metadata = jsonb_build_object('unresolved_owner', jsonb_build_object('user', jsonb_build_array(request_id, '')))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,7 @@ def organisation(engine: Engine) -> Iterator[Connection]:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
         connection.execute(IDENTITIES)
+        connection.execute(UNKNOWN)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

@@ -159,6 +159,9 @@ def decide(
 
         def plan(*, acts: bool) -> Plan:
             with connection.transaction(force_rollback=not acts):
+                if by:
+                    # for the audit trail
+                    connection.execute("select set_config('governance.actor_label', %s, true)", [by])
                 new = sum(_write(connection, identity, by, replaces=replaces) for identity in identities)
                 others = None
                 if not acts and not reattributes and names is not None:
@@ -224,7 +227,7 @@ def _write(connection: "psycopg.Connection[TupleRow]", identity: Identity, by: s
         """
         insert into core.source_identities
             (source, kind, external_id, user_id, team_id, api_key_id, valid_from, valid_to, decided_by)
-        values (%s, %s, %s, %s, %s, %s, %s, %s, coalesce(%s, session_user))
+        values (%s, %s, %s, %s, %s, %s, %s, %s, coalesce(%s::text, session_user::text))
         """,
         [name.source, name.kind, name.external_id, *identity.ids, name.valid_from, name.valid_to, by],
     )
