@@ -27,11 +27,14 @@ class StagedOwners:
 
     def __init__(self, connection: "psycopg.Connection[TupleRow]", targets: Collection[str], source: str) -> None:
         self._connection, self._source = connection, source
+        self._may_name = bool({"metadata", *OWNERS} & set(targets))
         self._metadata = "r.metadata" if "metadata" in targets else "null::jsonb"
         self._given = {column: f"r.{column}" if column in targets else "null::uuid" for column in OWNERS}
 
     def resolve(self, lines: str) -> bool:
         """Whether the source names owners among the lines, in a transaction that is open."""
+        if not self._may_name:
+            return False
         named = f"{names_owners(self._metadata, 'r.kept')} and r.reasons is null and r.{lines}"
         row = self._connection.execute(f"select exists (select from ingest_rows as r where {named})").fetchone()
         if row == (False,):
