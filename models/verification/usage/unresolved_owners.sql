@@ -27,8 +27,10 @@ named as (
         -- of several the one that asks most: unknown, in several teams, in no team, ambiguous
         max(reason) as reason,
         sum(requests) as requests,
-        coalesce(string_agg(format('%s %s', trim_scale(cost), currency), ', ' order by currency), 'nothing that has a price')
-            as cost
+        coalesce(
+            string_agg(format('%s %s', trim_scale(cost), currency), ', ' order by currency) filter (where cost is not null),
+            'nothing that has a price'
+        ) as cost
     from by_currency
     group by source, kind, external_id
 )

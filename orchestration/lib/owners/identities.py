@@ -99,7 +99,11 @@ def unresolved(url: str, source: str | None = None) -> list[Unresolved]:
             """
             select
                 source, kind, external_id, max(reason), sum(requests)::bigint,
-                coalesce(string_agg(format('%%s %%s', trim_scale(cost), currency), ', ' order by currency), ''),
+                coalesce(
+                    string_agg(format('%%s %%s', trim_scale(cost), currency), ', ' order by currency)
+                        filter (where cost is not null),
+                    ''
+                ),
                 sum(unpriced)::bigint, max(last_request_at)
             from (
                 select
