@@ -42,7 +42,8 @@ REPORT = """
 # a name of each user, key and team
 IDENTITIES = """
     insert into core.source_identities (source, kind, external_id, user_id, team_id, api_key_id)
-    select 'litellm', 'user', 'u-' || n, md5('user-' || n)::uuid, null, null from generate_series(1, 3000) as n
+    select 'litellm', 'user', 'u-' || n, md5('user-' || n)::uuid, null::uuid, null::uuid
+    from generate_series(1, 3000) as n
     union all
     select 'litellm', 'key', 'k-' || row_number() over (), null, null, id from core.api_keys
     union all
