@@ -66,7 +66,7 @@ QUERIES: list[tuple[str, str, str]] = [
     ),
     (
         "who is meant by a name of a source",
-        "source_identities_external_id_idx",
+        "source_identities_validity_excl",
         "select user_id, team_id, api_key_id from core.source_identities"
         " where source = 'litellm' and kind = 'user' and external_id = 'u-17'",
     ),

@@ -26,15 +26,13 @@ create table if not exists {{ relation }} (
         (tstzrange(valid_from, valid_to)) with &&
     )
 );
-create index if not exists source_identities_external_id_idx on {{ relation }} (external_id, kind, source);
 create index if not exists source_identities_user_id_idx on {{ relation }} (user_id);
 create index if not exists source_identities_team_id_idx on {{ relation }} (team_id);
 create index if not exists source_identities_api_key_id_idx on {{ relation }} (api_key_id);
 {{ create_updated_at_trigger(relation) }}
 {{ create_audit_triggers(relation) }}
 {{ comment_on_indexes(relation, {
-    'source_identities_validity_excl': 'One meaning of a name at a time.',
-    'source_identities_external_id_idx': 'Who is meant by a name of a source.',
+    'source_identities_validity_excl': 'One meaning of a name at a time; who is meant by a name of a source.',
     'source_identities_user_id_idx': 'Names of one user; foreign key to users.',
     'source_identities_team_id_idx': 'Names of one team; foreign key to teams.',
     'source_identities_api_key_id_idx': 'Names of one key; foreign key to api_keys.',

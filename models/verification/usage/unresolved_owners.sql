@@ -28,7 +28,8 @@ named as (
         max(reason) as reason,
         sum(requests) as requests,
         coalesce(
-            string_agg(format('%s %s', trim_scale(cost), currency), ', ' order by currency) filter (where cost is not null),
+            string_agg(format('%s %s', trim_scale(cost), currency), ', ' order by currency)
+            filter (where cost is not null),
             'nothing that has a price'
         ) as cost
     from by_currency
@@ -51,7 +52,13 @@ select
     ) as message,
     case
         when reason in ('in no team', 'in several teams')
-            then 'Have the source name the team, or correct the memberships in core.team_members; then `governance identities resolve`.'
-        else format('Say who it is: `governance identities resolve %L %s %L --user EMAIL`, --team SLUG or --key PREFIX.', source, kind, external_id)
+            then 'Have the source name the team, or correct core.team_members; then `governance identities resolve`.'
+        else
+            format(
+                'Say who it is: `governance identities resolve %L %s %L --user EMAIL`, --team SLUG or --key PREFIX.',
+                source,
+                kind,
+                external_id
+            )
     end as fix
 from named
