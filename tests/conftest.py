@@ -26,8 +26,11 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     emptied_and_refreshed,
     load_csv,
     load_json,
+    people,
     run_governance,
+    run_identities,
     run_ingest,
+    undecided,
     write_usage,
 )
 

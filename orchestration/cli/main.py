@@ -18,6 +18,7 @@ _COMMANDS = {
     "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
+    "identities": ("identities",),
     "demo": ("demo",),
     "ui": ("ui",),
 }
