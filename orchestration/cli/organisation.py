@@ -16,7 +16,7 @@ _SHOWN = 20
 _SIGNS = {"create": "+", "change": "~", "end": "-"}
 _TITLES = {"people": "people", "teams": "teams", "memberships": "memberships", "roles": "roles", "keys": "API keys"}
 # what is not shown of a new one: its sign and name say it, or nobody should see it
-_UNSAID = {"email", "slug", "key_hash", "key_prefix"}
+_UNSAID = {"people": {"email"}, "teams": {"slug"}, "keys": {"key_hash", "key_prefix", "name"}}
 _ENDED = {"people": "deactivated", "memberships": "ended", "roles": "revoked", "keys": "revoked"}
 _ENDING = {
     "people": "--deactivate-missing deactivates them",
@@ -156,7 +156,8 @@ def _described(act: "Act") -> str:
     if act.what == "end":
         return f"{said}: {_ENDED[act.kind]}" + (", in no file" if act.why == "missing" else f", {act.why}")
     if act.what == "create":
-        parts = [f"{each.field} {_value(each.after)}" for each in act.changes if each.field not in _UNSAID]
+        unsaid = _UNSAID.get(act.kind, set())
+        parts = [f"{each.field} {_value(each.after)}" for each in act.changes if each.field not in unsaid]
     else:
         parts = [f"{each.field} {_value(each.before)} → {_value(each.after)}" for each in act.changes]
     return f"{said}: {', '.join(parts)}" if parts else said

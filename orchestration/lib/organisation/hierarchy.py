@@ -20,7 +20,8 @@ def check_tree(parents: Mapping[str, str | None], places: Mapping[str, Place], p
         if team is not None and team in path:
             cycle = path[path.index(team) :]
             said = next((places[each] for each in cycle if each in places), None)
-            problems.add(said or "teams", f"{listed(cycle)} are below one another in a circle; give one another parent")
+            what = f"{listed(cycle)} are below one another in a circle" if cycle[1:] else f"{team} is below itself"
+            problems.add(said or "teams", f"{what}; give it another parent")
             known.update(dict.fromkeys(path, 0))
             is_tree = False
             continue

@@ -84,7 +84,7 @@ class _Planner:
                 self._problems.add(entry.place, f"team {slug} is new and has no name; fill it in")
             if known is None:
                 new = {"parent": None, "budget_period": "month", "currency": self._known.currency, "status": "active"}
-                wanted = new | wanted
+                wanted |= {name: value for name, value in new.items() if name not in wanted}
             if "parent" in wanted:
                 wanted["parent"] = self._parent(slug, wanted["parent"])
                 parents[slug] = wanted["parent"]

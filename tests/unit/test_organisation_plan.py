@@ -1,0 +1,417 @@
+"""What an import would do, computed from what files state and what is known: no database here."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.organisation.known import Known, Row
+from orchestration.lib.organisation.plan import Act, Options, Plan
+from orchestration.lib.organisation.planner import make_plan
+from orchestration.lib.organisation.run import read_files
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ID = UUID(int=1)
+HASHES = {name: f"{number:064x}" for number, name in enumerate("abc", 1)}
+ADMIN = ("admin@acme.example", "super-admin", None)
+END = Options(ends_memberships=True)
+MISSING = Options(deactivates_missing=True)
+
+
+def person(email: str, **fields: Any) -> Row:
+    return Row(ID, NOW, None, {"email": email, "display_name": "Someone", "status": "active"} | fields)
+
+
+def team(slug: str, **fields: Any) -> Row:
+    defaults = {"parent": "organization", "owner": None, "budget_amount": None, "status": "active"}
+    return Row(ID, NOW, None, {"slug": slug, "name": "Team"} | defaults | fields)
+
+
+def key(name: str, *, revoked: datetime | None = None, **fields: Any) -> Row:
+    defaults = {"key_hash": HASHES[name], "key_prefix": f"sk-{name}", "name": "Key", "expires_at": None}
+    return Row(ID, NOW - timedelta(days=9), revoked, defaults | {"user": None, "team": "platform"} | fields)
+
+
+# an administrator, ann in platform as a manager with a role and a key, bob without anything, carl gone
+KNOWN: dict[str, Any] = {
+    "people": {
+        name: person(name, **fields)
+        for name, fields in {
+            "admin@acme.example": {},
+            "ann@acme.example": {"display_name": "Ann", "metadata.scim_id": "1"},
+            "bob@acme.example": {},
+            "carl@acme.example": {"status": "deactivated"},
+        }.items()
+    },
+    "teams": {
+        slug: team(slug, **fields)
+        for slug, fields in {
+            "organization": {"parent": None},
+            "platform": {},
+            "below": {"parent": "platform"},
+            "old": {"status": "deactivated"},
+        }.items()
+    },
+    "keys": {
+        HASHES["a"]: key("a", user="ann@acme.example"),
+        HASHES["b"]: key("b"),
+        HASHES["c"]: key("c", revoked=NOW),
+    },
+    "memberships": {("ann@acme.example", "platform"): (ID, "manager")},
+    "grants": {ADMIN: ID, ("ann@acme.example", "viewer", "platform"): ID},
+    "roles": {"super-admin": ID, "viewer": ID},
+}
+Plans = Callable[..., Plan]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plans:
+    """The plan for files given by name, their lines as a list, against KNOWN with what is given as `known`."""
+
+    def plan(options: Options = Options(), known: Mapping[str, Any] = {}, **files: list[str]) -> Plan:  # noqa: B008
+        paths = []
+        for name, lines in files.items():
+            path = tmp_path / f"{name}.csv"
+            path.write_text("\n".join([*lines, ""]))
+            paths.append(str(path))
+        return make_plan(read_files(paths), Known(NOW, "USD", "organization", **KNOWN | known), options)
+
+    return plan
+
+
+def shown(acts: list[Act]) -> list[str]:
+    """Each act in a line: what, name, fields with their values."""
+    said = []
+    for act in acts:
+        fields = [f"{each.field}={each.before}>{each.after}" for each in act.changes]
+        said.append(" ".join([act.what, act.name, *fields, *([f"({act.why})"] if act.why else [])]))
+    return said
+
+
+def test_who_is_new_changed_and_unchanged_field_by_field(plan: Plans) -> None:
+    found = plan(
+        people=[
+            "email,display_name,metadata.title",
+            "ANN@acme.example,Ann,",
+            "bob@acme.example,Bob,Lead",
+            "new@acme.example,New,",
+        ]
+    )
+    assert shown(found.acts) == [
+        "change bob@acme.example display_name=Someone>Bob metadata.title=None>Lead",
+        "create new@acme.example email=None>new@acme.example display_name=None>New status=None>active",
+    ]
+    assert found.unchanged["people"] == 1
+    assert found.missing == {"people": ["admin@acme.example"]}
+
+
+def test_teams_get_defaults_and_go_below_the_one_above_all(plan: Plans) -> None:
+    found = plan(
+        teams=[
+            "slug,name,parent,owner,budget_amount",
+            "platform,Team,,,100.50",
+            "below,Team,new,,",
+            "new,New,platform,bob@acme.example,",
+        ]
+    )
+    assert shown(found.acts) == [
+        "change platform budget_amount=None>100.50",
+        "change below parent=platform>new",
+        "create new slug=None>new name=None>New parent=None>platform owner=None>bob@acme.example"
+        " budget_period=None>month currency=None>USD status=None>active",
+    ]
+    (only,) = plan(teams=["slug,name", "top,Top"]).acts
+    assert only.values["parent"] == "organization"
+
+
+def test_memberships_and_roles_begin_change_and_end_only_when_told(plan: Plans) -> None:
+    people = ["email,teams,roles", "ann@acme.example,below,viewer", "bob@acme.example,platform:viewer,"]
+    begin = [
+        "create ann@acme.example in below role=None>member",
+        "create bob@acme.example in platform role=None>viewer",
+    ]
+    found = plan(people=people)
+    assert shown(found.acts) == [*begin, "create ann@acme.example viewer"]
+    assert found.missing["memberships"] == ["ann@acme.example in platform"]
+    assert found.missing["roles"] == ["ann@acme.example viewer on platform"]
+    assert shown(plan(END, people=people).acts) == [
+        *begin,
+        "end ann@acme.example in platform (missing)",
+        "create ann@acme.example viewer",
+        "end ann@acme.example viewer on platform (missing)",
+    ]
+
+
+def test_a_role_in_a_team_that_is_not_said_stays(plan: Plans) -> None:
+    assert plan(people=["email,teams", "ann@acme.example,platform"]).acts == []
+    assert shown(plan(people=["email,teams", "ann@acme.example,platform:member"]).acts) == [
+        "change ann@acme.example in platform role=manager>member"
+    ]
+
+
+def test_members_of_a_directory_are_known_by_their_id_from_an_earlier_import(plan: Plans, tmp_path: Path) -> None:
+    path = tmp_path / "groups.json"
+    path.write_text('[{"displayName": "Below", "members": [{"value": "1"}]}]')
+    known = Known(NOW, "USD", "organization", **KNOWN)
+    found = make_plan(read_files([str(path)]), known, Options())
+    assert shown(found.acts) == [
+        "change below name=Team>Below",
+        "create ann@acme.example in below role=None>member",
+    ]
+    path.write_text('[{"displayName": "Below", "members": [{"value": "9"}]}]')
+    with pytest.raises(GovernanceError, match="groups.json resource 1: member 9 of below is no user of these files"):
+        make_plan(read_files([str(path)]), known, Options())
+
+
+def test_a_directory_lifts_no_suspension_and_brings_back_who_left(plan: Plans, tmp_path: Path) -> None:
+    path = tmp_path / "users.json"
+    path.write_text(
+        '[{"userName": "bob@acme.example", "active": true}, {"userName": "carl@acme.example", "active": true}]'
+    )
+    people = KNOWN["people"] | {"bob@acme.example": person("bob@acme.example", status="suspended")}
+    known = Known(NOW, "USD", "organization", **KNOWN | {"people": people})
+    found = make_plan(read_files([str(path)]), known, Options())
+    assert shown(found.acts) == ["change carl@acme.example status=deactivated>active"]
+
+
+def test_who_is_deactivated_stays_so_unless_the_file_says_otherwise(plan: Plans) -> None:
+    found = plan(people=["email,teams", "carl@acme.example,platform"])
+    assert found.acts == []
+    assert found.notes == [
+        "people.csv line 2: carl@acme.example stays deactivated; status active brings them back",
+    ]
+    assert shown(plan(people=["email,status,teams", "carl@acme.example,active,platform"]).acts) == [
+        "change carl@acme.example status=deactivated>active",
+        "create carl@acme.example in platform role=None>member",
+    ]
+
+
+ANN_GOES = [
+    "end ann@acme.example in platform (ann@acme.example is deactivated)",
+    "end ann@acme.example viewer on platform (ann@acme.example is deactivated)",
+    "end sk-a (Key) (ann@acme.example is deactivated)",
+]
+
+
+def test_who_is_deactivated_leaves_and_loses_roles_and_keys(plan: Plans) -> None:
+    found = plan(people=["email,status", "ann@acme.example,deactivated"])
+    assert shown(found.acts) == ["change ann@acme.example status=active>deactivated", *ANN_GOES]
+    stay = ["email", "admin@acme.example", "bob@acme.example"]
+    assert shown(plan(MISSING, people=stay).acts) == ["end ann@acme.example (missing)", *ANN_GOES]
+    assert plan(people=stay).acts == []
+    # what others get isn't lost
+    given = ["key_prefix,user", "sk-a,bob@acme.example"]
+    assert shown(plan(MISSING, people=stay, keys=[*given, "sk-b,"]).acts)[-3:] == [
+        "change sk-a (Key) user=ann@acme.example>bob@acme.example",
+        *ANN_GOES[:2],
+    ]
+
+
+def test_a_deactivated_team_loses_its_members(plan: Plans) -> None:
+    found = plan(teams=["slug,status,parent", "platform,deactivated,", "below,active,"])
+    assert shown(found.acts) == [
+        "change platform status=active>deactivated",
+        "change below parent=platform>organization",
+        "end ann@acme.example in platform (platform is deactivated)",
+    ]
+
+
+def test_keys_are_found_by_hash_or_prefix_and_never_come_back(plan: Plans) -> None:
+    found = plan(
+        keys=[
+            "key_hash,key_prefix,name,team",
+            f"{HASHES['a']},sk-a,Laptop,platform",
+            ",sk-b,Key,below",
+            ",sk-c,Other,platform",
+            f"{9:064x},sk-a,New,below",
+        ]
+    )
+    assert shown(found.acts) == [
+        "change sk-a (Laptop) name=Key>Laptop",
+        "change sk-b (Key) team=platform>below",
+        f"create sk-a (New) key_hash=None>{9:064x} key_prefix=None>sk-a name=None>New team=None>below",
+    ]
+    assert found.notes == ["keys.csv line 4: key sk-c (Key) is revoked and stays so"]
+
+
+def test_keys_that_are_missing_are_revoked_only_when_told(plan: Plans) -> None:
+    keys = ["key_prefix", "sk-a"]
+    assert plan(keys=keys).missing == {"keys": ["sk-b (Key)"]}
+    assert shown(plan(MISSING, keys=keys).acts) == ["end sk-b (Key) (missing)"]
+
+
+def test_a_kind_without_a_file_misses_nobody(plan: Plans) -> None:
+    assert plan(MISSING, teams=["slug", "platform", "below"]).acts == []
+
+
+CHAIN = [f"t{level},T,{f't{level - 1}' if level > 2 else ''}" for level in range(2, 12)]
+REFUSED: dict[str, tuple[Options, dict[str, list[str]], str]] = {
+    "a new person without a name": (
+        Options(),
+        {"people": ["email", "x@y.example"]},
+        "people.csv line 2: x@y.example is",
+    ),
+    "a new team without a name": (
+        Options(),
+        {"teams": ["slug,name", "x,"]},
+        "teams.csv line 2: team x is new and has no",
+    ),
+    "a parent nobody knows": (
+        Options(),
+        {"teams": ["slug,name,parent", "x,X,nowhere"]},
+        "teams.csv line 2: parent nowhere of team x is no team; correct it, or add a row for nowhere",
+    ),
+    "an owner nobody knows": (
+        Options(),
+        {"teams": ["slug,owner", "platform,x@y.example"]},
+        "teams.csv line 2: owner x@y.example is nobody known; correct it, or add a row for them",
+    ),
+    "an owner who left": (
+        Options(),
+        {"teams": ["slug,owner", "platform,carl@acme.example"]},
+        "teams.csv line 2: owner carl@acme.example is deactivated; name somebody else",
+    ),
+    "a cycle": (
+        Options(),
+        {"teams": ["slug,parent", "platform,below"]},
+        "teams.csv line 2: below, platform are below one another in a circle; give it another parent",
+    ),
+    "a team below itself": (
+        Options(),
+        {"teams": ["slug,name,parent", "x,X,x"]},
+        "teams.csv line 2: x is below itself; give it another parent",
+    ),
+    "eleven levels": (
+        Options(),
+        {"teams": ["slug,name,parent", *CHAIN]},
+        "teams.csv line 11: team t11 would be on level 11; 10 are allowed: put it further up",
+    ),
+    "eleven levels by a move": (
+        Options(),
+        {"teams": ["slug,name,parent", *CHAIN[:-1], "platform,P,t9"]},
+        "teams.csv line 11: team below would be on level 11; 10 are allowed",
+    ),
+    "active below one that is not": (
+        Options(),
+        {"teams": ["slug,status", "platform,deactivated"]},
+        "teams.csv line 2: team below is active below platform, which is deactivated; move it",
+    ),
+    "a membership of a team nobody knows": (
+        Options(),
+        {"people": ["email,teams", "ann@acme.example,nowhere"]},
+        "people.csv line 2: team nowhere is no team; correct it, or add a row for it to a file of teams",
+    ),
+    "a membership of a team that is gone": (
+        Options(),
+        {"people": ["email,teams", "ann@acme.example,old"]},
+        "people.csv line 2: team old is deactivated; leave it out, or give it status active",
+    ),
+    "a role nobody knows": (
+        Options(),
+        {"people": ["email,roles", "ann@acme.example,boss"]},
+        "people.csv line 2: boss is no role; there are super-admin, viewer",
+    ),
+    "a role on a team nobody knows": (
+        Options(),
+        {"people": ["email,roles", "ann@acme.example,viewer@nowhere"]},
+        "people.csv line 2: team nowhere is no team",
+    ),
+    "an unknown prefix": (
+        Options(),
+        {"keys": ["key_prefix,name", "sk-x,X"]},
+        "keys.csv line 2: no key that is known begins with sk-x; give its key_hash",
+    ),
+    "a key twice": (
+        Options(),
+        {"keys": ["key_hash,key_prefix", f"{HASHES['a']},sk-a", ",sk-a"]},
+        "keys.csv line 3: this key is that of keys.csv line 2 too; leave one of the two out",
+    ),
+    "a new key without prefix": (
+        Options(),
+        {"keys": ["key_hash,name,team", f"{9:064x},K,platform"]},
+        "keys.csv line 2: the key is new and has no key_prefix; fill it in",
+    ),
+    "a key of nobody": (
+        Options(),
+        {"keys": ["key_prefix,team", "sk-b,"]},
+        "keys.csv line 2: the key has neither user nor team; give it one of them",
+    ),
+    "a key of somebody who left": (
+        Options(),
+        {"keys": ["key_prefix,user", "sk-b,carl@acme.example"]},
+        "keys.csv line 2: user carl@acme.example is deactivated; name somebody else",
+    ),
+    "a new key that has ended": (
+        Options(),
+        {"keys": ["key_hash,key_prefix,name,team,expires_at", f"{9:064x},sk-x,X,platform,2026-01-01T00:00:00Z"]},
+        "keys.csv line 2: expires_at 2026-01-01 00:00 UTC is not after now; correct it",
+    ),
+    "the last administrator": (
+        MISSING,
+        {"people": ["email", "ann@acme.example", "bob@acme.example"]},
+        "admin@acme.example would be the last administrator to go: add them to the file of people, or give somebody",
+    ),
+    "the last administrator, by status": (
+        Options(),
+        {"people": ["email,status", "admin@acme.example,suspended"]},
+        "admin@acme.example would be the last administrator to go",
+    ),
+    "the last administrator, by role": (
+        END,
+        {"people": ["email,roles", "admin@acme.example,viewer"]},
+        "admin@acme.example would be the last administrator to go",
+    ),
+    "everybody": (
+        MISSING,
+        {"people": ["email", "admin@acme.example"]},
+        "all 2 people but administrators would be deactivated, so the file may be the wrong one: add --force if that",
+    ),
+    "every key": (
+        MISSING,
+        {"keys": ["key_hash,key_prefix,name,team", f"{9:064x},sk-x,X,platform"]},
+        "all 2 keys would be revoked, so the file may be the wrong one: add --force if that is meant",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "files", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused(plan: Plans, options: Options, files: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(GovernanceError, match=re.escape(message)) as error:
+        plan(options, **files)
+    assert str(error.value).endswith("nothing was changed")
+    assert "\n" not in str(error.value)
+
+
+def test_everybody_may_go_when_that_is_meant(plan: Plans) -> None:
+    forced = Options(deactivates_missing=True, forced=True)
+    assert [act.name for act in plan(forced, people=["email", "admin@acme.example"]).of("people")] == [
+        "ann@acme.example",
+        "bob@acme.example",
+    ]
+    assert len(list(plan(forced, keys=["key_hash,key_prefix,name,team", f"{9:064x},sk-x,X,platform"]).of("keys"))) == 3
+
+
+def test_an_administrator_may_go_when_another_one_comes(plan: Plans) -> None:
+    found = plan(MISSING, people=["email,roles", "ann@acme.example,super-admin viewer@platform", "bob@acme.example,"])
+    assert shown(found.acts) == [
+        "end admin@acme.example (missing)",
+        "create ann@acme.example super-admin",
+        "end admin@acme.example super-admin (admin@acme.example is deactivated)",
+    ]
+
+
+def test_what_is_broken_already_is_not_held_against_a_file(plan: Plans) -> None:
+    """A live team below a deleted one is for `governance verify` to say."""
+    teams = KNOWN["teams"] | {"orphan": team("orphan", parent="old")}
+    assert plan(known={"teams": teams}, teams=["slug,name", "orphan,Team"]).acts == []
+
+
+def test_several_keys_of_one_prefix_are_told_apart_by_hash_only(plan: Plans) -> None:
+    keys = KNOWN["keys"] | {f"{8:064x}": key("a", key_hash=f"{8:064x}")}
+    with pytest.raises(GovernanceError, match="keys.csv line 2: 2 keys begin with sk-a; give its key_hash"):
+        plan(known={"keys": keys}, keys=["key_prefix,name", "sk-a,X"])
