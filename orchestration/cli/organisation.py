@@ -12,7 +12,7 @@ from orchestration.lib.words import counted
 if TYPE_CHECKING:
     from orchestration.lib.organisation.plan import Act, Plan
 
-_SHOWN = 20
+_SHOWN, _MISSING_SHOWN = 20, 5
 _SIGNS = {"create": "+", "change": "~", "end": "-"}
 _TITLES = {"people": "people", "teams": "teams", "memberships": "memberships", "roles": "roles", "keys": "API keys"}
 # what is not shown of a new one: its sign and name say it, or nobody should see it
@@ -136,7 +136,7 @@ def _show(plan: "Plan", limit: int | None) -> None:
             click.echo(f"{_TITLES[kind]}: {', '.join(f'{number:,} {word}' for number, word in counts if number)}")
             _echo_some([_described(act) for act in acts], limit)
             if missing:
-                _echo_some([f"? {name} is in no file and stays" for name in missing], limit)
+                _echo_some([f"? {name} is in no file and stays" for name in missing], limit and _MISSING_SHOWN)
                 click.echo(f"  {_ENDING[kind]}")
     for note in plan.notes if limit is None else plan.notes[:limit]:
         tell(visible(f"note: {note}", keep=""))

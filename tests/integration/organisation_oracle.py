@@ -17,7 +17,7 @@ class RefusedError(Exception):
 class Oracle:
     """People with name and status, teams with name, parent, owner, budget and status.
 
-    Keys with prefix, name, user, team and whether they are revoked; who is in which team as what; who has which role where.
+    Keys with prefix, name, user, team and whether they are revoked; who is in which team as what, who has which role.
     """
 
     people: dict[str, list[str]] = field(default_factory=lambda: {ADMIN: ["Admin", "active"]})

@@ -229,6 +229,13 @@ def test_a_membership_that_ended_and_one_that_begins_do_not_overlap(
     assert second_to is None
 
 
+def test_who_has_another_address_stays_who_they_are(connection: Connection, run: Import, ann: UUID) -> None:
+    people = ["email,former_email,teams", "ann.lee@acme.example,ann@acme.example,platform"]
+    assert len(run(people=people).acts) == 1
+    assert value(connection, "select email from core.users where id = %s", ann) == "ann.lee@acme.example"
+    assert run(people=people).acts == []
+
+
 def test_metadata_of_others_stays(connection: Connection, run: Import, ann: UUID) -> None:
     connection.execute('update core.users set metadata = \'{"a": 1.50, "b": "x", "c": "y"}\' where id = %s', [ann])
     run(people=["email,metadata.b,metadata.c", "ann@acme.example,z,"])
@@ -322,8 +329,8 @@ def test_an_address_that_looks_like_another_is_noted(connection: Connection, run
         ]
     )
     assert plan.notes == [
-        f"people.csv line {line}: {address}@acme.example looks like {other}@acme.example; see that it is somebody else's"
-        for line, address, other in ((2, "\u0441\u043e\u0440\u0435", "c0pe"), (3, "c0pe", "cope"))
+        f"people.csv line {line}: {one}@acme.example looks like {other}@acme.example; see that it is somebody else's"
+        for line, one, other in ((2, "\u0441\u043e\u0440\u0435", "c0pe"), (3, "c0pe", "cope"))
     ]
 
 

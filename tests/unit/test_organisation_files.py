@@ -296,6 +296,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "d.json resource 3: a is in c and in b; a team is below one: leave it out of one",
     ),
     "a member without id": ({"d_json": [{**group("A"), "members": [{"display": "X"}]}]}, "a member of a has no value"),
+    "an empty page": ({"d_json": {"totalResults": 0}}, "the files have no people, teams or keys; give at least one"),
     "nothing": ({"d_json": []}, "the files have no people, teams or keys; give at least one that has"),
 }
 

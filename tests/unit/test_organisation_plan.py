@@ -168,6 +168,49 @@ def test_members_of_a_directory_are_known_by_their_id_from_an_earlier_import(pla
         make_plan(read_files([str(path)]), known, Options())
 
 
+def test_who_has_another_address_is_the_same_person(plan: Plans, tmp_path: Path) -> None:
+    people = ["email,former_email,teams", "ann.lee@acme.example,Ann@acme.example,platform", "bob@acme.example,,"]
+    found = plan(
+        END,
+        people=people,
+        teams=["slug,owner", "below,ann.lee@acme.example"],
+        keys=["key_prefix,user", "sk-b,", "sk-a,ann.lee@acme.example"],
+    )
+    assert shown(found.acts) == [
+        "change ann.lee@acme.example email=ann@acme.example>ann.lee@acme.example",
+        "change below owner=None>ann.lee@acme.example",
+    ]
+    assert found.unchanged == {"people": 1, "memberships": 1, "keys": 2}
+    # what was done is not done again
+    assert plan(people=["email,former_email", "bob@acme.example,robert@acme.example"]).acts == []
+    path = tmp_path / "users.json"
+    path.write_text('[{"userName": "ann.lee@acme.example", "id": "1"}]')
+    found = make_plan(read_files([str(path)]), Known(NOW, "USD", "organization", **KNOWN), Options())
+    assert shown(found.acts) == ["change ann.lee@acme.example email=ann@acme.example>ann.lee@acme.example"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ["ann@acme.example,bob@acme.example"],
+            "people.csv line 2: ann@acme.example and bob@acme.example are both known; leave former_email out",
+        ),
+        (
+            ["new@acme.example,bob@acme.example", "bob@acme.example,"],
+            "people.csv line 2: bob@acme.example became new@acme.example and has a row too; leave one of the two out",
+        ),
+        (
+            ["new@acme.example,bob@acme.example", "newer@acme.example,bob@acme.example"],
+            "people.csv line 3: bob@acme.example became new@acme.example already; leave one of the two out",
+        ),
+    ],
+)
+def test_a_new_address_is_one_persons(plan: Plans, rows: list[str], message: str) -> None:
+    with pytest.raises(GovernanceError, match=re.escape(message)):
+        plan(people=["email,former_email", *rows])
+
+
 def test_a_directory_lifts_no_suspension_and_brings_back_who_left(plan: Plans, tmp_path: Path) -> None:
     path = tmp_path / "users.json"
     path.write_text(

@@ -106,7 +106,7 @@ class _Carrier:
         )
         for act in self._plan.of("people", "change"):
             values = act.values
-            columns = {name: values[name] for name in ("display_name", "status") if name in values}
+            columns = {name: values[name] for name in ("email", "display_name", "status") if name in values}
             if "status" in values:
                 columns["deleted_at"] = self._deleted_at(values)
             self._update("users", act.row, columns)

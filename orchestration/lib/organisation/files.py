@@ -78,7 +78,9 @@ class File:
         """Each resource of its pages (SCIM's ListResponse), arrays and lines."""
         number = 0
         for _, wrong, _, page in JsonObjects(self._lines(), self.name, "json").said():
-            resources = [page] if page is None or "Resources" not in page else page["Resources"]
+            # a page without any may have no list
+            nothing: list[object] = [] if page is not None and "totalResults" in page else [page]
+            resources = page.get("Resources", nothing) if page else nothing
             for resource in resources if isinstance(resources, list) else [resources]:
                 number += 1
                 place = Place(self.name, f"resource {number}")

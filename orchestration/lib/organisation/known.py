@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, LiteralString
 from uuid import UUID
 
@@ -88,6 +89,12 @@ class Known:
     memberships: Mapping[tuple[str, str], tuple[UUID, str]] = field(default_factory=dict)
     grants: Mapping[tuple[str, str, str | None], UUID] = field(default_factory=dict)
     roles: Mapping[str, UUID] = field(default_factory=dict)
+
+    @cached_property
+    def directory_ids(self) -> dict[str, str]:
+        """People by the ids that a directory gave them at earlier imports."""
+        ids = {email: row.fields.get("metadata.scim_id") for email, row in self.people.items()}
+        return {str(identity): email for email, identity in ids.items() if identity}
 
 
 def read_known(connection: "psycopg.Connection[TupleRow]") -> Known:

@@ -8,6 +8,7 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.organisation.hierarchy import check_tree
 from orchestration.lib.organisation.known import ADMINISTRATORS, Known, Row
 from orchestration.lib.organisation.plan import Act, Change, Options, Plan
+from orchestration.lib.organisation.renames import with_new_addresses
 from orchestration.lib.organisation.stated import Entry, Place, Problems, Stated, listed
 from orchestration.lib.words import counted
 
@@ -17,7 +18,7 @@ _END = "deactivated"
 def make_plan(stated: Stated, known: Known, options: Options) -> Plan:
     """What an import would do. Raises GovernanceError with all that is wrong."""
     problems = Problems()
-    planner = _Planner(stated, known, options, problems)
+    planner = _Planner(stated, with_new_addresses(known, stated, problems), options, problems)
     planner.people()
     planner.teams()
     planner.memberships()
@@ -42,10 +43,11 @@ class _Planner:
         for email, entry in self._stated.people.items():
             known = self._known.people.get(email)
             wanted = dict(entry.said)
-            if known is not None:
+            wanted.pop("former_email", None)
+            if known is not None and str(known.fields["email"]).lower() == email:
                 # written differently it is the same address
                 del wanted["email"]
-            elif wanted.get("display_name") is None:
+            if known is None and wanted.get("display_name") is None:
                 self._problems.add(entry.place, f"{email} is new and has no display_name; fill it in")
             is_active = wanted.pop("is_active", None)
             if is_active is False:
@@ -155,7 +157,7 @@ class _Planner:
         """Who joins a team, has another role there, or is no longer said to be in it."""
         wanted = dict(self._stated.memberships)
         for (member, team), place in self._stated.members.items():
-            email = self._stated.directory_ids.get(member) or self._directory_ids().get(member)
+            email = self._stated.directory_ids.get(member) or self._known.directory_ids.get(member)
             if email is None:
                 self._problems.add(
                     place, f"member {member} of {team} is no user of these files; import the users with their groups"
@@ -181,14 +183,6 @@ class _Planner:
             if is_stated and (email, team) not in wanted and self._status[email] != _END:
                 act = Act("memberships", "end", (email, team), f"{email} in {team}", (), row, "missing")
                 self._miss(act, ends=ends)
-
-    def _directory_ids(self) -> dict[str, str]:
-        """People by the ids that a directory gave them at earlier imports."""
-        return {
-            str(row.fields["metadata.scim_id"]): email
-            for email, row in self._known.people.items()
-            if row.fields.get("metadata.scim_id")
-        }
 
     def roles(self) -> None:
         """Which roles are granted, or no longer said."""

@@ -36,6 +36,7 @@ KINDS: Mapping[str, Kind] = {
             "email": Column(cells.email, "the address, whatever its case: who it is"),
             "display_name": Column(cells.text, "name that is shown"),
             "status": Column(cells.user_status, f"one of {', '.join(cells.USER_STATUSES)}"),
+            "former_email": Column(cells.person, "the address until now, where it has changed", empties=True),
             "teams": Column(cells.teams, "all teams of the person, each with a role if need be", empties=True),
             "roles": Column(cells.roles, "all roles of the person, everywhere or on a team", empties=True),
         },
