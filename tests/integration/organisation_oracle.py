@@ -73,7 +73,7 @@ class Oracle:
             if self.people[email][1] == GONE:
                 continue
             if "teams" in row:
-                said = dict((*part.split(":"), "")[:2] for part in row["teams"].split())
+                said = {team: role for team, _, role in (part.partition(":") for part in row["teams"].split())}
                 for team, role in said.items():
                     require(self.teams.get(team, [GONE])[-1] != GONE)
                     self.members[email, team] = role or self.members.get((email, team), "member")
@@ -82,7 +82,9 @@ class Oracle:
                         key: role for key, role in self.members.items() if key[0] != email or key[1] in said
                     }
             if "roles" in row:
-                granted = {(email, *(*part.split("@"), "")[:2]) for part in row["roles"].split()}
+                granted = {
+                    (email, role, team) for role, _, team in (part.partition("@") for part in row["roles"].split())
+                }
                 for grant in granted - self.grants:
                     require(not grant[2] or self.teams.get(grant[2], [GONE])[-1] != GONE)
                 self.grants |= granted

@@ -388,7 +388,7 @@ def test_the_differences_are_shown_and_asked_about(
     assert (tried.exit_code, tried.stdout) == (0, f"{SHOWN}nothing was written\n")
     refused = command(*paths, answer="n\n")
     assert (refused.exit_code, refused.stdout) == (1, SHOWN)
-    assert refused.stderr == "write 1 change? [y/N]: error: nothing was changed\n"
+    assert refused.stderr == "write 1 change? [y/N]: n\nerror: nothing was changed\n"
     unanswered = command(*paths)
     assert unanswered.exit_code == 1
     assert unanswered.stderr.endswith("the question was not answered, and nothing was changed; --yes asks none\n")

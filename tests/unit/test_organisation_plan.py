@@ -1,7 +1,7 @@
 """What an import would do, computed from what files state and what is known: no database here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,26 +37,22 @@ def key(name: str, *, revoked: datetime | None = None, **fields: Any) -> Row:
     return Row(ID, NOW - timedelta(days=9), revoked, defaults | {"user": None, "team": "platform"} | fields)
 
 
+PEOPLE: dict[str, dict[str, Any]] = {
+    "admin@acme.example": {},
+    "ann@acme.example": {"display_name": "Ann", "metadata.scim_id": "1"},
+    "bob@acme.example": {},
+    "carl@acme.example": {"status": "deactivated"},
+}
+TEAMS: dict[str, dict[str, Any]] = {
+    "organization": {"parent": None},
+    "platform": {},
+    "below": {"parent": "platform"},
+    "old": {"status": "deactivated"},
+}
 # an administrator, ann in platform as a manager with a role and a key, bob without anything, carl gone
 KNOWN: dict[str, Any] = {
-    "people": {
-        name: person(name, **fields)
-        for name, fields in {
-            "admin@acme.example": {},
-            "ann@acme.example": {"display_name": "Ann", "metadata.scim_id": "1"},
-            "bob@acme.example": {},
-            "carl@acme.example": {"status": "deactivated"},
-        }.items()
-    },
-    "teams": {
-        slug: team(slug, **fields)
-        for slug, fields in {
-            "organization": {"parent": None},
-            "platform": {},
-            "below": {"parent": "platform"},
-            "old": {"status": "deactivated"},
-        }.items()
-    },
+    "people": {email: person(email, **fields) for email, fields in PEOPLE.items()},
+    "teams": {slug: team(slug, **fields) for slug, fields in TEAMS.items()},
     "keys": {
         HASHES["a"]: key("a", user="ann@acme.example"),
         HASHES["b"]: key("b"),
@@ -73,13 +69,13 @@ Plans = Callable[..., Plan]
 def plan(tmp_path: Path) -> Plans:
     """The plan for files given by name, their lines as a list, against KNOWN with what is given as `known`."""
 
-    def plan(options: Options = Options(), known: Mapping[str, Any] = {}, **files: list[str]) -> Plan:  # noqa: B008
+    def plan(options: Options = Options(), known: dict[str, Any] | None = None, **files: list[str]) -> Plan:  # noqa: B008
         paths = []
         for name, lines in files.items():
             path = tmp_path / f"{name}.csv"
             path.write_text("\n".join([*lines, ""]))
             paths.append(str(path))
-        return make_plan(read_files(paths), Known(NOW, "USD", "organization", **KNOWN | known), options)
+        return make_plan(read_files(paths), Known(NOW, "USD", "organization", **KNOWN | (known or {})), options)
 
     return plan
 

@@ -205,8 +205,8 @@ class _Planner:
     def keys(self) -> None:
         """Which keys are new, changed or missing. A revoked one stays revoked."""
         by_prefix: dict[object, list[str]] = defaultdict(list)
-        for digest, row in self._known.keys.items():
-            by_prefix[row.fields["key_prefix"]].append(digest)
+        for known_digest, row in self._known.keys.items():
+            by_prefix[row.fields["key_prefix"]].append(known_digest)
         seen: dict[str, Place] = {}
         for entry in self._stated.keys.values():
             digest = self._digest(entry, by_prefix)
@@ -224,9 +224,9 @@ class _Planner:
                 fields = {**(known.fields if known else {}), **entry.said}
                 self.plan.merge("keys", entry.place, (digest,), _key(fields), known, entry.said)
         if "keys" in self._stated.kinds:
-            for digest, row in self._known.keys.items():
-                if digest not in seen and self._is_live(row):
-                    self._miss(Act("keys", "end", (digest,), _key(row.fields), (), row.id, "missing"))
+            for known_digest, row in self._known.keys.items():
+                if known_digest not in seen and self._is_live(row):
+                    self._miss(Act("keys", "end", (known_digest,), _key(row.fields), (), row.id, "missing"))
 
     def _digest(self, entry: Entry, by_prefix: Mapping[object, list[str]]) -> str | None:
         """The hash of the key that a row is about."""
