@@ -27,6 +27,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     load_csv,
     load_json,
     run_ingest,
+    write_tables,
     write_usage,
 )
 
