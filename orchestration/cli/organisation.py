@@ -53,7 +53,7 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--since", callback=_since, metavar="TIME", help="When new memberships began, with its zone; else now.")
 @click.option("--end-memberships", is_flag=True, help="End memberships and roles that the people in the files lost.")
 @click.option("--deactivate-missing", is_flag=True, help="That, deactivate missing people, and revoke missing keys.")
-@click.option("--force", is_flag=True, help="Deactivate missing people or keys even if that are all there are.")
+@click.option("--force", is_flag=True, help="Deactivate or revoke even more than half of all people or keys.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; writes nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option("--all", "shows_all", is_flag=True, help="Show every difference, however many there are.")

@@ -46,7 +46,7 @@ class Oracle:
         gone = {email for email, (_, status) in self.people.items() if status != GONE == new.people[email][1]}
         live = {email for email, (_, status) in self.people.items() if status != GONE}
         require(new.people[ADMIN][1] == "active" and (ADMIN, "super-admin", "") in new.grants)
-        require(forced or len(gone) < 2 or bool(live - gone - {ADMIN}))
+        require(forced or len(gone) < 2 or 2 * len(gone) <= len(live))
         return new
 
     def _put_teams(self, rows: Rows) -> None:
@@ -108,7 +108,7 @@ class Oracle:
     def _revoke_missing(self, new: "Oracle", rows: Rows, *, forced: bool) -> None:
         live = {digest for digest, key in self.keys.items() if not key[4]}
         missing = live - {row["key_hash"] for row in rows}
-        require(forced or len(missing) < 2 or missing != live)
+        require(forced or len(missing) < 2 or 2 * len(missing) <= len(live))
         for digest in missing:
             new.keys[digest][4] = "revoked"
 

@@ -236,7 +236,7 @@ def test_a_kind_without_a_file_misses_nobody(plan: Plans) -> None:
     assert plan(MISSING, teams=["slug", "platform", "below"]).acts == []
 
 
-def test_everybody_may_go_when_that_is_meant(plan: Plans) -> None:
+def test_most_may_go_when_that_is_meant(plan: Plans) -> None:
     forced = Options(deactivates_missing=True, forced=True)
     assert [act.name for act in plan(forced, people=["email", "admin@acme.example"]).of("people")] == [
         "ann@acme.example",

@@ -129,15 +129,15 @@ REFUSED: dict[str, tuple[Options, dict[str, list[str]], str]] = {
         {"people": ["email,roles", "admin@acme.example,viewer"]},
         "admin@acme.example would be the last administrator to go",
     ),
-    "everybody": (
+    "most people": (
         MISSING,
         {"people": ["email", "admin@acme.example"]},
-        "all 2 people but administrators would be deactivated, so the file may be the wrong one: add --force if that",
+        "2 of 3 people would be deactivated, so the file may be the wrong one or only a part: add --force",
     ),
-    "every key": (
+    "most keys": (
         MISSING,
         {"keys": ["key_hash,key_prefix,name,team", f"{9:064x},sk-x,X,platform"]},
-        "all 2 keys would be revoked, so the file may be the wrong one: add --force if that is meant",
+        "2 of 2 keys would be revoked, so the file may be the wrong one or only a part: add --force if that is meant",
     ),
 }
 

@@ -19,7 +19,7 @@ class Options:
     """What an import may do besides creating and changing.
 
     `ends_memberships`: end memberships and roles that people and teams in the files no longer have there.
-    `deactivates_missing`: that, and deactivate people and revoke keys that no file has; `forced`: even all of them.
+    `deactivates_missing`: that, and deactivate people and revoke keys that no file has; `forced`: even most of them.
     `since`: when new memberships begin, None for now.
     """
 

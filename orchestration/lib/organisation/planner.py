@@ -10,7 +10,6 @@ from orchestration.lib.organisation.known import ADMINISTRATORS, Known, Row
 from orchestration.lib.organisation.plan import Act, Change, Options, Plan
 from orchestration.lib.organisation.renames import with_new_addresses
 from orchestration.lib.organisation.stated import Entry, Place, Problems, Stated, listed
-from orchestration.lib.words import counted
 
 _END = "deactivated"
 
@@ -304,19 +303,19 @@ class _Planner:
             )
         if self._options.forced:
             return
-        gone = set(self._left("people"))
-        live = {email for email, row in self._known.people.items() if row.fields["status"] != _END}
-        if len(gone) > 1 and not live - gone - administrators:
-            raise GovernanceError(
-                f"all {counted(len(gone), 'person', 'people')} but administrators would be deactivated, so the file "
-                "may be the wrong one: add --force if that is meant; nothing was changed"
-            )
-        lost = {act.key[0] for act in self.plan.of("keys", "end") if act.why == "missing"}
-        if len(lost) > 1 and len(lost) == sum(map(self._is_live, self._known.keys.values())):
-            raise GovernanceError(
-                f"all {len(lost):,} keys would be revoked, so the file may be the wrong one: add --force if that is "
-                "meant; nothing was changed"
-            )
+        people = sum(row.fields["status"] != _END for row in self._known.people.values())
+        _refuse_most("people", "deactivated", len(set(self._left("people"))), people)
+        lost = sum(act.why == "missing" for act in self.plan.of("keys", "end"))
+        _refuse_most("keys", "revoked", lost, sum(map(self._is_live, self._known.keys.values())))
+
+
+def _refuse_most(kind: str, what: str, number: int, live: int) -> None:
+    """Refuses to end more than half of what is there, as a wrong file or half of one would."""
+    if number > 1 and 2 * number > live:
+        raise GovernanceError(
+            f"{number:,} of {live:,} {kind} would be {what}, so the file may be the wrong one or only a part: add "
+            "--force if that is meant; nothing was changed"
+        )
 
 
 def _grant(email: str, role: str, team: str | None) -> str:
