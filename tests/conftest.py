@@ -31,6 +31,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     run_identities,
     run_ingest,
     undecided,
+    write_tables,
     write_usage,
 )
 

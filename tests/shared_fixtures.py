@@ -77,6 +77,18 @@ def write_usage(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
+def write_tables(tmp_path: Path) -> Callable[..., list[str]]:
+    """Writes CSV files given by name, .csv left out, as lines; returns their paths."""
+
+    def write(**files: list[str]) -> list[str]:
+        for name, lines in files.items():
+            (tmp_path / f"{name}.csv").write_text("\n".join([*lines, ""]))
+        return [str(tmp_path / f"{name}.csv") for name in files]
+
+    return write
+
+
+@pytest.fixture
 def run_governance(database: str) -> Callable[..., Result]:
     """Runs `governance`."""
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
     "identities": ("identities",),
+    "organisation": ("organisation",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

@@ -5,12 +5,7 @@ with looks as (
         status,
         created_at,
         id,
-        -- Cyrillic and Greek letters by the Latin ones they look like, and digits by letters
-        translate(
-            lower(normalize(email, nfkc)),
-            'аеорсухкіјѕԁһԛԝӏАВЕКМНОРСТУХІЈЅαονικρυχγϲϳΑΒΕΖΗΙΚΜΝΟΡΤΥΧıɑɡ01|',
-            'aeopcyxkijsdhqwlabekmhopctyxijsaovikpuxycjabezhikmnoptyxiagoll'
-        ) as look
+        internal.look_of(email) as look
     from {{ ref('users') }}
     where status <> 'deactivated'
 ),

@@ -15,11 +15,11 @@ from orchestration.lib.usage.sources.objects import Read
 class CsvRows:
     """A header, and the rows after it."""
 
-    def __init__(self, lines: text.Lines, source: str) -> None:
+    def __init__(self, lines: text.Lines, source: str, delimiter: str = ",") -> None:
         self._lines = lines
         # of the whole process: a column that isn't loaded may be of any length that memory bears
         csv.field_size_limit(text.RECORD_LIMIT)
-        self._reader = csv.reader(self._lines, strict=True, skipinitialspace=True)
+        self._reader = csv.reader(self._lines, delimiter=delimiter, strict=True, skipinitialspace=True)
         try:
             header = next((row for row in self._reader if row), None)
         except csv.Error as error:

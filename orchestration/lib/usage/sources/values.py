@@ -87,10 +87,15 @@ def meaning(target: str, value: object) -> str | None:
     return _MEANINGS[target].get(said.lower().replace("-", "_").replace(" ", "_"), said)
 
 
+def looks_secret(said: str) -> bool:
+    """Whether it begins as keys do that providers and gateways hand out."""
+    return SECRET.match(said) is not None
+
+
 def key(value: object) -> str | None:
     """What a source calls a key: its id, name or hash. Of what may be the key itself only the SHA-256 is kept."""
     said = text(value)
-    if said and SECRET.match(said):
+    if said and looks_secret(said):
         return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
     return said
 
