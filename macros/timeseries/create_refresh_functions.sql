@@ -205,6 +205,7 @@ begin
     ) loop
         call internal.refresh_rollup(rollup);
     end loop;
+    perform internal.refresh_model_names();
 end $f$;
-comment on procedure internal.refresh_rollups() is 'Makes partitions ahead and refreshes every rollup, those read by others first; to be called outside a transaction.';
+comment on procedure internal.refresh_rollups() is 'Makes partitions ahead, refreshes every rollup, those read by others first, and names models that are new; to be called outside a transaction.';
 {% endmacro %}

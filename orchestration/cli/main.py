@@ -14,6 +14,7 @@ _COMMANDS = {
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
     "usage": ("ingest",),
+    "models": ("models",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

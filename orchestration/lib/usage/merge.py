@@ -217,6 +217,7 @@ class UsageMerger:
                 self._span = oldest, newest
                 self._make_partitions(oldest, newest)
                 self._open_chunks()
+                self._name_models()
             if first is not None:
                 self._merge_lines(first, last, report)
 
@@ -260,6 +261,20 @@ class UsageMerger:
             self._opened.update(opened)
 
         with_retries(act)
+
+    def _name_models(self) -> None:
+        """Gives what the batch names and nothing has named before its one name, by the rules of names.
+
+        In a statement of its own: another load that brings the same name waits for no more than this.
+        """
+        with_retries(
+            lambda: self._execute(
+                "select internal.name_models(array_agg(provider), array_agg(model)) from ("
+                "select provider, model from ingest_rows where reasons is null"
+                " except select provider, model from internal.model_names"
+                ") as new having count(*) > 0"
+            )
+        )
 
     def close(self) -> None:
         """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""
