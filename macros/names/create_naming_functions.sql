@@ -108,7 +108,7 @@ as $f$
                 cross join lateral (
                     values
                     (true, '', m.name),
-                    (false, substring(m.name from '^(?:ft:|regional[.]|in-region[.])+'), regexp_replace(m.name, '^(?:ft:|regional[.]|in-region[.])+', ''))
+                    (false, substring(m.name from '^(?:ft:|global[.]|regional[.]|in-region[.])+'), regexp_replace(m.name, '^(?:ft:|global[.]|regional[.]|in-region[.])+', ''))
                 ) as part (is_whole, variant, looked_up)
                 where not m.is_last and m.step < 10 and part.variant is not null
                     and (r.providers is null or m.canonical_provider = any (r.providers))
@@ -146,7 +146,7 @@ as $f$
         m.model,
         p.canonical_provider,
         m.canonical_model,
-        case when m.origin not like 'as said%' then substring(m.canonical_model from '^(?:ft:|regional[.]|in-region[.])+(.+)$') end,
+        case when m.origin not like 'as said%' then substring(m.canonical_model from '^(?:ft:|global[.]|regional[.]|in-region[.])+(.+)$') end,
         p.provider_origin,
         m.origin,
         p.is_known and m.is_known

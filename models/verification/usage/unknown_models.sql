@@ -2,15 +2,18 @@
 select
     format('%s/%s', names.provider, names.model) as subject,
     format(
-        '%s requests of the last {{ var("usage_window") }} are of it; no rule knows this %s, so reports show it as the source says it.',
+        '%s requests of the last {{ var("usage_window") }} are of a %s that no rule knows, so reports show it as it came.',
         sum(usage.request_count),
         case when names.provider_origin like 'as said%' then 'provider' else 'model' end
     ) as message,
     case
         when names.provider_origin like 'as said%'
-            then format('Say who it is: governance models alias-provider %s NAME. A name of its own is NAME again.', to_json(names.provider))
+            then format(
+                'Say who it is: `governance models alias-provider %s NAME`; if that is its own name, give it twice.',
+                to_json(names.provider)
+            )
         else format(
-            'Say what it is called: governance models alias --provider %s %s NAME. A name of its own is NAME again.',
+            'Say what it is: `governance models alias --provider %s %s NAME`; if that is its own name, give it twice.',
             to_json(names.canonical_provider),
             to_json(names.model)
         )
