@@ -40,8 +40,6 @@ def refresh(url: str) -> list[RefreshedRollup]:
             "select name from internal.rollup_state order by parent is not null, name"
         ).fetchall():
             with_retries(partial(connection.execute, "call internal.refresh_rollup(%s)", [name]))
-        # of what applications wrote themselves
-        with_retries(partial(connection.execute, "select internal.refresh_model_names()"))
         rows = connection.execute(
             "select name, watermark from internal.rollup_state order by parent is not null, name"
         ).fetchall()
