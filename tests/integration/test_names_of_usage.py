@@ -136,7 +136,7 @@ def test_a_load_names_what_it_brings(
     given = value(warehouse, "select max(named_at) from internal.model_names")
     load_csv([HEADER, f"{hour},r3,acme,ours,0.2", f"{hour},r4,acme,other,0.2", ",r5,acme,refused,0.2"], "again.csv")
     assert set(names(warehouse)) == {("azure_openai", "gpt-4o-2024-08-06"), ("acme", "ours"), ("acme", "other")}
-    assert value(warehouse, "select count(*) from internal.model_names where named_at <= %s", [given]) == 2
+    assert value(warehouse, "select count(*) from internal.model_names where named_at <= %s", given) == 2
 
 
 def test_a_dry_run_names_nothing(warehouse: Connection, load_csv: Callable[..., IngestReport], emptied: None) -> None:

@@ -22,6 +22,7 @@ from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
+from orchestration.lib.usage.names import name_new_models
 from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, kept_text
 
@@ -263,18 +264,7 @@ class UsageMerger:
         with_retries(act)
 
     def _name_models(self) -> None:
-        """Gives what the batch names and nothing has named before its one name, by the rules of names.
-
-        In a statement of its own: another load that brings the same name waits for no more than this.
-        """
-        with_retries(
-            lambda: self._execute(
-                "select internal.name_models(array_agg(provider), array_agg(model)) from ("
-                "select provider, model from ingest_rows where reasons is null"
-                " except select provider, model from internal.model_names"
-                ") as new having count(*) > 0"
-            )
-        )
+        with_retries(lambda: name_new_models(self._connection))
 
     def close(self) -> None:
         """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""

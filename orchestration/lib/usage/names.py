@@ -101,6 +101,19 @@ def spellings(url: str) -> list[Spelling]:
     return list(found.values())
 
 
+def name_new_models(connection: "psycopg.Connection[TupleRow]") -> None:
+    """Names what the batch in ingest_rows brings and nothing has brought before, by today's rules.
+
+    Best in a transaction of its own: another load that brings the same then waits for no more than this.
+    """
+    connection.execute(
+        "select internal.name_models(array_agg(provider), array_agg(model)) from ("
+        "select provider, model from ingest_rows where reasons is null"
+        " except select provider, model from internal.model_names"
+        ") as new having count(*) > 0"
+    )
+
+
 def aliases(url: str) -> list[Alias]:
     """The rules that were added here, in the order in which they are asked."""
     with explained(), connect(url) as connection:
