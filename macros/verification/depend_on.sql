@@ -18,7 +18,7 @@
 
 {% macro other_relations() %}
     {{ return([
-        'system_roles', 'default_policies', 'default_team', 'verification_exceptions',
+        'system_roles', 'default_policies', 'default_team', 'verification_exceptions', 'provider_aliases', 'model_aliases',
         'llm_metrics_hourly', 'llm_metrics_daily', 'llm_team_hourly', 'llm_team_daily', 'llm_spend_hourly', 'llm_spend_daily',
         'llm_user_hourly', 'llm_user_daily', 'llm_key_hourly', 'llm_key_daily', 'llm_model_hourly', 'llm_model_daily',
         'llm_application_hourly', 'llm_application_daily', 'llm_tag_hourly', 'llm_tag_daily',

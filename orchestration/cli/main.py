@@ -20,6 +20,7 @@ _COMMANDS = {
     "reconciliation": ("reconcile",),
     "identities": ("identities",),
     "organisation": ("organisation",),
+    "models": ("models",),
     "demo": ("demo",),
     "ui": ("ui",),
 }
