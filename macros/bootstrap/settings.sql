@@ -41,6 +41,6 @@ on conflict (name) do update set value = excluded.value;
     {{ return([
         'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
         'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
-        'refresh_hourly_every', 'refresh_daily_every', 'verification_retention',
+        'refresh_hourly_every', 'refresh_daily_every', 'verification_retention', 'cost_precedence',
     ]) }}
 {% endmacro %}

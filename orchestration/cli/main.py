@@ -14,6 +14,8 @@ _COMMANDS = {
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
     "usage": ("ingest",),
+    "prices": ("prices",),
+    "reprice": ("reprice",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

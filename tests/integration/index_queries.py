@@ -299,6 +299,7 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_key_daily",
             "llm_model_daily",
             "llm_policy_daily",
+            "llm_price_daily",
         )
     ),
     *(

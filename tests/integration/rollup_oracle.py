@@ -37,6 +37,10 @@ class Request:
     policy_id: UUID | None
     policy_decision: str | None
 
+    @property
+    def cost_source(self) -> str:
+        return "unpriced" if self.cost_amount is None else "computed"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -187,6 +191,21 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
             }
             for key, rows in oracle.groups("requests", "day", ("policy_id", "policy_decision", "team_id"))
             if key["policy_id"] is not None
+        ],
+    )
+    yield (
+        "llm_price_daily",
+        [
+            {
+                **key,
+                "provider": "p",
+                "price_id": None,
+                "request_count": len(rows),
+                "input_tokens": sum(r.input_tokens for r in rows),
+                "cost_amount": cost(rows),
+                "compared_count": 0,
+            }
+            for key, rows in oracle.groups("requests", "day", ("model", "currency", "cost_source"))
         ],
     )
     latencies = []

@@ -1,19 +1,32 @@
 -- one row per model of which recent requests have no cost
 select
-    format('%s/%s', provider, model) as subject,
+    format('%s/%s', u.provider, u.model) as subject,
+    format('What %s of %s requests of the last {{ var("usage_window") }} cost is unknown', u.unpriced, u.requests)
+    || case
+        when sum(estimate.cost) is null then '.'
+        else format(
+            '; by the price of %s some %s %s are at stake.', min(near.model), round(sum(estimate.cost), 2), min(near.currency)
+        )
+    end as message,
     format(
-        'What %s of %s requests of the last {{ var("usage_window") }} cost is unknown.',
-        sum(unpriced_request_count),
-        sum(request_count)
-    ) as message,
-    format(
-        'Have the source send the cost. Until it does: update core.llm_metrics set cost_amount = …,'
-        || ' cost_source = ''computed'' where provider = %L and model = %L and cost_amount is null;'
-        || ' then `governance refresh`.',
-        provider,
-        model
+        'Enter its price and run `governance prices import FILE`, then `governance reprice --unpriced --model %L --reason …`;'
+        || ' or have the source send the cost.',
+        u.model
     ) as fix
-from {{ ref('llm_team_daily') }}
-where bucket >= now() - interval '{{ var("usage_window") }}'
-group by provider, model
-having sum(unpriced_request_count) > sum(request_count) * {{ var("unpriced_share_allowed") }}
+from (
+    select
+        provider,
+        model,
+        bucket,
+        {% for column in token_classes() -%}
+        sum({{ column }}) filter (where cost_source = 'unpriced') as {{ column }},
+        {% endfor -%}
+        sum(sum(request_count) filter (where cost_source = 'unpriced')) over (partition by provider, model) as unpriced,
+        sum(sum(request_count)) over (partition by provider, model) as requests
+    from {{ ref('llm_price_daily') }}
+    where bucket >= now() - interval '{{ var("usage_window") }}'
+    group by provider, model, bucket
+) as u
+{{ estimate_by_nearest_price() }}
+where u.unpriced > u.requests * {{ var("unpriced_share_allowed") }}
+group by u.provider, u.model, u.unpriced, u.requests

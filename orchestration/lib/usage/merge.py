@@ -74,6 +74,7 @@ class UsageMerger:
 
     _into = _stored = "core.llm_metrics"
     _compares_all = False
+    _keeps_prices = True
 
     def __init__(
         self,
@@ -110,7 +111,7 @@ class UsageMerger:
                 " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
                 " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
             )
-            floor, ceiling, currency, spelled_before, was_refused, is_moving = self._row(
+            floor, ceiling, currency, spelled_before, prefers_prices, was_refused, is_moving = self._row(
                 f"""
                 select
                     internal.raw_floor('llm_metrics'),
@@ -118,6 +119,7 @@ class UsageMerger:
                     (select value from internal.settings where name = 'default_currency'),
                     -- a new database has had no rows of earlier releases
                     (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
+                    exists (select from internal.settings where name = 'cost_precedence' and value = 'prices'),
                     exists (select from internal.quarantine where source = {quoted(source)}),
                     (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
@@ -127,11 +129,12 @@ class UsageMerger:
                     "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
                     "has ended"
                 )
-            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
+            limits = floor, ceiling, currency, spelled_before, prefers_prices
+            self._reading = Reading(self._given, self._targets, self._values, *limits)
             self._has_quarantine = was_refused
             self._staged = 0
             self._span: tuple[datetime, datetime] = floor, ceiling
-            self._insertion = Insertion(connection, self._reading, self._into)
+            self._insertion = Insertion(connection, self._reading, self._into, keeps_prices=self._keeps_prices)
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
             constants = {name: trimmed(value) for name, value in constants.items()}

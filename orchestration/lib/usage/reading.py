@@ -7,6 +7,7 @@ from datetime import datetime
 
 from psycopg import sql
 
+from orchestration.lib.usage.costing import STORED_COST, costed
 from orchestration.lib.usage.record import REQUIRED, TARGETS, Target, kept_text
 
 _OLD = "'time is older than the raw retention'"
@@ -20,7 +21,7 @@ class Reading:
 
     `given` are the targets of a record in its order, `targets` these and those of constants in the order of TARGETS;
     `values` says for a target what the source's values mean. Rows before `floor` or after `ceiling` are refused;
-    `currency` is that of rows that name none.
+    `currency` is that of rows that name none. With `prefers_prices` our prices count also where the source says a cost.
     `spelled_before` is when rows without a request_id ceased to be called by how their values are spelled; None in a
     database that has no such rows.
     """
@@ -32,6 +33,7 @@ class Reading:
     ceiling: datetime
     currency: str
     spelled_before: datetime | None = None
+    prefers_prices: bool = False
 
     def plain(self) -> str:
         """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
@@ -142,6 +144,7 @@ class Reading:
         values["currency"] = f"coalesce({values.get('currency', 'null')}, {quoted(self.currency)})"
         priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
+        values |= costed(values, prefers_prices=self.prefers_prices)
         values["source"] = values.get("source", TARGETS["source"].default or "null")
         metadata = values.get("metadata", "null::jsonb")
         own = f"{metadata} -> 'source_values'"
@@ -199,6 +202,7 @@ class Reading:
             select {listed(values.values())}
             from ingest_rows as r
             left join named as n using (line)
+            left join ingest_costs as cost using (line)
             where r.reasons is null and r.{lines}{is_new}
             {conflict}
             returning request_id, time, cost_amount, total_tokens
@@ -218,9 +222,9 @@ class Reading:
         if "request_id" not in self.targets:
             return "select 0, null where false"
         says = [
-            f"case when r.{name} is not null and r.{name} is distinct from {_stored(name)} then"
+            f"case when {self._says(name)} and r.{name} is distinct from {self._stored(name)} then"
             f" format('{name} is %s, stored is %s', left(r.{name}::text, 60),"
-            f" coalesce(left({_stored(name)}::text, 60), 'nothing')) end"
+            f" coalesce(left({self._stored(name)}::text, 60), 'nothing')) end"
             for name in self.targets
             if name not in ("request_id", "time")
         ]
@@ -248,6 +252,19 @@ class Reading:
         left join lateral (select line, says from told order by line limit {wanted}) as first on true
         order by line
         """
+
+    def _says(self, name: str) -> str:
+        """Condition that a row says something that can contradict what is stored."""
+        if name in ("currency", "cost_source"):
+            # of a cost, which may be ours where the source said none
+            cost = "r.cost_amount is not null" if "cost_amount" in self.targets else "false"
+            return f"r.{name} is not null and {cost} and m.source_cost_amount is null"
+        return f"r.{name} is not null"
+
+    def _stored(self, name: str) -> str:
+        if name == "cost_amount":
+            return STORED_COST.format(said_price="r.price_id" if "price_id" in self.targets else "null")
+        return f"m.{name}" if name != "metadata" else "(m.metadata - 'source_values')"
 
     def _lines(self) -> str:
         """The staged lines, their values replaced by what they mean."""
@@ -349,10 +366,6 @@ def meant(name: str, values: Mapping[str, str]) -> str:
     """What a text of the source means by the user's `values`; an empty text stands for none, on both sides."""
     whens = " ".join(f"when {quoted(said)} then {quoted(means)}" for said, means in values.items())
     return f"nullif(case coalesce({name}, '') {whens} else {name} end, '')"
-
-
-def _stored(name: str) -> str:
-    return f"m.{name}" if name != "metadata" else "(m.metadata - 'source_values')"
 
 
 def quoted(value: object) -> str:

@@ -32,6 +32,7 @@ class TrialMerger(UsageMerger):
 
     _into = "pg_temp.ingest_trial"
     _compares_all = True
+    _keeps_prices = False
     _stored = "(select * from core.llm_metrics union all select * from pg_temp.ingest_trial)"
 
     def begin(self, trial: Trial) -> None:
