@@ -193,6 +193,17 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
             if key["policy_id"] is not None
         ],
     )
+    priced = (
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "audio_input_tokens",
+        "audio_output_tokens",
+        "request_count",
+        "cost_amount",
+    )
     yield (
         "llm_price_daily",
         [
@@ -200,10 +211,10 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
                 **key,
                 "provider": "p",
                 "price_id": None,
-                "request_count": len(rows),
-                "input_tokens": sum(r.input_tokens for r in rows),
-                "cost_amount": cost(rows),
-                "compared_count": 0,
+                **{name: measures(rows)[name] for name in priced},
+                **dict.fromkeys(("compared_count", "differing_count"), 0),
+                **dict.fromkeys(("list_cost_amount", "listed_cost_amount")),
+                **dict.fromkeys(("source_cost_amount", "computed_cost_amount")),
             }
             for key, rows in oracle.groups("requests", "day", ("model", "currency", "cost_source"))
         ],

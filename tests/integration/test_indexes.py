@@ -39,12 +39,19 @@ REPORT = """
         generate_series(1, 20) as project
 """
 
+# of each team one by model
+AGREEMENTS = """
+    insert into core.price_agreements (name, model, team_id, discount_percent, valid_from, origin)
+    select 'Agreement', 'model-' || n, id, 5, now(), 'contract' from core.teams, generate_series(1, 5) as n
+"""
+
 
 @pytest.fixture(scope="module")
 def organisation(engine: Engine) -> Iterator[Connection]:
     with engine.database("indexes") as url, connect(url) as connection:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
+        connection.execute(AGREEMENTS)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

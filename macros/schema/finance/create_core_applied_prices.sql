@@ -1,6 +1,7 @@
 {#
     What price_id of a request names. The id is made of the content, so the same prices have the same id and a row never
-    changes, whatever becomes of the list or the agreement.
+    changes, whatever becomes of the list or the agreement. Prices and agreements are never deleted, so that naming them
+    needs no foreign key.
 #}
 {% macro create_core_applied_prices(relation) %}
 create table if not exists {{ relation }} (
@@ -10,12 +11,10 @@ create table if not exists {{ relation }} (
     service_tier text not null,
     context_above bigint not null,
     currency text not null constraint applied_prices_currency_check check (currency ~ '^[A-Z]{3}$'),
-    agreement_id uuid constraint applied_prices_agreement_id_fkey references {{ ref('price_agreements') }} (id) on delete restrict,
+    agreement_id uuid,
     discount_percent numeric,
     date_basis text not null constraint applied_prices_date_basis_check check (date_basis in ('known', 'assumed', 'decided')),
     is_estimate boolean not null,
     created_at timestamptz not null default now()
 );
-create index if not exists applied_prices_agreement_id_idx on {{ relation }} (agreement_id);
-{{ comment_on_indexes(relation, {'applied_prices_agreement_id_idx': 'Foreign key to price_agreements.'}) }}
 {% endmacro %}

@@ -23,6 +23,7 @@ create table if not exists {{ relation }} (
 create index if not exists price_agreements_team_id_idx on {{ relation }} (team_id);
 {{ create_updated_at_trigger(relation) }}
 {{ create_audit_triggers(relation) }}
+{{ create_delete_triggers(relation, 'end it with valid_to') }}
 {{ comment_on_indexes(relation, {
     'price_agreements_scope_excl': 'One agreement of a scope at a time.',
     'price_agreements_team_id_idx': 'Agreements of a team; foreign key to teams.',

@@ -3,7 +3,7 @@ select
     format('%s/%s', u.provider, u.model) as subject,
     format('What %s of %s requests of the last {{ var("usage_window") }} cost is unknown', u.unpriced, u.requests)
     || case
-        when sum(estimate.cost) is null then '.'
+        when coalesce(sum(estimate.cost), 0) = 0 then '.'
         else format(
             '; by the price of %s some %s %s are at stake.', min(near.model), round(sum(estimate.cost), 2), min(near.currency)
         )
