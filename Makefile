@@ -30,7 +30,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build embedded generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality ui build embedded generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -76,6 +76,10 @@ lint-dbt: $(VENV)/.development
 generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
 	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
+
+prices: $(VENV)/.development ## make the price list that ships of the package genai-prices (a newer one: make lock UPGRADE=1 first)
+	$(BIN)/python -m orchestration.lib.pricing.genai_list > seeds/model_price_list.csv.new
+	mv seeds/model_price_list.csv.new seeds/model_price_list.csv
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix

@@ -11,7 +11,9 @@ select
     sum(source_cost_amount) as source_cost,
     sum(computed_cost_amount) as computed_cost,
     sum(source_cost_amount) - sum(computed_cost_amount) as difference,
-    trim_scale((sum(source_cost_amount) - sum(computed_cost_amount)) / nullif(sum(computed_cost_amount), 0)) as relative_difference
+    trim_scale(
+        (sum(source_cost_amount) - sum(computed_cost_amount)) / nullif(sum(computed_cost_amount), 0)
+    ) as relative_difference
 from {{ ref('llm_price_daily') }}
 where compared_count > 0
 group by day, bucket, provider, model, currency

@@ -83,7 +83,7 @@ def cost(connection: Connection, **request: Any) -> dict[str, Any] | None:
 
 def computed(connection: Connection, **request: Any) -> Decimal | None:
     found = cost(connection, **request)
-    return found and found["computed_cost"]
+    return found["computed_cost"] if found else None
 
 
 @dataclass(frozen=True)

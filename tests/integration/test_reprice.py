@@ -131,8 +131,7 @@ def test_what_was_unpriced_gets_a_price(warehouse: Connection, database: str) ->
     correct(warehouse)
     scope = Scope(FIRST, NOW, only_unpriced=True)
     (found,) = effect(database, scope)
-    assert (found.model, found.requests, found.old, found.new) == ("unknown", DAYS * 5, None, DAYS * 15)
-    assert (found.unpriced_before, found.unpriced_after) == (DAYS * 5, 0)
+    assert found == Effect("acme", "unknown", "USD", "USD", DAYS * 5, None, Decimal(DAYS * 15), DAYS * 5, 0)
     begin(database, scope, "the price came late", "me")
     proceed(database)
     refresh(database)
@@ -142,7 +141,7 @@ def test_what_was_unpriced_gets_a_price(warehouse: Connection, database: str) ->
 def test_what_has_no_price_any_more_is_unpriced(warehouse: Connection, database: str) -> None:
     warehouse.execute("update core.model_prices set superseded_at = now() where model = 'rocket' and provider = 'acme'")
     (found,) = effect(database, SCOPE)
-    assert (found.old, found.new, found.unpriced_after) == (200, None, DAYS * 5)
+    assert found == Effect("acme", "rocket", "USD", "USD", DAYS * 5, Decimal(200), None, 0, DAYS * 5)
     begin(database, SCOPE, "it was never sold", "me")
     proceed(database)
     rows = warehouse.execute(

@@ -9,16 +9,16 @@ select
     line.context_above,
     line.region,
     line.currency,
-    unit.price as unit_price,
-    case line.valid_from when 'always' then '-infinity' else line.valid_from::timestamp at time zone 'UTC' end as valid_from,
+    (unit.price #>> '{}')::numeric as unit_price,
+    case line.valid_from
+        when 'always' then '-infinity'
+        else line.valid_from::timestamp at time zone 'UTC'
+    end as valid_from,
     line.valid_to::timestamp at time zone 'UTC' as valid_to,
     line.date_basis,
     line.origin
 from {{ ref('model_price_list') }} as line
-cross join lateral (
-    values
-    {% for unit in price_units() -%}
-    ('{{ unit }}', line.{{ unit }}){{ ',' if not loop.last }}
-    {% endfor %}
-) as unit (name, price)
-where unit.price is not null and not exists (select from {{ this }})
+-- what is a number is a price per unit, but for one column
+inner join jsonb_each(to_jsonb(line)) as unit (name, price)
+    on jsonb_typeof(unit.price) = 'number' and unit.name <> 'context_above'
+where not exists (select from {{ this }})

@@ -1,6 +1,7 @@
 """Which price applies to a request, and why; and what the list says."""
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,7 +137,10 @@ def _found(connection: "psycopg.Connection[TupleRow]") -> list[AppliedPrice]:
         order by k.provider, r.context_above
         """
     ).fetchall()
-    return [AppliedPrice(*rate, units[price_id]) for price_id, *rate in rates]
+    return [
+        AppliedPrice(provider, model, tier, above, currency, is_estimate, name, origin, percent, units[price_id])
+        for price_id, provider, model, tier, above, currency, is_estimate, name, origin, percent in rates
+    ]
 
 
 def _why_not(connection: "psycopg.Connection[TupleRow]", question: Question) -> str:
@@ -184,11 +188,22 @@ def listed_prices(url: str, provider: str | None, model: str | None, at: datetim
                 max(nullif(valid_from, '-infinity')), min(date_basis), jsonb_object_agg(unit, unit_price::text)
             from core.model_prices
             where superseded_at is null and valid_from <= %(at)s and (valid_to is null or valid_to > %(at)s)
-                and (%(provider)s::text is null or provider like translate(lower(%(provider)s::text), '*_', '%%_'))
-                and (%(model)s::text is null or model ilike translate(%(model)s::text, '*', '%%'))
+                and (%(provider)s::text is null or provider like %(provider)s::text)
+                and (%(model)s::text is null or model ilike %(model)s::text)
             group by price_list, provider, model, service_tier, context_above, currency, region
             order by price_list <> 'list', provider, model, service_tier <> 'standard', service_tier, context_above
             """,
-            {"provider": provider, "model": model, "at": at},
+            {"provider": provider and _pattern(provider.lower()), "model": model and _pattern(model), "at": at},
         ).fetchall()
-    return [ListedPrice(*row, {unit: Decimal(amount) for unit, amount in amounts.items()}) for *row, amounts in rows]
+    return [
+        ListedPrice(
+            *(price_list, name, named, tier, above, currency, since, basis),
+            amounts={unit: Decimal(amount) for unit, amount in amounts.items()},
+        )
+        for price_list, name, named, tier, above, currency, since, basis, amounts in rows
+    ]
+
+
+def _pattern(text: str) -> str:
+    """What LIKE takes for a text in which * stands for any characters."""
+    return re.sub(r"[\\%_]", r"\\\g<0>", text).replace("*", "%")
