@@ -5,6 +5,9 @@ declare
     built text;
 begin
     perform now() at time zone zone;
+    if '{{ var("cost_precedence") }}' not in ('source', 'prices') then
+        raise exception 'cost_precedence is %, which is neither source nor prices; set which cost counts where there are both', '{{ var("cost_precedence") }}';
+    end if;
     -- a shift by part of an hour (Lord Howe) would put one hour into two buckets
     if exists (
         select from generate_series(timestamptz '2000-01-01', now() + interval '1 year', interval '7 days') as t

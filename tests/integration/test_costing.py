@@ -232,6 +232,7 @@ def test_a_price_stays_what_it_was(connection: Connection, change: str, error: t
         ({"service_tier": "gold"}, "model_prices_service_tier_check"),
         ({"date_basis": "felt"}, "model_prices_date_basis_check"),
         ({"currency": "usd"}, "model_prices_currency_check"),
+        ({"provider": "Acme"}, "model_prices_provider_check"),
         ({"model": "x", "valid_from": None}, "valid_from"),
     ],
 )

@@ -56,6 +56,11 @@ def refusal(url: str, *arguments: str) -> str:
             "them anew as far back as raw rows reach, or set reporting_timezone back",
         ),
         ("select 1", ["--vars", "{reporting_timezone: Europe/Berlim}"], 'time zone "Europe/Berlim" not recognized'),
+        (
+            "select 1",
+            ["--vars", "{cost_precedence: both}"],
+            "cost_precedence is both, which is neither source nor prices",
+        ),
         (NEWER, [], NEWER_SAID),
         (
             EDITED,

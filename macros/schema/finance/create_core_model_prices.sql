@@ -7,7 +7,8 @@ create table if not exists {{ relation }} (
     id uuid not null default gen_random_uuid() constraint model_prices_pkey primary key,
     price_list text not null default 'list' constraint model_prices_price_list_check
         check (price_list ~ '^[a-z0-9]+([._-][a-z0-9]+)*$' and length(price_list) <= 100),
-    provider text not null constraint model_prices_provider_check check (internal.validate_text('model_prices.provider', provider, 200)),
+    provider text not null constraint model_prices_provider_check
+        check (internal.validate_text('model_prices.provider', provider, 200) and provider = lower(provider collate "C")),
     model text not null constraint model_prices_model_check check (internal.validate_text('model_prices.model', model, 200)),
     unit text not null constraint model_prices_unit_check check (unit in ('{{ price_units() | join("', '") }}')),
     service_tier text not null default 'standard' constraint model_prices_service_tier_check
