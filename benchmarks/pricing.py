@@ -4,7 +4,7 @@
     python -m benchmarks.pricing --url postgresql://…
     python -m benchmarks.pricing --rows 50000 --rounds 1    (a first look)
 
-The requests are those of `benchmarks.ingest` without their cost; of four models the list that ships prices three.
+The requests are those of `benchmarks.ingest` without their cost; of its models the list that ships prices all but one.
 """
 
 import statistics
@@ -32,22 +32,27 @@ WITHOUT = """
         line bigint, price_id uuid, list_cost numeric, computed_cost numeric, currency text, is_estimate boolean
     ) language sql as 'select null::bigint, null::uuid, null::numeric, null::numeric, null, null::boolean where false'
 """
-PROVIDER, MODEL = "anthropic", "claude-sonnet-4"
+PROVIDER, MODEL = "openai", "gpt-4o-mini"
 
 
-def write_usage(path: Path, rows: int) -> int:
-    """The requests without what they cost; returns how many are of the model that is repriced."""
+def write_usage(folder: Path, rows: int) -> tuple[Path, Path, Path, int]:
+    """The requests without what they cost: all, those of the model that is repriced, the others; how many it has."""
     names = COLUMNS.split(",")
     kept = [place for place, name in enumerate(names) if name not in COST]
     of_model = 0
-    with path.open("w") as file:
-        file.write(",".join(names[place] for place in kept) + "\n")
+    paths = folder / "all.csv", folder / "model.csv", folder / "others.csv"
+    with paths[0].open("w") as whole, paths[1].open("w") as model, paths[2].open("w") as others:
+        for file in (whole, model, others):
+            file.write(",".join(names[place] for place in kept) + "\n")
         for line in usage_lines(rows):
             # the tags come last, and have commas
             fields = line.rstrip("\n").split(",", len(names) - 1)
-            of_model += fields[names.index("model")] == MODEL
-            file.write(",".join(fields[place] for place in kept) + "\n")
-    return of_model
+            is_model = fields[names.index("model")] == MODEL
+            of_model += is_model
+            text = ",".join(fields[place] for place in kept) + "\n"
+            whole.write(text)
+            (model if is_model else others).write(text)
+    return *paths, of_model
 
 
 def load_seconds(built: str, file: Path, *, costs: bool) -> float:
@@ -60,16 +65,21 @@ def load_seconds(built: str, file: Path, *, costs: bool) -> float:
         return time.perf_counter() - started
 
 
-def reprice_seconds(built: str, file: Path, of_model: int) -> tuple[float, float, float]:
-    """Seconds to show the effect, to reprice the model and refresh, and of the load of all; checks what was touched."""
+def reprice_seconds(built: str, model: Path, others: Path, of_model: int) -> tuple[float, float, float]:
+    """Seconds to show the effect, to reprice the model, and to load its requests into the days of the others.
+
+    Each with the refresh of the rollups. Checks that no other request was touched.
+    """
     with fresh_copy(built) as url:
+        ingest_files(url, [str(others)])
+        refresh(url)
         started = time.perf_counter()
-        ingest_files(url, [str(file)])
+        ingest_files(url, [str(model)])
         refresh(url)
         loaded = time.perf_counter() - started
         with connect(url) as connection:
-            others = f"select sum(hashtextextended(m::text, 0)) from core.llm_metrics as m where model <> '{MODEL}'"
-            before = connection.execute(others.encode()).fetchone()
+            untouched = f"select sum(hashtextextended(m::text, 0)) from core.llm_metrics as m where model <> '{MODEL}'"
+            before = connection.execute(untouched.encode()).fetchone()
             connection.execute(
                 "insert into core.price_agreements (name, provider, model, discount_percent, valid_from, origin)"
                 " values ('Benchmark', %s, %s, 10, now() - interval '1 year', 'benchmark')",
@@ -88,7 +98,7 @@ def reprice_seconds(built: str, file: Path, of_model: int) -> tuple[float, float
             assert proceed(url).requests == of_model
             refresh(url)
             repriced = time.perf_counter() - started
-            assert connection.execute(others.encode()).fetchone() == before
+            assert connection.execute(untouched.encode()).fetchone() == before
     return shown, repriced, loaded
 
 
@@ -102,14 +112,13 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         with connect(built) as connection:
             server = server_name(connection)
         ensure_partitions(built)
-        file = Path(folder) / "usage.csv"
-        of_model = write_usage(file, rows)
+        file, model, others, of_model = write_usage(Path(folder), rows)
         pairs = []
         for number in range(rounds):
             progress(f"round {number + 1} of {rounds}")
             pairs.append((load_seconds(built, file, costs=False), load_seconds(built, file, costs=True)))
         progress("repricing")
-        shown, repriced, loaded = reprice_seconds(built, file, of_model)
+        shown, repriced, loaded = reprice_seconds(built, model, others, of_model)
     costing = statistics.median(costed - plain for plain, costed in pairs) * MILLION / rows
     figures: list[Figure] = [
         told("a load without costing, rows a second", rows / statistics.median(plain for plain, _ in pairs), "", 0),
