@@ -13,6 +13,7 @@ _COMMANDS = {
     "server": ("up", "down", "status", "url", "psql", "env"),
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
+    "audit": ("audit",),
     "usage": ("ingest",),
     "prices": ("prices",),
     "reprice": ("reprice",),
