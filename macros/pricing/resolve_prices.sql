@@ -15,33 +15,53 @@ insert into pg_temp.price_rates (
     {%- endfor %}
     detail
 )
-with agreed as (
+with scoped as (
+    select k.key_id, k.provider, k.model, k.low, k.high, a.id, null::integer as distance
+    from pg_temp.price_keys as k
+    cross join core.price_agreements as a
+    where a.team_id is null
+    union all
+    select k.key_id, k.provider, k.model, k.low, k.high, a.id, t.distance
+    from pg_temp.price_keys as k
+    inner join pg_temp.price_teams as t on t.team_id = k.team_id
+    inner join core.price_agreements as a on a.team_id = t.agreed_team_id
+),
+agreed as (
     select
         k.key_id, a.id, a.discount_percent, a.price_list, a.valid_from, a.valid_to,
         row_number() over (
             partition by k.key_id
-            order by a.team_id is null, t.distance, {{ by_precision('a.model') }}, {{ by_precision('a.provider') }}, a.id
+            order by a.team_id is null, k.distance, {{ by_precision('a.model') }}, {{ by_precision('a.provider') }}, a.id
         ) as place
+    from scoped as k
+    inner join core.price_agreements as a on a.id = k.id
+    where (a.provider is null or {{ is_like('k.provider', 'a.provider') }})
+        and (a.model is null or {{ is_like('k.model', 'a.model') }})
+        and a.valid_from <= k.high and coalesce(a.valid_to, 'infinity') > k.low
+),
+named as (
+    select k.key_id, p.id
     from pg_temp.price_keys as k
-    inner join core.price_agreements as a
-        on (a.provider is null or {{ is_like('k.provider', 'a.provider') }})
-            and (a.model is null or {{ is_like('k.model', 'a.model') }})
-            and a.valid_from <= k.high and coalesce(a.valid_to, 'infinity') > k.low
-    left join pg_temp.price_teams as t on t.team_id = k.team_id and t.agreed_team_id = a.team_id
-    where a.team_id is null or t.team_id is not null
+    inner join core.model_prices as p on p.provider = k.provider and p.model = k.model
+    where p.superseded_at is null
+    union all
+    select k.key_id, p.id
+    from pg_temp.price_keys as k
+    inner join core.model_prices as p on p.provider = k.provider and {{ is_like('k.model', 'p.model') }}
+    where p.superseded_at is null and strpos(p.model, '*') > 0 and p.model <> k.model
 ),
 prices as materialized (
     select
         k.key_id, p.id, p.price_list, p.model, p.unit, p.service_tier, p.context_above, p.region, p.currency, p.unit_price,
         p.valid_from, coalesce(p.valid_to, 'infinity') as valid_to, p.date_basis
-    from pg_temp.price_keys as k
-    inner join core.model_prices as p
-        on p.provider = k.provider and (p.model = k.model or strpos(p.model, '*') > 0 and {{ is_like('k.model', 'p.model') }})
-    where p.superseded_at is null and p.service_tier in ('standard', k.service_tier)
+    from named as n
+    inner join pg_temp.price_keys as k on k.key_id = n.key_id
+    inner join core.model_prices as p on p.id = n.id
+    where p.service_tier in ('standard', k.service_tier)
         and (p.region is null or {{ is_like('k.region', 'p.region') }})
         and (k.wanted_currency is null or p.currency = k.wanted_currency)
         and p.valid_from <= k.high and coalesce(p.valid_to, 'infinity') > k.low
-        and (p.price_list = 'list' or exists (select from agreed as a where a.key_id = k.key_id and a.price_list = p.price_list))
+        and (p.price_list = 'list' or (k.key_id, p.price_list) in (select a.key_id, a.price_list from agreed as a))
 ),
 turns as (
     select key_id, low as starts from pg_temp.price_keys
@@ -57,17 +77,14 @@ turns as (
     where turn.at > k.low and turn.at <= k.high
 ),
 spans as (
-    select
-        t.key_id, t.starts, lead(t.starts, 1, 'infinity') over (partition by t.key_id order by t.starts) as ends,
-        a.id as agreement_id, a.discount_percent, a.price_list
-    from turns as t
-    left join lateral (
-        select id, discount_percent, price_list
-        from agreed
-        where key_id = t.key_id and valid_from <= t.starts and coalesce(valid_to, 'infinity') > t.starts
-        order by place
-        limit 1
-    ) as a on true
+    select distinct on (t.key_id, t.starts)
+        t.key_id, t.starts, t.ends, a.id as agreement_id, a.discount_percent, a.price_list
+    from (
+        select key_id, starts, lead(starts, 1, 'infinity') over (partition by key_id order by starts) as ends from turns
+    ) as t
+    left join agreed as a
+        on a.key_id = t.key_id and a.valid_from <= t.starts and coalesce(a.valid_to, 'infinity') > t.starts
+    order by t.key_id, t.starts, a.place
 ),
 -- the prices of a span, and which of the entries of a list is the most precise: all its prices are those of one entry
 current_prices as (
@@ -89,15 +106,14 @@ own as (
     select distinct key_id, starts, model, currency from current_prices where is_own and place = 1
 ),
 usable as (
-    select p.*
-    from current_prices as p
-    left join own as o on o.key_id = p.key_id and o.starts = p.starts
-    where p.is_own and p.place = 1
-        or not p.is_own and p.place = (
-            select min(b.place)
-            from current_prices as b
-            where b.key_id = p.key_id and b.starts = p.starts and not b.is_own and b.currency = coalesce(o.currency, b.currency)
-        )
+    select *
+    from (
+        select p.*, min(p.place) over (partition by p.key_id, p.starts, p.is_own) as first_place
+        from current_prices as p
+        left join own as o on o.key_id = p.key_id and o.starts = p.starts
+        where p.is_own or p.currency = coalesce(o.currency, p.currency)
+    ) as p
+    where place = first_place
 ),
 contexts as (
     select key_id, starts, context_above, lead(context_above) over (partition by key_id, starts order by context_above) as above
