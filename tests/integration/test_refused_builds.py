@@ -59,7 +59,7 @@ def refusal(url: str, *arguments: str) -> str:
         (
             "select 1",
             ["--vars", "{cost_precedence: both}"],
-            "cost_precedence is both, which is neither source nor prices",
+            "cost_precedence is both, which is neither source nor prices; set which cost counts where there are both",
         ),
         (NEWER, [], NEWER_SAID),
         (

@@ -6,7 +6,7 @@ select
     ) as message,
     format(
         'Import its prices with price_list = %s by `governance prices import FILE`, or end it:'
-        || ' update core.price_agreements set valid_to = now() where id = %L;',
+        || ' `update core.price_agreements set valid_to = now() where id = %L`.',
         agreements.price_list,
         agreements.id
     ) as fix
