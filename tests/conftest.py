@@ -26,7 +26,10 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     emptied_and_refreshed,
     load_csv,
     load_json,
+    people,
+    run_identities,
     run_ingest,
+    undecided,
     write_usage,
 )
 

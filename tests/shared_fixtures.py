@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner, Result
@@ -97,3 +98,43 @@ def embedded_server(embedded_home: Path) -> EmbeddedServer:
     server = EmbeddedServer(embedded_home)
     start(server)
     return server
+
+
+@pytest.fixture(scope="module")
+def people(database: str) -> dict[str, UUID]:
+    """Ann is in the team chat, Bob in no team, and there is a team sales."""
+    with connect(database) as connection:
+        row = connection.execute(
+            """
+            with ann as (insert into core.users (email, display_name) values ('ann@example.com', 'Ann') returning id),
+            bob as (insert into core.users (email, display_name) values ('bob@example.com', 'Bob') returning id),
+            chat as (insert into core.teams (slug, name) values ('chat', 'Chat') returning id),
+            sales as (insert into core.teams (slug, name) values ('sales', 'Sales') returning id),
+            membership as (
+                insert into core.team_members (user_id, team_id, joined_at)
+                select ann.id, chat.id, now() - interval '90 days' from ann, chat
+            )
+            select ann.id, bob.id, chat.id, sales.id from ann, bob, chat, sales
+            """
+        ).fetchone()
+        assert row is not None
+        return dict(zip(("ann", "bob", "chat", "sales"), row, strict=True))
+
+
+@pytest.fixture
+def undecided(database: str, people: dict[str, UUID], emptied: None) -> Iterator[None]:
+    """Nor what was decided about names; there are people to decide for."""
+    yield
+    with connect(database) as connection:
+        connection.execute("delete from core.source_identities")
+
+
+@pytest.fixture
+def run_identities(database: str) -> Callable[..., Result]:
+    """Runs `governance identities`, given what is typed when it asks."""
+
+    def run(*arguments: str, answer: str | None = None) -> Result:
+        environment = {"GOVERNANCE_DATABASE_URL": database}
+        return CliRunner().invoke(main, ["identities", *arguments], input=answer, env=environment)
+
+    return run

@@ -81,7 +81,7 @@ def load_files(
         if report.loaded and source in REPORTS:
             tell("core.provider_usage has it; it isn't counted beside requests")
         elif report.loaded and refreshes:
-            _refresh(url)
+            refresh_rollups(url)
         elif report.loaded:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
     for source in report.refused:
@@ -101,7 +101,7 @@ def undo_load(which: str, *, refreshes: bool) -> None:
         )
     )
     if undone.rows and refreshes:
-        _refresh(url)
+        refresh_rollups(url)
 
 
 def list_loads() -> None:
@@ -129,8 +129,8 @@ def list_loads() -> None:
     print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
 
 
-def _refresh(url: str) -> None:
-    """Brings the rollups up to date; what is loaded stays so where that fails."""
+def refresh_rollups(url: str) -> None:
+    """Brings the rollups up to date; what was done stays so where that fails."""
     try:
         refresh(url)
     except (GovernanceError, psycopg.Error) as error:
@@ -143,6 +143,9 @@ def _describe_report(report: IngestReport) -> Iterator[str]:
     if report.notes:
         yield "noted"
         yield from _counted(report.notes)
+    if report.unresolved:
+        lack = counted(report.unresolved, "request lacks", "requests lack")
+        yield f"{lack} an owner whom the source names: `governance identities list` shows who is unknown"
     if report.differing:
         say = "says" if report.differing == 1 else "say"
         yield f"{counted(report.differing, 'duplicate')} {say} something else than what is stored, which stays as it is"

@@ -17,6 +17,7 @@ _COMMANDS = {
     "usage": ("ingest",),
     "prices": ("prices",),
     "reprice": ("reprice",),
+    "identities": ("identities",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

@@ -65,6 +65,27 @@ QUERIES: list[tuple[str, str, str]] = [
         "select user_id, team_id from core.api_keys where key_prefix = 'sk-0123abcd'",
     ),
     (
+        "who is meant by a name of a source",
+        "source_identities_validity_excl",
+        "select user_id, team_id, api_key_id from core.source_identities"
+        " where source = 'litellm' and kind = 'user' and external_id = 'u-17'",
+    ),
+    (
+        "names of one user",
+        "source_identities_user_id_idx",
+        f"select id from core.source_identities where user_id = {USER}",
+    ),
+    (
+        "names of one team",
+        "source_identities_team_id_idx",
+        f"select id from core.source_identities where team_id = {TEAM}",
+    ),
+    (
+        "names of one key",
+        "source_identities_api_key_id_idx",
+        f"select id from core.source_identities where api_key_id = {API_KEY}",
+    ),
+    (
         "keys that expire soon",
         "api_keys_expires_at_idx",
         "select id from core.api_keys where expires_at >= now() and expires_at < now() + interval '3 days'",
@@ -312,6 +333,7 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_model_daily",
             "llm_policy_daily",
             "llm_price_daily",
+            "llm_unresolved_daily",
         )
     ),
     *(

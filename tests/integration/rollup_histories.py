@@ -14,9 +14,24 @@ import psycopg
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import TupleRow, dict_row
-from rollup_oracle import POLICY, SUBTEAM, TEAM, USERS, Oracle, Request, Row, Sample, bucket, next_day, reports, rollups
+from rollup_oracle import (
+    POLICY,
+    SUBTEAM,
+    TEAM,
+    UNKNOWN,
+    USERS,
+    Oracle,
+    Request,
+    Row,
+    Sample,
+    bucket,
+    next_day,
+    reports,
+    rollups,
+)
 
 from orchestration.lib.dbt.runner import run_dbt, run_operation
+from orchestration.lib.owners.resolution import UNRESOLVED
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
 
@@ -160,9 +175,14 @@ class Warehouse:
 
     def _write(self, requests: dict[str, Request]) -> None:
         if requests:
-            names = ["request_id", "provider", "cost_source", *(each.name for each in fields(Request))]
+            names = ["request_id", "provider", "cost_source", "metadata", *(each.name for each in fields(Request))]
+            # who has no user lacks it for a name that nobody knows
+            mark = json.dumps({UNRESOLVED: UNKNOWN})
             rows = [
-                (key, "p", "unpriced" if r.cost_amount is None else "computed", *astuple(r))
+                (
+                    *(key, "p", "unpriced" if r.cost_amount is None else "computed"),
+                    *(mark if r.user_id is None else None, *astuple(r)),
+                )
                 for key, r in requests.items()
             ]
             self._insert("llm_metrics", names, rows)

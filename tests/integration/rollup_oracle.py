@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 TEAM, SUBTEAM = UUID(int=1), UUID(int=2)
 USERS = (UUID(int=11), UUID(int=12))
 POLICY = UUID(int=21)
+# what is noted of a request without a user
+UNKNOWN = {"user": ["somebody", "unknown"]}
 LATENCIES = (100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000)
 FIRST_TOKENS = (50, 100, 250, 500, 1000, 2500, 5000, 10000)
 
@@ -217,6 +219,19 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
                 **dict.fromkeys(("source_cost_amount", "computed_cost_amount")),
             }
             for key, rows in oracle.groups("requests", "day", ("model", "currency", "cost_source"))
+        ],
+    )
+    yield (
+        "llm_unresolved_daily",
+        [
+            {
+                **{name: value for name, value in key.items() if name != "user_id"},
+                "source": None,
+                "unresolved": UNKNOWN,
+                **{name: measures(rows)[name] for name in (*spend, "last_request_at")},
+            }
+            for key, rows in oracle.groups("requests", "day", ("user_id", "currency"))
+            if key["user_id"] is None
         ],
     )
     latencies = []

@@ -44,6 +44,20 @@ AGREEMENTS = """
     insert into core.price_agreements (name, model, team_id, discount_percent, valid_from, origin)
     select 'Agreement', 'model-' || n, id, 5, now(), 'contract' from core.teams, generate_series(1, 5) as n
 """
+# a name of each user, key and team
+IDENTITIES = """
+    insert into core.source_identities (source, kind, external_id, user_id, team_id, api_key_id)
+    select 'litellm', 'user', 'u-' || n, md5('user-' || n)::uuid, null::uuid, null::uuid
+    from generate_series(1, 3000) as n
+    union all
+    select 'litellm', 'key', 'k-' || row_number() over (), null, null, id from core.api_keys
+    union all
+    select 'litellm', 'team', slug, null, id, null from core.teams
+"""
+UNKNOWN = """
+    update core.llm_metrics
+    set metadata = jsonb_build_object('unresolved_owner', jsonb_build_object('user', jsonb_build_array(request_id, '')))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +66,8 @@ def organisation(engine: Engine) -> Iterator[Connection]:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
         connection.execute(AGREEMENTS)
+        connection.execute(IDENTITIES)
+        connection.execute(UNKNOWN)
         refresh(url)
         connection.execute("vacuum analyze")
         yield connection

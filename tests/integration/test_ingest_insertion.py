@@ -25,9 +25,9 @@ def insertions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     tried: list[str] = []
     run = Insertion._run
 
-    def watched(self: Insertion, lines: str, *, skips_duplicates: bool) -> Inserted:
+    def watched(self: Insertion, lines: str, *, skips_duplicates: bool, named: bool) -> Inserted:
         tried.append("s" if skips_duplicates else "p")
-        return run(self, lines, skips_duplicates=skips_duplicates)
+        return run(self, lines, skips_duplicates=skips_duplicates, named=named)
 
     monkeypatch.setattr(Insertion, "_run", watched)
     return tried

@@ -36,24 +36,25 @@ class StagedCosts:
             " computed_cost numeric, currency text, is_estimate boolean)"
         )
 
-    def compute(self, lines: str) -> None:
-        """Costs the rows that `lines` selects, in a transaction that is open."""
+    def compute(self, lines: str, *, has_owners: bool) -> None:
+        """Costs the rows that `lines` selects, in a transaction that is open; with owners, those in ingest_owners."""
         self._connection.execute("truncate ingest_costs")
         self._connection.execute(
             "insert into ingest_costs select line, price_id, list_cost, computed_cost, currency, is_estimate"
-            f" from internal.cost_requests({_quoted(self._requests(lines))}, {_quoted(self._keeps)})"
+            f" from internal.cost_requests({_quoted(self._requests(lines, has_owners))}, {_quoted(self._keeps)})"
         )
 
-    def _requests(self, lines: str) -> str:
+    def _requests(self, lines: str, has_owners: bool) -> str:
         currency = f"coalesce({self._given('currency', 'text')}, {_quoted(self._currency)})"
+        team = self._given("team_id", "uuid")
         columns = {
-            "line": "line",
-            "time": "time",
-            "provider": "provider",
-            "model": "model",
+            "line": "r.line",
+            "time": "r.time",
+            "provider": "r.provider",
+            "model": "r.model",
             "service_tier": self._given("service_tier", "text"),
             "region": self._given("region", "text"),
-            "team_id": self._given("team_id", "uuid"),
+            "team_id": f"coalesce({team}, o.team_id)" if has_owners else team,
             # a price can stand beside the cost of the source only in its currency
             "currency": f"case when {self._given('cost_amount', 'numeric')} is not null then {currency} end",
             "status": f"coalesce({self._given('status', 'text')}, 'success')",
@@ -61,12 +62,13 @@ class StagedCosts:
             **{name: f"coalesce({self._given(name, 'bigint')}, 0)" for name in TOKEN_CLASSES},
         }
         listed = ", ".join(f"{value} as {name}" for name, value in columns.items())
+        owners = "left join pg_temp.ingest_owners as o using (line)" if has_owners else ""
         # who names a price of their own has priced the request already
         own = f"{self._given('price_id', 'uuid')} is null"
-        return f"select {listed} from pg_temp.ingest_rows where reasons is null and {own} and {lines}"
+        return f"select {listed} from pg_temp.ingest_rows as r {owners} where r.reasons is null and {own} and r.{lines}"
 
     def _given(self, name: str, type_name: str) -> str:
-        return name if name in self._targets else f"null::{type_name}"
+        return f"r.{name}" if name in self._targets else f"null::{type_name}"
 
 
 def costed(values: Mapping[str, str], *, prefers_prices: bool) -> dict[str, str]:

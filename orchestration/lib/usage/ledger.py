@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inserted:
-    """What a batch put into the table."""
+    """What a batch put into the table; `unresolved` of its rows lack an owner that their source names."""
 
     rows: int = 0
     cost: Decimal = Decimal(0)
     tokens: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
+    unresolved: int = 0
 
 
 @dataclass(frozen=True)

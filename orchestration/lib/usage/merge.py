@@ -52,6 +52,8 @@ class IngestReport:
     # duplicates that say something else than what is stored, and what the first of them say
     differing: int = 0
     differences: list[str] = field(default_factory=list)
+    # loaded requests that lack an owner whom their source names
+    unresolved: int = 0
     # sources of which every record was refused
     refused: list[str] = field(default_factory=list)
 
@@ -324,6 +326,7 @@ class UsageMerger:
                 self._ledger.record(inserted, good - inserted.rows, bad)
         report.read += good + bad
         report.loaded += inserted.rows
+        report.unresolved += inserted.unresolved
         report.duplicate += good - inserted.rows
         report.differing += differing
         report.differences += differences

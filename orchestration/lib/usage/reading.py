@@ -7,6 +7,7 @@ from datetime import datetime
 
 from psycopg import sql
 
+from orchestration.lib.owners.resolution import GIVEN, OWNERS, UNRESOLVED
 from orchestration.lib.usage.costing import STORED_COST, costed
 from orchestration.lib.usage.record import REQUIRED, TARGETS, Target, kept_text
 
@@ -108,8 +109,13 @@ class Reading:
         ) as checked
         """
 
-    def insertion(self, lines: str, into: str, *, skips_duplicates: bool) -> str:
-        """Puts the rows that `lines` selects into the table and says what is in it now.
+    def source(self) -> str:
+        """The source of a row r of ingest_rows."""
+        default = TARGETS["source"].default or "null"
+        return f"coalesce(r.source, {default})" if "source" in self.targets else default
+
+    def insertion(self, lines: str, into: str, *, skips_duplicates: bool, has_owners: bool) -> str:
+        """Puts the rows that `lines` selects into the table, `has_owners` with theirs, and says what is in it now.
 
         A row that is there already is left out, and its line noted in ingest_known unless no row is new; without
         `skips_duplicates` it violates a constraint.
@@ -145,7 +151,7 @@ class Reading:
         priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
         values |= costed(values, prefers_prices=self.prefers_prices)
-        values["source"] = values.get("source", TARGETS["source"].default or "null")
+        values["source"] = self.source()
         metadata = values.get("metadata", "null::jsonb")
         own = f"{metadata} -> 'source_values'"
         earlier = f"case jsonb_typeof({own}) when 'object' then {own} end"
@@ -154,6 +160,15 @@ class Reading:
             else coalesce({metadata}, '{{}}')
                 || jsonb_build_object('source_values', coalesce({earlier}, '{{}}') || r.kept)
         end"""
+        owners, lacks = "", "false"
+        if has_owners:
+            lacks = f"metadata ? '{UNRESOLVED}'"
+            owners = "left join ingest_owners as o using (line)"
+            values |= {name: f"coalesce({values.get(name, 'null')}, o.{name})" for name in OWNERS}
+            unmarked = f"{values['metadata']} - array['{UNRESOLVED}', '{GIVEN}']"
+            values["metadata"] = (
+                f"case when o.line is null then {values['metadata']} else {unmarked} || coalesce(o.marks, '{{}}') end"
+            )
         seen = "on conflict (time, digest) do update set before = s.total, total = s.total + excluded.total"
         spelled = spelled_name = is_new = join = ""
         if self.spelled_before:
@@ -203,11 +218,14 @@ class Reading:
             from ingest_rows as r
             left join named as n using (line)
             left join ingest_costs as cost using (line)
+            {owners}
             where r.reasons is null and r.{lines}{is_new}
             {conflict}
-            returning request_id, time, cost_amount, total_tokens
+            returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
         ){known}
-        select count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time)
+        select
+            count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time),
+            count(*) filter (where lacks_owner)
         from inserted
         """
 
@@ -264,7 +282,9 @@ class Reading:
     def _stored(self, name: str) -> str:
         if name == "cost_amount":
             return STORED_COST.format(said_price="r.price_id" if "price_id" in self.targets else "null")
-        return f"m.{name}" if name != "metadata" else "(m.metadata - 'source_values')"
+        return (
+            f"m.{name}" if name != "metadata" else f"(m.metadata - array['source_values', '{UNRESOLVED}', '{GIVEN}'])"
+        )
 
     def _lines(self) -> str:
         """The staged lines, their values replaced by what they mean."""

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.owners.resolution import OWNER
 from orchestration.lib.usage.encoding import Record
 from orchestration.lib.usage.record import TARGETS
 from orchestration.lib.usage.sources import text
@@ -14,8 +15,6 @@ from orchestration.lib.usage.sources.jsonl import find, path_of
 from orchestration.lib.usage.sources.objects import JsonObjects, Read
 from orchestration.lib.usage.sources.report import Report
 
-# where metadata has what a source says of owners
-OWNER = "source_owner"
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
