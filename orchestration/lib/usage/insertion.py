@@ -1,4 +1,4 @@
-"""How the rows of a batch come into the table: with their owners and their cost, and plainly where nothing is there yet."""
+"""How the rows of a batch come into the table: with owners and cost, and plainly where nothing is there yet."""
 
 from typing import TYPE_CHECKING
 
