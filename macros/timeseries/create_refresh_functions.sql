@@ -183,12 +183,14 @@ begin
         began := pg_catalog.now();
         call internal.refresh_aggregate(rollup_name, state.version, state.refreshed_at is null);
         perform internal.note_refreshed(rollup_name, state.version, began);
+        {{ name_new_models() }}
         commit;
         return;
     end if;
 {%- endif %}
     call internal.close_hours(state.source);
     execute pg_catalog.format('select internal.%I()', 'refresh_' operator(pg_catalog.||) rollup_name);
+    {{ name_new_models() }}
     commit;
 end $f$;
 comment on procedure internal.refresh_rollup(text) is 'Brings one rollup up to the last closed bucket; to be called outside a transaction.';
@@ -208,3 +210,8 @@ begin
 end $f$;
 comment on procedure internal.refresh_rollups() is 'Makes partitions ahead and refreshes every rollup, those read by others first; to be called outside a transaction.';
 {% endmacro %}
+
+{# What applications wrote has its names with the rollup that has each provider and model by itself. #}
+{% macro name_new_models() -%}
+if rollup_name operator(pg_catalog.=) 'llm_model_daily' then perform internal.refresh_model_names(); end if;
+{%- endmacro %}

@@ -18,7 +18,8 @@
 
 {% macro other_relations() %}
     {{ return([
-        'system_roles', 'default_policies', 'default_team', 'verification_exceptions', 'model_price_list',
+        'system_roles', 'default_policies', 'default_team', 'verification_exceptions', 'provider_aliases', 'model_aliases',
+        'model_price_list',
         'llm_metrics_hourly', 'llm_metrics_daily', 'llm_team_hourly', 'llm_team_daily', 'llm_spend_hourly', 'llm_spend_daily',
         'llm_user_hourly', 'llm_user_daily', 'llm_key_hourly', 'llm_key_daily', 'llm_model_hourly', 'llm_model_daily',
         'llm_latency_hourly', 'llm_policy_daily', 'llm_unresolved_daily', 'llm_price_daily', 'system_metrics_hourly',

@@ -17,7 +17,10 @@ select
     -- tokens of unpriced requests have no cost, so the ratio speaks only where every request is priced
     case
         when usage.unpriced_request_count = 0 then trim_scale(usage.cost_amount * 1000 / nullif(usage.total_tokens, 0))
-    end as cost_per_1k_tokens
+    end as cost_per_1k_tokens,
+    coalesce(names.canonical_provider, usage.provider) as canonical_provider,
+    coalesce(names.canonical_model, usage.model) as canonical_model
 from {{ ref('llm_metrics_daily') }} as usage
 left join {{ ref('teams') }} as teams on teams.id = usage.team_id
 left join {{ ref('stg_users') }} as users on users.user_id = usage.user_id
+left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model

@@ -15,29 +15,29 @@ with usage as (
         bool_or(bucket >= {{ first[30] }} and currency <> {{ default_currency }}) as other_currencies,
         max(last_request_at) as last_request_at
     from {{ ref('llm_user_daily') }}
-    where bucket < {{ local_period_start('day', 1) }}
-    group by user_id
+    where bucket < {{ local_period_start('day', 1) }} group by user_id
 ),
 
 models_used as (
-    select user_id, count(*) as distinct_models_30d
+    select used.user_id, count(distinct (
+        coalesce(names.canonical_provider, used.provider), coalesce(names.canonical_model, used.model)
+    )) as distinct_models_30d
     from (
         select distinct user_id, provider, model from {{ ref('llm_metrics_daily') }}
         where bucket >= {{ local_period_start('day', -29) }} and bucket < {{ local_period_start('day', 1) }}
     ) as used
-    group by user_id
+    left join {{ ref('stg_model_names') }} as names on names.provider = used.provider and names.model = used.model
+    group by used.user_id
 ),
 
 roles_held as (
     select user_id, array_agg(distinct role_name order by role_name) as role_names
-    from {{ ref('stg_live_grants') }}
-    group by user_id
+    from {{ ref('stg_live_grants') }} group by user_id
 ),
 
 teams_joined as (
     select user_id, array_agg(team_name order by team_name) as team_names
-    from {{ ref('stg_live_memberships') }}
-    group by user_id
+    from {{ ref('stg_live_memberships') }} group by user_id
 ),
 
 live_sessions as (

@@ -18,6 +18,7 @@ _COMMANDS = {
     "prices": ("prices",),
     "reprice": ("reprice",),
     "identities": ("identities",),
+    "models": ("models",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

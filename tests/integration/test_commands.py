@@ -56,6 +56,8 @@ COMMANDS = {
     "refresh": FAILED,
     "retain": FAILED,
     "ingest - --format csv": FAILED,
+    "models": FAILED,
+    "models alias a b": FAILED,
     "move-to-hypertables": FAILED,
     "verify": COULD_NOT_ASK,
     "verify --deep": COULD_NOT_ASK,

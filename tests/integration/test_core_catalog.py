@@ -4,7 +4,7 @@ from core_rows import Connection, value
 
 OLTP_TABLES = {
     "users", "mfa_secrets", "sessions", "api_keys", "roles", "user_roles", "teams", "team_members", "policies",
-    "policy_assignments", "audit_logs", "alerts", "alert_subscriptions",
+    "policy_assignments", "audit_logs", "alerts", "alert_subscriptions", "name_aliases",
 }  # fmt: skip
 # of the OLTP tables and the time-series tables, without their partitions
 INDEXES = """

@@ -1,13 +1,22 @@
--- one row per provider, or model of a provider, that recent usage names in several spellings
-with recent as (
+-- one row per provider, or model of a provider, that the reports show in several spellings
+with named as (
+    select
+        coalesce(names.canonical_provider, usage.provider) as provider,
+        coalesce(names.canonical_model, usage.model) as model,
+        usage.request_count
+    from {{ ref('llm_team_daily') }} as usage
+    left join internal.model_names as names on names.provider = usage.provider and names.model = usage.model
+    where usage.bucket >= now() - interval '{{ var("usage_window") }}'
+),
+
+recent as (
     select
         provider,
         model,
         lower(regexp_replace(provider, '[[:space:]]', '', 'g')) as same_provider,
         lower(regexp_replace(model, '[[:space:]]', '', 'g')) as same_model,
         sum(request_count) as requests
-    from {{ ref('llm_team_daily') }}
-    where bucket >= now() - interval '{{ var("usage_window") }}'
+    from named
     group by provider, model
 ),
 
@@ -29,7 +38,7 @@ select
         count(*),
         string_agg(format('%s (%s requests)', to_json(name), requests), ', ' order by requests desc, name collate "C")
     ) as message,
-    'Have the sources agree on one; in files `governance ingest --map-value` makes one of them the other.' as fix
+    'Give them one name: `governance models alias` or `alias-provider` (docs/models.md).' as fix
 from used
 group by kind, same_provider, same_model
 having count(*) > 1

@@ -22,6 +22,7 @@ from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
+from orchestration.lib.usage.names import name_new_models
 from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, kept_text
 
@@ -222,6 +223,7 @@ class UsageMerger:
                 self._span = oldest, newest
                 self._make_partitions(oldest, newest)
                 self._open_chunks()
+                self._name_models()
             if first is not None:
                 self._merge_lines(first, last, report)
 
@@ -265,6 +267,9 @@ class UsageMerger:
             self._opened.update(opened)
 
         with_retries(act)
+
+    def _name_models(self) -> None:
+        with_retries(lambda: name_new_models(self._connection))
 
     def close(self) -> None:
         """To be called when the source is read to its end, or the load broke off; needs a connection that lives."""

@@ -73,6 +73,9 @@ class TrialMerger(UsageMerger):
     def _open_chunks(self) -> None:
         """The temporary table has none."""
 
+    def _name_models(self) -> None:
+        """Names are given where usage is stored."""
+
     def _refuse(self, lines: str) -> None:
         wanted = _ROWS - len(self._trial.refused)
         rows = self._connection.execute(
