@@ -2,8 +2,8 @@
 select
     usage.day,
     usage.bucket,
-    usage.provider,
-    usage.model,
+    coalesce(names.canonical_provider, usage.provider) as provider,
+    coalesce(names.canonical_model, usage.model) as model,
     usage.currency,
     usage.cost_source,
     prices.date_basis,
@@ -12,5 +12,6 @@ select
     sum(usage.list_cost_amount) as list_cost,
     sum(usage.list_cost_amount - usage.listed_cost_amount) as saved
 from {{ ref('llm_price_daily') }} as usage
+left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
 left join {{ ref('applied_prices') }} as prices on prices.id = usage.price_id
-group by usage.day, usage.bucket, usage.provider, usage.model, usage.currency, usage.cost_source, prices.date_basis
+group by 1, 2, 3, 4, 5, 6, 7

@@ -19,21 +19,25 @@ select
     ) as fix
 from (
     select
-        provider,
-        model,
-        bucket,
-        sum(input_tokens) filter (where cost_source = 'unpriced') as input_tokens,
-        sum(cache_read_tokens) filter (where cost_source = 'unpriced') as cache_read_tokens,
-        sum(cache_write_tokens) filter (where cost_source = 'unpriced') as cache_write_tokens,
-        sum(output_tokens) filter (where cost_source = 'unpriced') as output_tokens,
-        sum(reasoning_tokens) filter (where cost_source = 'unpriced') as reasoning_tokens,
-        sum(audio_input_tokens) filter (where cost_source = 'unpriced') as audio_input_tokens,
-        sum(audio_output_tokens) filter (where cost_source = 'unpriced') as audio_output_tokens,
-        sum(sum(request_count) filter (where cost_source = 'unpriced')) over (partition by provider, model) as unpriced,
-        sum(sum(request_count)) over (partition by provider, model) as requests
-    from {{ ref('llm_price_daily') }}
-    where bucket >= now() - interval '{{ var("usage_window") }}'
-    group by provider, model, bucket
+        usage.provider,
+        usage.model,
+        usage.bucket,
+        coalesce(min(names.canonical_provider), usage.provider) as price_provider,
+        coalesce(min(names.canonical_model), usage.model) as price_model,
+        sum(usage.input_tokens) filter (where usage.cost_source = 'unpriced') as input_tokens,
+        sum(usage.cache_read_tokens) filter (where usage.cost_source = 'unpriced') as cache_read_tokens,
+        sum(usage.cache_write_tokens) filter (where usage.cost_source = 'unpriced') as cache_write_tokens,
+        sum(usage.output_tokens) filter (where usage.cost_source = 'unpriced') as output_tokens,
+        sum(usage.reasoning_tokens) filter (where usage.cost_source = 'unpriced') as reasoning_tokens,
+        sum(usage.audio_input_tokens) filter (where usage.cost_source = 'unpriced') as audio_input_tokens,
+        sum(usage.audio_output_tokens) filter (where usage.cost_source = 'unpriced') as audio_output_tokens,
+        sum(sum(usage.request_count) filter (where usage.cost_source = 'unpriced')) over of_model as unpriced,
+        sum(sum(usage.request_count)) over of_model as requests
+    from {{ ref('llm_price_daily') }} as usage
+    left join internal.model_names as names on names.provider = usage.provider and names.model = usage.model
+    where usage.bucket >= now() - interval '{{ var("usage_window") }}'
+    group by usage.provider, usage.model, usage.bucket
+    window of_model as (partition by usage.provider, usage.model)
 ) as u
 {{ estimate_by_nearest_price() }}
 where u.unpriced > u.requests * {{ var("unpriced_share_allowed") }}
