@@ -23,7 +23,13 @@ def emptied(database: str) -> Iterator[None]:
     """Nothing that a load leaves behind is there for the next test."""
     yield
     with connect(database) as connection:
-        for table in ("core.llm_metrics", "internal.quarantine", "internal.load_batches", "internal.loads"):
+        for table in (
+            "core.llm_metrics",
+            "internal.quarantine",
+            "internal.changed_requests",
+            "internal.load_batches",
+            "internal.loads",
+        ):
             connection.execute(f"delete from {table}")
 
 
@@ -44,7 +50,7 @@ def load_csv(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
         path = tmp_path / name
         path.write_text("\n".join(lines) + "\n", newline="")
         report = ingest_files(database, [str(path)], **options)
-        assert report.read == report.loaded + report.duplicate + report.quarantined
+        assert report.read == report.loaded + report.duplicate + report.changed + report.quarantined
         return report
 
     return load

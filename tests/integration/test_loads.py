@@ -162,7 +162,7 @@ def test_duplicates_that_say_something_else_are_told(run: Run, write: Callable[.
     first = run(write(header, f"{T},1,openai,gpt,app1,1,1.5", f"{T},2,openai,gpt,app1,1,"))
     assert "say something else" not in first.stderr
     second = run(write(header, f"{T},1,anthropic,claude,app2,1,7", f"{T},2,openai,gpt,,1,0.9", f"{T},2,openai,gpt,,1,"))
-    assert second.stdout.startswith("read 3 = loaded 0 + duplicate 3 + quarantined 0")
+    assert second.stdout.startswith("read 3 = loaded 0 + duplicate 3 + changed 0 + quarantined 0")
     assert "2 duplicates say something else than what is stored" in second.stderr
     assert (
         "line 2, request 1: provider is anthropic, stored is openai; model is claude, stored is gpt; "
@@ -221,12 +221,12 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, write: Callable
     assert "request_id new" in result.stdout
     assert "request_id there" not in result.stdout
     assert "line 5 would be refused\n  time is neither" in result.stdout
-    assert "would be: read 5 = loaded 2 + duplicate 2 + quarantined 1\n" in result.stdout
+    assert "would be: read 5 = loaded 2 + duplicate 2 + changed 0 + quarantined 1\n" in result.stdout
     assert "--map user_id=user" in result.stderr
     assert (everything(database), query(database, "select * from internal.loads")) == before
     # the load does what was said
     assert run(path, "--map", "time=timestamp", "--set", "environment=test").stdout.startswith(
-        "read 5 = loaded 2 + duplicate 2 + quarantined 1"
+        "read 5 = loaded 2 + duplicate 2 + changed 0 + quarantined 1"
     )
 
 
@@ -249,7 +249,7 @@ def test_a_file_of_which_nothing_loads(run: Run, write: Callable[..., str], opti
     good, bad = write(*numbered(1), name="good.csv"), write(HEADER, "yesterday,r,p,m,1", name="bad.csv")
     result = run(bad, *options)
     assert result.exit_code == 3
-    assert "read 1 = loaded 0 + duplicate 0 + quarantined 1" in result.stdout
+    assert "read 1 = loaded 0 + duplicate 0 + changed 0 + quarantined 1" in result.stdout
     assert f"nothing of {bad} " in result.stderr
     assert run(good, bad, *options).exit_code == 3
     assert run(write(HEADER, name="empty.csv"), *options).exit_code == 0

@@ -35,7 +35,7 @@ def test_a_load_is_taken_back_wholly(run: Run, write: Callable[..., str], databa
     run(write(HEADER, "bad,x,p,m,1", name="also.csv"))
     before = everything(database)
     path = write(*numbered(5), "yesterday,x,p,m,1", f"{T},other1,p,m,1", name="wrong.csv")
-    assert run(path).stdout.startswith("read 7 = loaded 5 + duplicate 1 + quarantined 1")
+    assert run(path).stdout.startswith("read 7 = loaded 5 + duplicate 1 + changed 0 + quarantined 1")
     # a load of which everything was there already isn't in question
     run(path)
     assert query(database, "select count(*) from internal.quarantine") == [(2,)]
