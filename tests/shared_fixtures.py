@@ -43,6 +43,17 @@ def emptied_and_refreshed(database: str, emptied: None) -> Iterator[None]:
 
 
 @pytest.fixture
+def kept_for_long(database: str) -> Iterator[None]:
+    """Files with fixed times can be loaded, whenever the tests run."""
+    with connect(database) as connection:
+        row = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'").fetchone()
+        assert row is not None
+        connection.execute("update internal.settings set value = '100 years' where name = 'llm_metrics_retention'")
+        yield
+        connection.execute("update internal.settings set value = %s where name = 'llm_metrics_retention'", row)
+
+
+@pytest.fixture
 def load_csv(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
     """Loads lines as a file of the given name."""
 

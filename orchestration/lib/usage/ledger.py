@@ -162,9 +162,11 @@ def undo(url: str, which: str) -> Undone:
         if not locked or not locked[0]:
             raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
         connection.execute("set timezone = 'UTC'")
+        # as a load does
         connection.execute(
-            "select set_config(name, '0', false) from pg_settings"
-            " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+            "select set_config(name, value, false) from pg_settings inner join (values"
+            " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
+            " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
         )
         opened = _open_chunks(connection, load)
         try:
