@@ -58,7 +58,7 @@ def test_loads_are_listed(run: Run, write: Callable[..., str], database: str) ->
     run(path)
     run("--undo", path)
     lines = [line.split() for line in run("--loads").stdout.splitlines()]
-    assert [(row[3:6], row[6]) for row in lines[1:]] == [(["0", "5", "1"], path), (["5", "0", "1"], path)]
+    assert [(row[3:7], row[7]) for row in lines[1:]] == [(["0", "5", "0", "1"], path), (["5", "0", "0", "1"], path)]
     assert "taken back" in " ".join(lines[2])
     load = loads(database, limit=1)[0]
     assert load.ended_at is not None
