@@ -91,7 +91,7 @@ def test_the_same_in_another_spelling_is_a_duplicate(write: Write, database: str
     ingest_files(database, [write(header, first.replace("2026", T))])
     for decision in ("keep", "replace", "quarantine"):
         path = write(header, again.replace("2026", T), name="again.csv")
-        assert four(ingest_files(database, [path], on_conflict=decision)) == (0, 1, 0, 0)  # type: ignore[arg-type]
+        assert four(ingest_files(database, [path], on_conflict=decision)) == (0, 1, 0, 0)
     assert notes(database) == []
 
 

@@ -42,6 +42,7 @@ def test_killed_and_run_again(
     database: str, process: "subprocess.Popen[str]", tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
     file: str | Path
+    source: str | None
     if kind == "litellm database":
         file, source = request.getfixturevalue("litellm"), "litellm"
     else:

@@ -116,7 +116,7 @@ FILES: dict[str, tuple[Callable[[Sequence[Call]], str], str, float]] = {
 }
 
 
-@pytest.mark.parametrize("order", itertools.permutations(FILES), ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(FILES)), ids="-".join)
 def test_a_request_of_several_sources_is_stored_once(database: str, write: Write, order: tuple[str, ...]) -> None:
     """Three calls, of which each source saw two and all saw one: the first source to say it is believed."""
     seen = {"litellm": (0, 1), "otlp": (1, 2), "langfuse": (0, 1)}
@@ -232,7 +232,7 @@ def test_two_sources_at_once(database: str, write: Write) -> None:
     reports: list[IngestReport] = []
     threads = [
         threading.Thread(
-            target=lambda source=source, path=path: reports.append(  # type: ignore[misc]
+            target=lambda source=source, path=path: reports.append(
                 ingest_files(database, [path], source=source, batch_rows=250)
             )
         )
@@ -265,7 +265,7 @@ def test_the_others_that_have_ids_of_their_own(database: str, write: Write, sour
     rows = [{**row, name: f"{row[name]}-0123456789abcdef0123"} for row in rows[:1]]
 
     def as_csv(time: str) -> str:
-        lines = [rows[0].keys(), {**rows[0], moment: time}.values()]
+        lines = [list(rows[0]), list({**rows[0], moment: time}.values())]
         return (
             "\n".join(",".join(f'"{value.replace(chr(34), chr(34) * 2)}"' for value in line) for line in lines) + "\n"
         )

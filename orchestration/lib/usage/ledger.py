@@ -222,10 +222,10 @@ def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str,
 
 
 def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list[str]:
-    loaded = f"select m.time from core.llm_metrics as m, {_ROWS}" if load.loaded else "select null where false"
+    loaded = f"select m.time from core.llm_metrics as m, {_ROWS} union all" if load.loaded else ""
     opened = connection.execute(
         "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
-        f"select date_trunc('day', time) as day, count(*) as rows from ({loaded} union all {replaced_times()}) as t"
+        f"select date_trunc('day', time) as day, count(*) as rows from ({loaded} {replaced_times()}) as t"
         " group by 1) as days where day is not null",
         _bounds(connection, load),
     ).fetchone()
