@@ -213,6 +213,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, write: Callable
         f"{T},,p,m,0.5,u",
         name="try.csv",
     )
+    # of `there` it would say an environment, where none is stored
     result = run(path, "--map", "time=timestamp", "--set", "environment=test", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "time <- timestamp\n" in result.stdout
@@ -221,12 +222,12 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, write: Callable
     assert "request_id new" in result.stdout
     assert "request_id there" not in result.stdout
     assert "line 5 would be refused\n  time is neither" in result.stdout
-    assert "would be: read 5 = loaded 2 + duplicate 2 + changed 0 + quarantined 1\n" in result.stdout
+    assert "would be: read 5 = loaded 2 + duplicate 1 + changed 1 + quarantined 1\n" in result.stdout
     assert "--map user_id=user" in result.stderr
     assert (everything(database), query(database, "select * from internal.loads")) == before
     # the load does what was said
     assert run(path, "--map", "time=timestamp", "--set", "environment=test").stdout.startswith(
-        "read 5 = loaded 2 + duplicate 2 + changed 0 + quarantined 1"
+        "read 5 = loaded 2 + duplicate 1 + changed 1 + quarantined 1"
     )
 
 

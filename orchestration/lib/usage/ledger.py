@@ -223,11 +223,14 @@ def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str,
 
 def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list[str]:
     loaded = f"select m.time from core.llm_metrics as m, {_ROWS} union all" if load.loaded else ""
-    opened = connection.execute(
-        "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
-        f"select date_trunc('day', time) as day, count(*) as rows from ({loaded} {replaced_times()}) as t"
-        " group by 1) as days where day is not null",
+    # read to the end before a chunk that was read is decompressed
+    days = connection.execute(
+        f"select date_trunc('day', time), count(*) from ({loaded} {replaced_times()}) as t group by 1",
         _bounds(connection, load),
+    ).fetchall()
+    opened = connection.execute(
+        "select internal.open_chunks('llm_metrics', %s::timestamptz[], %s::bigint[])",
+        [[day for day, _ in days], [rows for _, rows in days]],
     ).fetchone()
     return list(opened[0]) if opened and opened[0] else []
 
