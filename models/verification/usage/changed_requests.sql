@@ -30,14 +30,19 @@ select
         (
             select
                 string_agg(
-                    format('%s is %s, stored is %s', k, coalesce(said ->> k, 'nothing'), coalesce(stored ->> k, 'nothing')),
-                    '; ' order by k
+                    format(
+                        '%s is %s, stored is %s',
+                        e.key,
+                        coalesce(e.value, 'nothing'),
+                        coalesce(standing.stored ->> e.key, 'nothing')
+                    ),
+                    '; ' order by e.key
                 )
-            from jsonb_object_keys(said) as k
-            where k <> 'price_id'
+            from jsonb_each_text(standing.said) as e
+            where e.key <> 'price_id'
         )
     ) as message,
-    'Load it again with `governance ingest --on-conflict replace`, which takes what it says and keeps what was stored.' as fix
+    'Load it again with `governance ingest --on-conflict replace`, which takes what it says.' as fix
 from standing
 where place <= {{ var("changed_requests_listed") }}
 

@@ -85,7 +85,7 @@ class Corrections:
             return Changed()
         if self._on_conflict == "replace":
             # what is compared stays so until it is replaced
-            self._execute(f"select pg_advisory_xact_lock({Lock.CORRECTIONS:d})")
+            self._connection.execute("select pg_advisory_xact_lock(%s)", [Lock.CORRECTIONS])
         found = self._find(rows, span)
         if not found:
             return Changed()

@@ -48,7 +48,7 @@ class SharedIds:
             f"select from internal.loads as l where {sharing} and l.constants ->> 'source' <> {quoted(self.source)}"
         ):
             # what the other source loads at this moment
-            self._connection.execute(f"select pg_advisory_xact_lock({Lock.CORRECTIONS:d})")
+            self._connection.execute("select pg_advisory_xact_lock(%s)", [Lock.CORRECTIONS])
         if not self._holds(
             f"""
             select
