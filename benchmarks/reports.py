@@ -35,7 +35,7 @@ def usage_questions(usage: Usage) -> list[Question]:
         ),
         (
             "spend by key, 7 days and today",
-            f"select day, api_key_id, provider, model, {measures} from reporting.spend_by_key_view where {last_days}",
+            f"select day, api_key_id, {measures} from reporting.spend_by_key_view where {last_days}",
             None,
         ),
         (
@@ -77,9 +77,15 @@ def usage_questions(usage: Usage) -> list[Question]:
             100,
         ),
         (
-            "30 days by hour, from the hourly rollup",
-            "select bucket, sum(total_tokens), sum(cost_amount) from " + hours.format(month, today),
+            "30 days by hour, from a small hourly rollup",
+            "select bucket, sum(total_tokens), sum(cost_amount) from "
+            + hours.format(month, today).replace("llm_metrics_hourly", "llm_model_hourly"),
             500,
+        ),
+        (
+            "30 days by hour, from the finest hourly rollup",
+            "select bucket, sum(total_tokens), sum(cost_amount) from " + hours.format(month, today),
+            None,
         ),
     ]
 

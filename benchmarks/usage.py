@@ -8,7 +8,7 @@ from benchmarks.timing import Connection
 COLUMNS = (
     "time, request_id, trace_id, user_id, team_id, api_key_id, provider, model, application, environment, input_tokens,"
     " cache_read_tokens, output_tokens, cost_amount, cost_source, status, latency_ms, time_to_first_token_ms,"
-    " policy_id, policy_decision, tags"
+    " policy_id, policy_decision, tags, ingested_at"
 )
 # as many rows in one statement: keeps memory and write-ahead log within bounds
 SLICE = 250_000
@@ -49,7 +49,9 @@ _ROWS = f"""
         latency / 8 as time_to_first_token_ms,
         case when {{governed}} then md5('policy-' || 1 + u % 40 || '-2')::uuid end as policy_id,
         case when {{governed}} then case when s < 0.99 then 'allow' else 'block' end end as policy_decision,
-        case when {{tagged}} then jsonb_build_object('feature', 'feature-' || n % 1000) end as tags
+        case when {{tagged}} then jsonb_build_object('feature', 'feature-' || n % 1000) end as tags,
+        -- rules about what came lately read what came lately, not all
+        timestamptz '{{begin}}' + n * interval '{{seconds}} seconds' + interval '1 second' as ingested_at
     from generate_series({{first}}::bigint, {{last}}::bigint) as n
     cross join lateral (
         select

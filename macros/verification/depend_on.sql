@@ -24,6 +24,6 @@
         'llm_latency_hourly', 'llm_policy_daily', 'system_metrics_hourly',
         'user_permissions_view', 'team_hierarchy_view', 'cost_summary_view', 'active_sessions_view', 'alert_summary_view',
         'policy_compliance_view', 'user_activity_summary_view', 'spend_by_team_view', 'spend_by_team_model_view',
-        'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view',
+        'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view', 'access_review', 'key_hygiene', 'model_inventory',
     ]) }}
 {% endmacro %}

@@ -1,8 +1,8 @@
 {#
     From a CTE `differences`, one row per group and bucket that differs: what the rules about rollups show. Buckets less
-    than a day apart are one line.
+    than a day apart are one line. `beside` is a rollup that may be waiting to be recomputed as well.
 #}
-{% macro rollup_violations(rollup, unit, origin) -%}
+{% macro rollup_violations(rollup, unit, origin, beside=none) -%}
 select
     format(
         'rollups.{{ rollup }} of %s UTC',
@@ -23,6 +23,7 @@ from (
             (bucket - lag(bucket) over (order by bucket) > interval '25 hours')::integer as starts
         from differences
         where not {{ is_pending(rollup, 'differences.bucket', unit) }}
+        {%- if beside %} and not {{ is_pending(beside, 'differences.bucket', unit) }}{% endif %}
         group by bucket
     ) as buckets
 ) as spans

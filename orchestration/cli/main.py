@@ -13,6 +13,8 @@ _COMMANDS = {
     "server": ("up", "down", "status", "url", "psql", "env"),
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
+    "audit": ("audit",),
+    "compliance": ("report",),
     "usage": ("ingest",),
     "demo": ("demo",),
     "ui": ("ui",),

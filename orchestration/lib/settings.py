@@ -22,6 +22,8 @@ class Settings:
     dbt_target_path: Path | None = None
     dbt_log_path: Path | None = None
     admin_password: str | None = None
+    audit_key: Path | None = None
+    audit_anchors: tuple[Path, ...] = ()
     schedule_timezone: str | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,6 +40,12 @@ def settings() -> Settings:
         dbt_log_path=Path(log) if log else None,
         # blanks may belong to it
         admin_password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD") or None,
+        audit_key=Path(key).expanduser().absolute() if (key := _said("GOVERNANCE_AUDIT_KEY")) else None,
+        audit_anchors=tuple(
+            Path(each).expanduser().absolute()
+            for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
+            if each
+        ),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
     )

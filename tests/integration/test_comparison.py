@@ -126,7 +126,7 @@ def test_stored_rows_that_somebody_changed_are_found(warehouse: str) -> None:
 def test_a_day_is_compared_by_a_rule_while_it_is_new_and_in_rotation_from_then_on(
     warehouse: str, days_ago: int, seen_by: str
 ) -> None:
-    """verified_rollup_window is 2 days."""
+    """verified_rollup_window is a day."""
     with connect(warehouse) as connection:
         insert(connection, days_ago)
         refresh(warehouse)

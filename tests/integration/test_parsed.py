@@ -11,7 +11,7 @@ from orchestration.lib.settings import project_dir
 URL = "postgresql://nobody:nothing@127.0.0.1:5432/llm_governance"
 # of what tests are asked, the window is read with the project; no test sets it
 OTHERS = {
-    "verified_rollup_window": "2 days",
+    "verified_rollup_window": "1 day",
     "time_series_engine": "postgres",
     "database_settings": False,
     "reporting_timezone": "Asia/Kolkata",

@@ -1,7 +1,3 @@
-{#
-    Version 1 of the canonical form; it never changes, a new form gets a new version. One JSON array: no field can run
-    into the next, a null is a null, and nothing depends on the session (times as microseconds, no bytea, no float).
-#}
 {% macro create_function_generate_audit_checksum() %}
 create or replace function core.generate_audit_checksum(
     checksum_version smallint,
@@ -29,12 +25,7 @@ language sql stable parallel safe set search_path = pg_catalog, pg_temp
 as $f$
     select sha256(
         set_byte(decode('00', 'hex'), 0, checksum_version)
-        || convert_to(jsonb_build_array(
-            checksum_version, id, epoch, xid,
-            (extract(epoch from recorded_at) * 1000000)::bigint, (extract(epoch from occurred_at) * 1000000)::bigint,
-            db_user, actor_type, actor_id, actor_label, action, resource_type, resource_id, before, after, outcome,
-            host(ip_address), user_agent, request_id, metadata
-        )::text, 'UTF8')
+        || convert_to({{ audit_canonical() | indent(8) }}, 'UTF8')
     )
 $f$;
 comment on function core.generate_audit_checksum(

@@ -3,9 +3,9 @@ create or replace function core.prevent_audit_log_modification() returns trigger
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$
 begin
-    raise exception 'audit_logs is append-only: % is refused; to correct an entry, add another one', tg_op
+    raise exception '% is append-only: % is refused; to correct an entry, add another one', tg_table_name, tg_op
         using errcode = 'insufficient_privilege';
 end $f$;
 comment on function core.prevent_audit_log_modification() is
-    'Trigger of audit_logs: refuses UPDATE, DELETE and TRUNCATE.';
+    'Trigger of audit_logs and its seals: refuses UPDATE, DELETE and TRUNCATE.';
 {% endmacro %}

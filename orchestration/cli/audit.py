@@ -1,0 +1,227 @@
+"""The commands about the audit trail: seal it, sign it, export it, verify it."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from orchestration.cli.terminal import tell, visible
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import settings
+
+_KEY = click.option(
+    "--key",
+    "key_file",
+    type=click.Path(path_type=Path),
+    help="File of the private key; $GOVERNANCE_AUDIT_KEY, unless given.",
+)
+_ANCHORS = click.option(
+    "--anchor",
+    "anchors",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder that keeps the checkpoints; may be repeated. The folders of $GOVERNANCE_AUDIT_ANCHORS, unless given.",
+)
+
+
+@click.group()
+def audit() -> None:
+    """Seal, sign, export and verify the audit trail, so that nobody can change it unseen."""
+
+
+@audit.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--name", default="llm-governance", show_default=True, help="Goes into each signature; no blanks.")
+def key(file: Path, name: str) -> None:
+    """Make the private key that signs, in FILE, and print the public one.
+
+    Keep the file where the owner of the database can't read it, and give the public key to those who verify.
+    """
+    from orchestration.lib.audit.sign import create_key
+
+    click.echo(create_key(file, name))
+    tell(f"the private key is in {visible(str(file))}: who has it can sign another trail")
+
+
+@audit.command()
+@click.option("--watch", type=click.FloatRange(0.1), metavar="SECONDS", help="Go on, so many seconds apart.")
+def seal(watch: float | None) -> None:
+    """Seal every entry whose transaction has ended."""
+    from orchestration.lib.audit import seal as sealing
+    from orchestration.lib.database.in_use import database_url
+
+    if watch is None:
+        click.echo(f"{sealing.seal(database_url()):,} entries sealed")
+        return
+    for sealed in sealing.watch(database_url(), seconds=watch):
+        if sealed:
+            click.echo(f"{sealed:,} entries sealed")
+            sys.stdout.flush()
+
+
+@audit.command()
+@_KEY
+@_ANCHORS
+@click.option(
+    "--after-recovery", is_flag=True, help="The trail was recovered since: its recovery names the last checkpoint."
+)
+def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool) -> None:
+    """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
+
+    Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused.
+    """
+    from orchestration.lib.audit.seal import seal as seal_now
+    from orchestration.lib.audit.sign import sign as sign_now
+    from orchestration.lib.database.in_use import database_url
+
+    url, folders = database_url(), _anchors(anchors)
+    seal_now(url)
+    signed = sign_now(url, _key_file(key_file), folders, accepts_recovery=after_recovery)
+    tell(f"{signed.checkpoint.size:,} seals {'signed' if signed.is_new else 'were signed already'}")
+    if len(folders) == 1:
+        tell("note: one anchor only; with a second one that somebody else keeps, no single person can take both back")
+    for path in signed.kept_in:
+        click.echo(path)
+
+
+@audit.command()
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="A folder that isn't there yet."
+)
+def export(output: Path) -> None:
+    """Write the trail, its seals and the program that verifies them into a folder; prints it.
+
+    Seals first what is not sealed yet. python3 FOLDER/verify.py needs neither the database nor this project.
+    """
+    from orchestration.lib.audit.export import export as export_now
+    from orchestration.lib.audit.seal import seal as seal_now
+    from orchestration.lib.database.in_use import database_url
+
+    url = database_url()
+    seal_now(url)
+    click.echo(export_now(url, output))
+
+
+@audit.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+)
+@_KEY
+@click.option(
+    "--checkpoint",
+    "checkpoints",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A checkpoint or a folder of them; may be repeated. The folders of $GOVERNANCE_AUDIT_ANCHORS, unless given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def verify(
+    folder: Path | None,
+    public_keys: tuple[str, ...],
+    key_file: Path | None,
+    checkpoints: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Verify the trail in the database, or an export of it in FOLDER.
+
+    The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
+    EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
+    """
+    from datetime import UTC, datetime
+
+    from orchestration.lib.audit import export, sign, verify_offline
+    from orchestration.lib.database.in_use import database_url
+
+    if not public_keys:
+        public_keys = (str(sign.public_key(_key_file(key_file))),)
+    if folder is not None:
+        arguments = [str(folder), *(["--json"] if as_json else [])]
+        for public in public_keys:
+            arguments += ["--key", public]
+        for path in checkpoints or _anchors(()):
+            arguments += ["--checkpoint", str(path)]
+        sys.exit(verify_offline.main(arguments))
+    try:
+        keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
+        kept = verify_offline.read_checkpoints(checkpoints or _anchors(()), keys)
+        with export.snapshot(database_url()) as connection:
+            report = verify_offline.verify(
+                export.entries(connection), export.seals(connection), kept, now=datetime.now(UTC)
+            )
+    except verify_offline.NotVerifiableError as error:
+        raise GovernanceError(f"COULD_NOT_VERIFY: {error}") from error
+    click.echo(verify_offline.as_json(report) if as_json else visible(verify_offline.as_text(report)))
+    sys.exit(report.verdict)
+
+
+@audit.command()
+def status() -> None:
+    """Show how far the trail is sealed."""
+    from orchestration.lib.audit.seal import status as status_now
+    from orchestration.lib.database.in_use import database_url
+
+    found = status_now(database_url())
+    unsealed = found.entries - found.sealed_entries
+    click.echo(f"epoch      {found.epoch}")
+    click.echo(f"entries    {found.entries:,}")
+    click.echo(
+        f"seals      {found.seals:,}"
+        + (f", the last of {found.last_sealed_at:%Y-%m-%d %H:%M:%S %Z}" if found.seals else "")
+    )
+    since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
+    click.echo(f"not sealed {unsealed:,}{since}")
+
+
+@audit.command()
+@click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
+@click.option(
+    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+)
+@_KEY
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, yes: bool) -> None:
+    """Begin a new epoch of the trail after a restore or a move to another server.
+
+    Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
+    backup did not hold any more.
+    """
+    from orchestration.lib.audit import seal, sign, verify_offline
+    from orchestration.lib.database.in_use import database_url
+
+    if not public_keys:
+        public_keys = (str(sign.public_key(_key_file(key_file))),)
+    try:
+        keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
+        kept = verify_offline.read_checkpoints(_anchors(()), keys)
+    except verify_offline.NotVerifiableError as error:
+        raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
+    last = max(kept, key=lambda each: each.size)
+    found = seal.status(database_url())
+    tell(
+        f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: "
+        f"{max(last.size - found.seals, 0):,} are missing"
+    )
+    if not yes and not click.confirm("Begin a new epoch?", err=True):
+        raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}; last checkpoint: {last.size} {last.root}")
+    click.echo(f"epoch {epoch} began")
+
+
+def _key_file(given: Path | None) -> Path:
+    found = given or settings().audit_key
+    if found is None:
+        raise GovernanceError(
+            "which key? Name its file by --key or GOVERNANCE_AUDIT_KEY; `governance audit key FILE` makes one"
+        )
+    return found
+
+
+def _anchors(given: tuple[Path, ...]) -> tuple[Path, ...]:
+    found = given or settings().audit_anchors
+    if not found:
+        raise GovernanceError(
+            "where are the checkpoints kept? Name a folder by --anchor (of verify: --checkpoint) or "
+            "GOVERNANCE_AUDIT_ANCHORS"
+        )
+    return found

@@ -1,0 +1,85 @@
+"""Seals the audit trail, so that not only a changed entry is found, also one that is missing or was added later."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.lib.database.connection import connect
+from orchestration.lib.errors import GovernanceError
+
+# as many entries a seal, where transactions are not larger
+MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Status:
+    """How far the trail is sealed; `unsealed_since` is when the oldest entry without a seal was recorded."""
+
+    epoch: int
+    entries: int
+    sealed_entries: int
+    seals: int
+    last_sealed_at: datetime | None
+    unsealed_since: datetime | None
+
+
+def seal(url: str) -> int:
+    """Seal every entry whose transaction has ended; returns how many."""
+    with connect(url, application="governance audit seal") as connection:
+        row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def watch(url: str, *, seconds: float) -> Iterator[int]:
+    """Seal again and again, so many seconds apart, until it is interrupted; yields how many entries each time."""
+    with connect(url, application="governance audit seal") as connection:
+        while True:
+            began = time.monotonic()
+            row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
+            assert row is not None
+            yield int(row[0])
+            time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+
+
+def status(url: str) -> Status:
+    """How far the trail is sealed."""
+    with connect(url, application="governance audit status") as connection:
+        row = connection.execute(
+            """
+            select
+                (select epoch from internal.audit_epoch),
+                (select count(*) from core.audit_logs),
+                coalesce(last.total_count, 0),
+                coalesce(last.sequence, 0),
+                last.sealed_at,
+                (
+                    select min(entries.recorded_at)
+                    from core.audit_logs as entries
+                    where (entries.epoch, entries.xid) >= (
+                        coalesce(last.epoch + (last.kind = 'recovery')::integer, 0),
+                        case when last.kind = 'segment' then last.high else '0' end
+                    )
+                )
+            from (select true) as one
+            left join lateral (select * from internal.audit_seals order by sequence desc limit 1) as last on true
+            """
+        ).fetchone()
+    assert row is not None
+    return Status(*row)
+
+
+def begin_epoch(url: str, *, reason: str) -> int:
+    """Begin a new epoch, after a restore or a move to another server; returns its number.
+
+    The seal of the recovery keeps `reason`. Raises GovernanceError where there is none.
+    """
+    if not reason.strip():
+        raise GovernanceError(
+            "a new epoch needs a reason, such as the backup that was restored: it is kept in the trail"
+        )
+    with connect(url, application="governance audit recover") as connection:
+        row = connection.execute("select internal.begin_audit_epoch(%s)", [reason.strip()]).fetchone()
+    assert row is not None
+    return int(row[0])

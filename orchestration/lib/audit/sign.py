@@ -1,0 +1,163 @@
+"""Signs how far the trail is sealed, with a key the database never sees, and keeps that where its owner can't write.
+
+A checkpoint is a signed note of the form C2SP tlog-checkpoint: other programs can read, cosign and witness it.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from orchestration.lib.audit import export
+from orchestration.lib.audit.verify_offline import (
+    Checkpoint,
+    NotVerifiableError,
+    PublicKey,
+    leaf,
+    merkle_root,
+    opened_checkpoint,
+)
+from orchestration.lib.errors import GovernanceError
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A checkpoint that was signed just now, or the last one where nothing was sealed since, and where it is kept."""
+
+    checkpoint: Checkpoint
+    is_new: bool
+    kept_in: Sequence[Path]
+
+
+def create_key(path: Path, name: str) -> PublicKey:
+    """Make a private key in a file only its owner can read; the name, such as a host name, goes into each signature.
+
+    Raises GovernanceError where the file is there, or the name isn't fit for a signed note.
+    """
+    if not name or any(character.isspace() or character == "+" for character in name):
+        raise GovernanceError(f"the name of a key may hold neither blanks nor +: {name!r}")
+    key = Ed25519PrivateKey.generate()
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(f"Name: {name}\n".encode() + content)
+    except FileExistsError:
+        raise GovernanceError(f"{path} is there already: a key is never written over") from None
+    return _public(name, key)
+
+
+def public_key(path: Path) -> PublicKey:
+    """The public half of a key, for those who verify."""
+    return _public(*_read(path))
+
+
+def sign(url: str, key_file: Path, anchors: Sequence[Path], *, accepts_recovery: bool = False) -> Signed:
+    """Sign the log of seals as it is now and add the checkpoint to each anchor.
+
+    An anchor is a folder; a file in it is never written over. Beside the key the last checkpoint is kept, and a log
+    that is shorter than it, or not its continuation, is refused: it was truncated or rewritten. After a restore
+    `accepts_recovery` allows it, if a recovery seal names that checkpoint.
+    """
+    if not anchors:
+        raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
+    name, key = _read(key_file)
+    state = key_file.with_name(f"{key_file.name}.last")
+    with export.snapshot(url) as connection:
+        hashes, notes = [], []
+        for seal in export.seals(connection):
+            hashes.append(leaf(seal.text.encode()))
+            kind, note = json.loads(seal.text)[3], json.loads(seal.text)[-1]
+            notes += [note or ""] if kind == "recovery" else []
+    last = _last(state, _public(name, key))
+    if last is not None:
+        _refuse_another_history(hashes, notes if accepts_recovery else [], last)
+    root = merkle_root(hashes)
+    checkpoint = Checkpoint(name, len(hashes), root.hex())
+    if not hashes:
+        raise GovernanceError("nothing is sealed yet: run `governance audit seal` first")
+    text = state.read_text(encoding="utf-8") if last == checkpoint else _note(name, key, len(hashes), root)
+    kept_in = [_keep(folder, checkpoint, text) for folder in anchors]
+    if last != checkpoint:
+        _write(state, text)
+    return Signed(checkpoint, last != checkpoint, kept_in)
+
+
+def _refuse_another_history(hashes: list[bytes], notes: list[str], last: Checkpoint) -> None:
+    if last.size <= len(hashes) and merkle_root(hashes[: last.size]).hex() == last.root:
+        return
+    if any(f"{last.size} {last.root}" in note for note in notes):
+        return
+    what = (
+        f"it has {len(hashes):,} seals, and {last.size:,} were signed"
+        if len(hashes) < last.size
+        else f"its first {last.size:,} seals are not those that were signed"
+    )
+    raise GovernanceError(
+        f"not signed: the trail is not the one of the last checkpoint: {what}. Run `governance audit verify`; after a "
+        f"restore run `governance audit recover`, then sign with --after-recovery"
+    )
+
+
+def _note(name: str, key: Ed25519PrivateKey, size: int, root: bytes) -> str:
+    body = f"{name}\n{size}\n{base64.b64encode(root).decode()}\n"
+    signature = _public(name, key).key_id + key.sign(body.encode())
+    return f"{body}\n\N{EM DASH} {name} {base64.b64encode(signature).decode()}\n"
+
+
+def _keep(folder: Path, checkpoint: Checkpoint, text: str) -> Path:
+    """Its name sorts by size. The same checkpoint again is no error, another one of its size is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{checkpoint.size:012d}-{checkpoint.root[:12]}.checkpoint"
+    if not path.exists():
+        _write(path, text)
+    return path
+
+
+def _last(state: Path, key: PublicKey) -> Checkpoint | None:
+    if not state.exists():
+        return None
+    try:
+        return opened_checkpoint(state.read_text(encoding="utf-8"), [key])
+    except (NotVerifiableError, UnicodeDecodeError) as error:
+        raise GovernanceError(f"{state}, the last checkpoint that was signed, can't be read: {error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, also where the machine stops."""
+    new = path.with_name(f".{path.name}.new")
+    with new.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+def _read(path: Path) -> tuple[str, Ed25519PrivateKey]:
+    try:
+        head, _, content = path.read_bytes().partition(b"\n")
+    except FileNotFoundError:
+        raise GovernanceError(f"there is no key {path}: make one with `governance audit key {path}`") from None
+    name = head.decode(errors="replace").removeprefix("Name: ")
+    try:
+        key = load_pem_private_key(content, None)
+    except ValueError as error:
+        raise GovernanceError(f"{path} is no key that `governance audit key` made: {error}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise GovernanceError(f"{path} is a key of another algorithm than Ed25519")
+    return name, key
+
+
+def _public(name: str, key: Ed25519PrivateKey) -> PublicKey:
+    return PublicKey.of(name, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))

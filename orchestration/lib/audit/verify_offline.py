@@ -1,0 +1,551 @@
+#!/usr/bin/env python3
+"""Verifies an export of the audit trail, without the database and without the project that made it.
+
+    python3 verify.py FOLDER --key KEY --checkpoint FILE
+
+FOLDER holds entries.jsonl and seals.jsonl. KEY is the public key of who signs, `name+id+base64`, and FILE a checkpoint
+(or a folder of them) kept where the owner of the database can't write. The first word printed is the verdict, and each
+has an exit code of its own. Needs Python 3.11 and, for signatures, the package cryptography or the program openssl.
+
+An entry is a leaf of its seal's Merkle tree, a seal a record of a log, and a checkpoint (C2SP tlog-checkpoint, a signed
+note) signs the size and the root of that log; all hashes are those of RFC 6962. The seals name their entries, so what
+is missing, changed or added can be named too.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+from uuid import UUID
+
+# what findings a verdict lists
+_SHOWN = 1000
+_NO_HASH = "00" * 32
+_ED25519 = 1
+# DER of an Ed25519 public key, before its 32 bytes
+_DER = bytes.fromhex("302a300506032b6570032100")
+_ENTRY = re.compile(r'\[(\d+), "([0-9a-f-]{36})", (\d+), "(\d+)", (-?\d+), ')
+
+
+class Verdict(IntEnum):
+    """The verdicts with their exit codes; of several that hold the first of `_WORST` is told."""
+
+    OK = 0
+    COULD_NOT_VERIFY = 1
+    MODIFIED = 10
+    MISSING = 11
+    EXTRA = 12
+    SEAL_BROKEN = 13
+    TAIL_TRUNCATED = 14
+    REWRITTEN = 15
+    UNSEALED = 16
+
+
+_WORST = (
+    Verdict.COULD_NOT_VERIFY,
+    Verdict.SEAL_BROKEN,
+    Verdict.REWRITTEN,
+    Verdict.TAIL_TRUNCATED,
+    Verdict.MODIFIED,
+    Verdict.MISSING,
+    Verdict.EXTRA,
+    Verdict.UNSEALED,
+)
+
+
+class NotVerifiableError(Exception):
+    """The export, a key or a checkpoint can't be read, so nothing can be said."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as it is exported: its checksum in hex and its canonical form, which is None where it can have none."""
+
+    id: str
+    checksum: str | None
+    canonical: str | None
+
+
+@dataclass(frozen=True)
+class Seal:
+    """A seal as it is exported: its canonical form, and the ids and leaves of its entries."""
+
+    text: str
+    seal_hash: str
+    ids: list[str]
+    leaves: list[bytes]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Who signed it, how many seals the log had, and its root in hex."""
+
+    origin: str
+    size: int
+    root: str
+
+
+@dataclass
+class Report:
+    """What was found: counts, and (verdict, subject, message) of each finding."""
+
+    entries: int = 0
+    seals: int = 0
+    signed_seals: int = 0
+    unsealed: int = 0
+    recoveries: list[str] = field(default_factory=list)
+    findings: list[tuple[Verdict, str, str]] = field(default_factory=list)
+    counts: dict[Verdict, int] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst that was found."""
+        return next((verdict for verdict in _WORST if self.counts.get(verdict)), Verdict.OK)
+
+    def add(self, verdict: Verdict, subject: str, message: str) -> None:
+        """Count a finding, and list it while there are few."""
+        self.counts[verdict] = self.counts.get(verdict, 0) + 1
+        if len(self.findings) < _SHOWN:
+            self.findings.append((verdict, subject, message))
+
+
+def leaf(data: bytes) -> bytes:
+    """Hash of a leaf, RFC 6962."""
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def merkle_root(hashes: list[bytes]) -> bytes:
+    """Root of a tree over these leaves, RFC 6962."""
+    if not hashes:
+        return hashlib.sha256(b"").digest()
+    while len(hashes) > 1:
+        odd = hashes[-1:] if len(hashes) % 2 else []
+        pairs = zip(hashes[::2], hashes[1::2], strict=False)
+        hashes = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs] + odd
+    return hashes[0]
+
+
+def verify(
+    entries: Iterable[Entry],
+    seals: Iterable[Seal],
+    checkpoints: Iterable[Checkpoint],
+    *,
+    now: datetime | None = None,
+    blind_window: timedelta = timedelta(hours=1),
+) -> Report:
+    """Compare entries, in the order of epoch, xid and id, with their seals, and the seals with signed checkpoints.
+
+    What is younger than `blind_window` may be without a seal or checkpoint. Without a checkpoint nothing is proven, for
+    who can write to the database can write all of it anew: the verdict is then COULD_NOT_VERIFY.
+    """
+    report = Report()
+    now = now or datetime.now(UTC)
+    hashes: list[bytes] = []
+    # by id: which seal covers it, and its leaf; why it belongs to none, and its leaf
+    missing: dict[str, tuple[str, bytes]] = {}
+    extra: dict[str, tuple[str, bytes]] = {}
+    unsealed: list[int] = []
+    signed_until = max((each.size for each in checkpoints), default=0)
+    unsigned_since: int | None = None
+    reader = _Reader(entries, extra)
+    previous, total, place = _NO_HASH, 0, (0, 0)
+    for seal in seals:
+        report.seals += 1
+        name = f"seal {report.seals}"
+        said = _said(seal, name)
+        expected = [report.seals, previous, total + said.entry_count]
+        if [said.sequence, said.previous_hash, said.total_count] != expected or len(seal.ids) != said.entry_count:
+            report.add(Verdict.SEAL_BROKEN, name, "it does not follow the seal before it")
+        if said.low != place[1] if said.epoch == place[0] else (said.epoch < place[0] or said.low != 0):
+            report.add(Verdict.SEAL_BROKEN, name, "its span does not begin where the one before ended")
+        digest = leaf(seal.text.encode())
+        if digest.hex() != seal.seal_hash:
+            report.add(Verdict.SEAL_BROKEN, name, "its hash is not that of its content")
+        if merkle_root(seal.leaves).hex() != said.root:
+            report.add(Verdict.SEAL_BROKEN, name, "its root is not that of its leaves")
+        hashes.append(digest)
+        previous, total = seal.seal_hash, said.total_count
+        place = (said.epoch, said.high)
+        if said.kind == "recovery":
+            report.recoveries.append(said.note or "")
+            place = (said.epoch + 1, 0)
+        if report.seals > signed_until and unsigned_since is None:
+            unsigned_since = said.sealed_at
+        _compare(seal, reader.before((said.epoch, said.high)), report, missing, extra)
+    for entry, recorded_at in reader.rest():
+        if entry.id in missing:
+            extra[entry.id] = "it stands after the last seal", _leaf_of(entry)
+        else:
+            unsealed.append(recorded_at)
+            _check_checksum(entry, report)
+    report.entries = reader.read
+    _tell(missing, extra, report)
+    _check_log(hashes, list(checkpoints), report)
+    report.unsealed = len(unsealed)
+    border = _microseconds(now - blind_window)
+    late = sum(each < border for each in unsealed)
+    if late:
+        report.add(Verdict.UNSEALED, "entries", f"{late:,} are older than {blind_window} and have no seal")
+    if unsigned_since is not None and unsigned_since < border and report.signed_seals:
+        message = f"those after {report.signed_seals:,} are older than {blind_window}, and no checkpoint covers them"
+        report.add(Verdict.UNSEALED, "seals", message)
+    return report
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the canonical form of a seal says."""
+
+    sequence: int
+    kind: str
+    epoch: int
+    low: int
+    high: int
+    entry_count: int
+    total_count: int
+    root: str
+    previous_hash: str
+    sealed_at: int
+    note: str | None
+
+
+def _said(seal: Seal, name: str) -> _Said:
+    try:
+        kind, version, *values = json.loads(seal.text)
+        sequence, what, epoch, low, high, count, total, root, previous, sealed_at, note = values
+        said = _Said(sequence, what, epoch, int(low), int(high), count, total, root, previous, sealed_at, note)
+    except (ValueError, TypeError) as error:
+        raise NotVerifiableError(f"{name} can't be read: {error}") from error
+    if (kind, version) != ("llm-governance-audit-seal", 1):
+        raise NotVerifiableError(f"{name} is of another kind or a newer version: {kind} {version}")
+    return said
+
+
+class _Reader:
+    """Entries in order; one that comes out of order belongs to no seal."""
+
+    def __init__(self, entries: Iterable[Entry], extra: dict[str, tuple[str, bytes]]) -> None:
+        self.read = 0
+        self._extra = extra
+        self._waiting: tuple[tuple[int, int], Entry, int] | None = None
+        self._entries = self._placed(entries)
+
+    def _placed(self, entries: Iterable[Entry]) -> Iterator[tuple[tuple[int, int], Entry, int]]:
+        last = (0, 0)
+        for entry in entries:
+            self.read += 1
+            found = _ENTRY.match(entry.canonical) if entry.canonical is not None else None
+            if found is None or found[2] != entry.id:
+                self._extra[entry.id] = (
+                    "it has no canonical form, so it was not written by the trigger",
+                    _leaf_of(entry),
+                )
+                continue
+            key = (int(found[3]), int(found[4]))
+            if key < last:
+                self._extra[entry.id] = "it stands after entries of later transactions", _leaf_of(entry)
+                continue
+            last = key
+            yield key, entry, int(found[5])
+
+    def before(self, end: tuple[int, int]) -> Iterator[Entry]:
+        """The entries that were not yet read, up to a place."""
+        while True:
+            self._waiting = self._waiting or next(self._entries, None)
+            if self._waiting is None or self._waiting[0] >= end:
+                return
+            entry, self._waiting = self._waiting[1], None
+            yield entry
+
+    def rest(self) -> Iterator[tuple[Entry, int]]:
+        """What is left, with its time in microseconds."""
+        if self._waiting is not None:
+            yield self._waiting[1], self._waiting[2]
+        for _, entry, recorded_at in self._entries:
+            yield entry, recorded_at
+
+
+def _compare(
+    seal: Seal,
+    entries: Iterable[Entry],
+    report: Report,
+    missing: dict[str, tuple[str, bytes]],
+    extra: dict[str, tuple[str, bytes]],
+) -> None:
+    sealed = dict(zip(seal.ids, seal.leaves, strict=False))
+    for entry in entries:
+        expected, found = sealed.pop(entry.id, None), _leaf_of(entry)
+        if expected is None:
+            extra[entry.id] = f"seal {report.seals} ends after it and does not cover it", found
+        elif found != expected:
+            report.add(Verdict.MODIFIED, f"entry {entry.id}", f"it is not what seal {report.seals} covers")
+        else:
+            _check_checksum(entry, report)
+    missing.update({identifier: (f"seal {report.seals}", digest) for identifier, digest in sealed.items()})
+
+
+def _tell(missing: dict[str, tuple[str, bytes]], extra: dict[str, tuple[str, bytes]], report: Report) -> None:
+    """An entry that is missing in its place and extra in another was changed, and so was a seal that misnames one."""
+    covered = {digest for _, digest in missing.values()}
+    for identifier, (message, digest) in extra.items():
+        if identifier in missing:
+            report.add(
+                Verdict.MODIFIED, f"entry {identifier}", f"it is not what {missing[identifier][0]} covers: {message}"
+            )
+        elif digest in covered:
+            report.add(Verdict.SEAL_BROKEN, f"entry {identifier}", "a seal covers it under another id")
+        else:
+            report.add(Verdict.EXTRA, f"entry {identifier}", message)
+    for identifier, (name, _) in missing.items():
+        if identifier not in extra:
+            report.add(Verdict.MISSING, f"entry {identifier}", f"{name} covers it, and it is not there")
+
+
+def _leaf_of(entry: Entry) -> bytes:
+    return leaf((entry.canonical or "").encode())
+
+
+def _check_checksum(entry: Entry, report: Report) -> None:
+    canonical = entry.canonical or ""
+    if entry.checksum != hashlib.sha256(b"\1" + canonical.encode()).hexdigest():
+        report.add(Verdict.MODIFIED, f"entry {entry.id}", "its checksum is not that of its columns")
+
+
+def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], report: Report) -> None:
+    if not checkpoints:
+        report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
+        return
+    for checkpoint in checkpoints:
+        if any(f"{checkpoint.size} {checkpoint.root}" in note for note in report.recoveries):
+            # a restore gave up what came after its backup, and the seal of the recovery says so
+            continue
+        if checkpoint.size > len(hashes):
+            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}"
+            report.add(Verdict.TAIL_TRUNCATED, "seals", message)
+        elif merkle_root(hashes[: checkpoint.size]).hex() != checkpoint.root:
+            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs"
+            report.add(Verdict.REWRITTEN, "seals", message)
+        else:
+            report.signed_seals = max(report.signed_seals, checkpoint.size)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """An Ed25519 key in the form of signed notes: `name+id+base64`."""
+
+    name: str
+    key_id: bytes
+    raw: bytes
+
+    @classmethod
+    def parsed(cls, text: str) -> "PublicKey":
+        """Raises NotVerifiableError where the text is no such key."""
+        name, key_id, encoded = [*text.strip().split("+", 2), "", ""][:3]
+        try:
+            content = base64.b64decode(encoded, validate=True)
+            given = bytes.fromhex(key_id)
+        except (ValueError, binascii.Error) as error:
+            raise NotVerifiableError(f"the key can't be read, give it as name+id+base64: {error}") from error
+        if not name or not content:
+            raise NotVerifiableError("the key can't be read, give it as name+id+base64")
+        if len(content) != 33 or content[0] != _ED25519:
+            raise NotVerifiableError(
+                "the key is of another algorithm than Ed25519, which a newer version of this file may know"
+            )
+        key = cls.of(name, content[1:])
+        if key.key_id != given:
+            raise NotVerifiableError("the id in the key is not that of its name and bytes: it was copied wrongly")
+        return key
+
+    @classmethod
+    def of(cls, name: str, raw: bytes) -> "PublicKey":
+        """The key with its id."""
+        return cls(name, hashlib.sha256(name.encode() + b"\n" + bytes([_ED25519]) + raw).digest()[:4], raw)
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([_ED25519]) + self.raw).decode()}"
+
+
+def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
+    """The checkpoint in a signed note; raises NotVerifiableError where none of the keys signed it."""
+    body, separator, signatures = note.rpartition("\n\n")
+    lines = body.split("\n")
+    if not separator or len(lines) < 3 or not re.fullmatch("0|[1-9][0-9]*", lines[1]):
+        raise NotVerifiableError("it is no checkpoint: origin, size and root, an empty line, signatures")
+    for line in signatures.splitlines():
+        dash, _, rest = line.partition(" ")
+        name, _, encoded = rest.partition(" ")
+        try:
+            content = base64.b64decode(encoded, validate=True)
+        except (ValueError, binascii.Error):
+            continue
+        for key in keys:
+            is_of_key = dash == "\N{EM DASH}" and name == key.name and content[:4] == key.key_id and len(content) == 68
+            if is_of_key and is_signed(key.raw, content[4:], f"{body}\n".encode()):
+                try:
+                    root = base64.b64decode(lines[2], validate=True)
+                except (ValueError, binascii.Error) as error:
+                    raise NotVerifiableError(f"its root is no base64: {error}") from error
+                return Checkpoint(lines[0], int(lines[1]), root.hex())
+    raise NotVerifiableError("none of the given keys signed it")
+
+
+def is_signed(raw_key: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 signature is right, by the package cryptography or else the program openssl."""
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError:
+        return _is_signed_by_openssl(raw_key, signature, message)
+    try:
+        Ed25519PublicKey.from_public_bytes(raw_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _is_signed_by_openssl(raw_key: bytes, signature: bytes, message: bytes) -> bool:
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(_DER + raw_key).decode()}\n-----END PUBLIC KEY-----\n"
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"key": pem.encode(), "signature": signature, "message": message}
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key", "-rawin", "-in", "message"]
+        try:
+            done = subprocess.run(
+                [*command, "-sigfile", "signature"], cwd=folder, capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            raise NotVerifiableError("signatures need the package cryptography or the program openssl 3") from error
+    if done.returncode == 0:
+        return True
+    if "Verification Failure" in done.stdout + done.stderr:
+        return False
+    raise NotVerifiableError(f"openssl could not check a signature: {(done.stderr or done.stdout).strip()}")
+
+
+def read_entries(folder: Path) -> Iterator[Entry]:
+    """The entries of an export: on each line the id, the checksum and the canonical form."""
+    with (folder / "entries.jsonl").open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            parts = line.rstrip("\n").split(" ", 2)
+            if len(parts) != 3 or not line.endswith("\n"):
+                raise NotVerifiableError(f"line {number} of entries.jsonl is no entry, the export is damaged")
+            yield Entry(parts[0], None if parts[1] == "-" else parts[1], None if parts[2] == "-" else parts[2])
+
+
+def read_seals(folder: Path) -> Iterator[Seal]:
+    """The seals of an export, a JSON object each."""
+    with (folder / "seals.jsonl").open(encoding="utf-8", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                said = json.loads(line)
+                ids, leaves = base64.b64decode(said["ids"]), base64.b64decode(said["leaves"])
+                yield Seal(
+                    said["seal"],
+                    said["hash"],
+                    [str(UUID(bytes=ids[at : at + 16])) for at in range(0, len(ids), 16)],
+                    [leaves[at : at + 32] for at in range(0, len(leaves), 32)],
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise NotVerifiableError(
+                    f"line {number} of seals.jsonl is no seal, the export is damaged: {error}"
+                ) from error
+
+
+def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
+    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed."""
+    found = []
+    for path in paths:
+        files = sorted(path.glob("*.checkpoint"))[-10:] if path.is_dir() else [path]
+        if not files:
+            raise NotVerifiableError(f"{path} has no file *.checkpoint")
+        for file in files:
+            try:
+                found.append(opened_checkpoint(file.read_text(encoding="utf-8"), keys))
+            except NotVerifiableError as error:
+                raise NotVerifiableError(f"{file}: {error}") from error
+    return found
+
+
+def as_json(report: Report) -> str:
+    """The report as one JSON object."""
+    findings = [
+        {"verdict": verdict.name, "subject": subject, "message": message}
+        for verdict, subject, message in report.findings
+    ]
+    counts = {verdict.name: count for verdict, count in report.counts.items()}
+    return json.dumps(
+        {
+            "verdict": report.verdict.name,
+            "entries": report.entries,
+            "seals": report.seals,
+            "signed_seals": report.signed_seals,
+            "unsealed": report.unsealed,
+            "recoveries": report.recoveries,
+            "counts": counts,
+            "findings": findings,
+        }
+    )
+
+
+def as_text(report: Report) -> str:
+    """The verdict, what it is about, and the first findings."""
+    of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
+    head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
+    lines = [
+        f"{report.verdict.name}{head}: {report.entries:,} entries, {report.seals:,} seals, the first "
+        f"{report.signed_seals:,} of them signed, {report.unsealed:,} newer entries not sealed yet"
+    ]
+    lines += [f"  {verdict.name} {subject}: {message}" for verdict, subject, message in report.findings[:20]]
+    rest = sum(report.counts.values()) - 20
+    lines += [f"  and {rest:,} more"] if rest > 0 else []
+    lines += [f"  recovery: {note}" for note in report.recoveries]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Verifies an export of the audit trail.")
+    parser.add_argument("folder", type=Path, help="of the export")
+    parser.add_argument("--key", action="append", default=[], help="public key of who signs; may be repeated")
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        type=Path,
+        default=[],
+        help="a checkpoint, or a folder of them; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    given = parser.parse_args(arguments)
+    try:
+        keys = [PublicKey.parsed(text) for text in given.key]
+        checkpoints = read_checkpoints(given.checkpoint, keys)
+        exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
+        now = datetime.fromisoformat(exported)
+        report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
+    except (NotVerifiableError, OSError, UnicodeDecodeError, ValueError) as error:
+        report = Report()
+        report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
+    print(  # noqa: T201 - a program of its own
+        as_json(report) if given.json else as_text(report)
+    )
+    return report.verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())
