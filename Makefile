@@ -30,7 +30,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality ui build embedded generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality kills ui build embedded generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -46,6 +46,9 @@ test: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VE
 equality: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## random histories against the oracle (make equality EXAMPLES=2000 ENGINE=postgres)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_EQUALITY_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest \
 		tests/integration/test_rollup_equality.py $(if $(ENGINE),--engine $(ENGINE)) $(ARGS)
+
+kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source at random moments (make kills ROUNDS=20)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/integration/test_killed_loads.py $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

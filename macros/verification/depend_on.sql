@@ -26,6 +26,6 @@
         'user_permissions_view', 'team_hierarchy_view', 'cost_summary_view', 'active_sessions_view', 'alert_summary_view',
         'policy_compliance_view', 'user_activity_summary_view', 'spend_by_team_view', 'spend_by_team_model_view',
         'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view', 'unresolved_owners_view',
-        'cost_differences', 'cost_basis', 'unpriced_usage',
+        'cost_differences', 'cost_basis', 'unpriced_usage', 'access_review', 'key_hygiene', 'model_inventory',
     ]) }}
 {% endmacro %}

@@ -14,6 +14,7 @@ _COMMANDS = {
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
     "audit": ("audit",),
+    "compliance": ("report",),
     "usage": ("ingest",),
     "prices": ("prices",),
     "reprice": ("reprice",),

@@ -10,7 +10,7 @@ from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.refresh import is_built
 
 # each with a job <name>_job and a variable GOVERNANCE_<NAME>_SCHEDULE
-SCHEDULED = ("audit", "comparison", "passwords", "refresh", "retention", "signing", "verification")
+SCHEDULED = ("audit", "comparison", "passwords", "refresh", "report", "retention", "signing", "verification")
 ZONE = "GOVERNANCE_SCHEDULE_TIMEZONE"
 NOT_BUILT = "the warehouse isn't built yet: run `governance build`, or materialize all in Dagster"
 

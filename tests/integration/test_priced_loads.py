@@ -56,7 +56,7 @@ def test_what_comes_without_a_cost_gets_ours(warehouse: Connection, load_json: C
     assert value(warehouse, priced) == 3
     # nothing of it is another request, or says something else
     report = load_json(rows)
-    assert (counts(report), report.differing) == ((0, 4, 0), 0)
+    assert (counts(report), report.changed) == ((0, 4, 0), 0)
 
 
 def test_the_cost_of_the_source_counts_and_ours_stands_beside(
@@ -87,8 +87,8 @@ def test_our_prices_count_where_that_is_set(warehouse: Connection, load_json: Ca
         (Decimal("2.5"), "USD", "provider", None, None, None),
     ]
     report = load_json([*rows, row("a", input_tokens=1_000_000, cost_amount="2.4")], "again.jsonl")
-    assert report.differing == 1
-    assert "cost_amount is 2.4, stored is 2.5" in report.differences[0]
+    assert report.changed == 1
+    assert report.differences[0].endswith(": source_cost_amount is 2.4, stored is 2.5")
 
 
 def test_a_trial_keeps_no_prices(warehouse: Connection, database: str, write_usage: Callable[..., str]) -> None:
@@ -115,3 +115,33 @@ def test_any_grouping_adds_up_to_the_same_last_digit(
             f"select sum(part) from (select sum(cost_amount) as part from core.llm_metrics group by {group}) as p",
         )
         assert found == [(total,)]
+
+
+def test_a_correction_is_costed_anew(warehouse: Connection, load_json: Callable[..., IngestReport]) -> None:
+    load_json(
+        [
+            row("a", input_tokens=1_000_000),
+            row("b", input_tokens=1_000_000, cost_amount="2.5"),
+            row("c", input_tokens=1_000_000),
+            row("d", input_tokens=1_000_000),
+        ]
+    )
+    said = [
+        row("a", input_tokens=3_000_000),
+        row("b", input_tokens=1_000_000, cost_amount="2.25"),
+        row("c", input_tokens=1_000_000, cost_amount="1.5"),
+        row("d", input_tokens=1_000_000, latency_ms=7),
+    ]
+    kept = load_json(said, "again.jsonl")
+    assert kept.changed == 4
+    assert "input_tokens is 3000000, stored is 1000000; cost_amount is 6, stored is 2" in kept.differences[0]
+    assert load_json(said, "again.jsonl", on_conflict="replace").replaced == 4
+    assert warehouse.execute(COSTS).fetchall() == [
+        (6, "USD", "computed", 6, None, None),
+        (Decimal("2.25"), "USD", "provider", 2, 2, None),
+        (Decimal("1.5"), "USD", "provider", 2, 2, None),
+        (2, "USD", "computed", 2, None, None),
+    ]
+    assert value(warehouse, "select count(*) from core.llm_metrics where price_id is null") == 0
+    # a second time there is nothing to replace
+    assert counts(load_json(said, "again.jsonl", on_conflict="replace")) == (0, 4, 0)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
+# what our prices make of a request, beside the columns that a source can fill
+COMPUTED = ("list_cost_amount", "computed_cost_amount", "source_cost_amount")
 # what the source said of a stored request `m`; `said_price` is the price that a row of the source names itself
 STORED_COST = (
     "case when m.price_id is null or m.computed_cost_amount is not null or {said_price} is not null then m.cost_amount"

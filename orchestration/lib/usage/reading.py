@@ -8,7 +8,7 @@ from datetime import datetime
 from psycopg import sql
 
 from orchestration.lib.owners.resolution import GIVEN, OWNERS, UNRESOLVED
-from orchestration.lib.usage.costing import STORED_COST, costed
+from orchestration.lib.usage.costing import costed
 from orchestration.lib.usage.record import REQUIRED, TARGETS, Target, kept_text
 
 _OLD = "'time is older than the raw retention'"
@@ -120,8 +120,10 @@ class Reading:
         A row that is there already is left out, and its line noted in ingest_known unless no row is new; without
         `skips_duplicates` it violates a constraint.
         """
-        conflict = known = ""
+        conflict = known = order = ""
         if skips_duplicates:
+            # of records of one request the first is stored
+            order = "order by r.line"
             conflict = "on conflict (request_id, time) do nothing"
         if skips_duplicates and "request_id" in self.targets:
             known = f""",
@@ -220,6 +222,7 @@ class Reading:
             left join ingest_costs as cost using (line)
             {owners}
             where r.reasons is null and r.{lines}{is_new}
+            {order}
             {conflict}
             returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
         ){known}
@@ -228,63 +231,6 @@ class Reading:
             count(*) filter (where lacks_owner)
         from inserted
         """
-
-    def differences(self, rows: str, stored: str, span: tuple[datetime, datetime], wanted: int) -> str:
-        """Which of the `rows` say something else than the request of their id and time in `stored`.
-
-        No row is outside of the span, which is for the planner to leave partitions out.
-
-        One row for each of the first `wanted`, and one at least: how many there are in all, what this one says. What a
-        row doesn't say contradicts nothing, and the id of a row without one follows from what it says.
-        """
-        if "request_id" not in self.targets:
-            return "select 0, null where false"
-        says = [
-            f"case when {self._says(name)} and r.{name} is distinct from {self._stored(name)} then"
-            f" format('{name} is %s, stored is %s', left(r.{name}::text, 60),"
-            f" coalesce(left({self._stored(name)}::text, 60), 'nothing')) end"
-            for name in self.targets
-            if name not in ("request_id", "time")
-        ]
-        low, high = span
-        # a lookup for each row that isn't pulled up: where statistics are from before a load, the planner would have a
-        # join read the span once for each
-        return f"""
-        with compared as materialized (
-            select * from ingest_rows as r where r.reasons is null and r.request_id is not null and {rows}
-        ),
-        told as materialized (
-            select r.line, format('line %s, request %s: ', r.line, r.request_id) || d.says as says
-            from compared as r
-            cross join lateral (
-                select says
-                from {stored} as m
-                cross join lateral (select nullif(concat_ws('; ', {listed(says)}), '') as says) as s
-                where m.request_id = r.request_id and m.time = r.time and s.says is not null
-                    and m.time between {quoted(low)} and {quoted(high)}
-                limit 1
-            ) as d
-        )
-        select (select count(*) from told), says
-        from (select 1) as one
-        left join lateral (select line, says from told order by line limit {wanted}) as first on true
-        order by line
-        """
-
-    def _says(self, name: str) -> str:
-        """Condition that a row says something that can contradict what is stored."""
-        if name in ("currency", "cost_source"):
-            # of a cost, which may be ours where the source said none
-            cost = "r.cost_amount is not null" if "cost_amount" in self.targets else "false"
-            return f"r.{name} is not null and {cost} and m.source_cost_amount is null"
-        return f"r.{name} is not null"
-
-    def _stored(self, name: str) -> str:
-        if name == "cost_amount":
-            return STORED_COST.format(said_price="r.price_id" if "price_id" in self.targets else "null")
-        return (
-            f"m.{name}" if name != "metadata" else f"(m.metadata - array['source_values', '{UNRESOLVED}', '{GIVEN}'])"
-        )
 
     def _lines(self) -> str:
         """The staged lines, their values replaced by what they mean."""

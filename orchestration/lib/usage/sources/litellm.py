@@ -10,6 +10,7 @@ from orchestration.lib.usage.sources.values import (
     key,
     meaning,
     milliseconds_between,
+    name_of,
     nested,
     text,
     whole,
@@ -53,10 +54,10 @@ def read(row: Said) -> Usage | None:
     provider = text(row.get("custom_llm_provider")) or (model.partition("/")[0] if model and "/" in model else None)
     error = metadata.get("error_information")
     session = text(row.get("session_id"))
-    kept = {"session": session} if session and not id_or_none(session) else {}
+    kept: dict[str, object] = {"session": session} if session and not id_or_none(session) else {}
     usage: Usage = {
         "time": text(row.get("startTime")),
-        "request_id": text(row.get("request_id")),
+        "request_id": name_of(text(row.get("request_id")), row.get("request_id"), kept),
         "session_id": id_or_none(session),
         "provider": provider,
         "model": model.removeprefix(f"{provider}/") if model and provider else model,

@@ -1,0 +1,1 @@
+"""The compliance report, made when its period is over."""
