@@ -244,21 +244,22 @@ def test_what_is_replaced_is_in_the_rollups_and_can_be_taken_back(
 @pytest.mark.engines("postgres")
 def test_what_is_replaced_is_kept(write: Write, database: str) -> None:
     header = f"{HEADER},tags,metadata,user_id"
+    mark = {"unresolved_owner": {"user": ["bob", "unknown"]}}
     ingest_files(database, [write(header, f'{T},r,p,m,1.50,"{{""a"": 1}}","{{""x"": ""y""}}",bob')])
     path = write(header, f'{T},r,p,n,2,"{{""b"": true}}","{{""x"": ""z""}}",alice', name="later.csv")
     ingest_files(database, [path], on_conflict="replace")
     assert query(database, "select model, cost_amount, tags, metadata, ingested_at < now() from core.llm_metrics") == [
-        ("n", 2, {"b": True}, {"x": "z", "source_values": {"user_id": "alice"}}, True)
+        ("n", 2, {"b": True}, {"x": "z", "source_values": {"user_id": "alice"}, **mark}, True)
     ]
     assert query(database, "select stored::text from internal.changed_requests") == [
         (
-            '{"tags": {"a": 1}, "model": "m", "metadata": {"x": "y", "source_values": {"user_id": "bob"}},'
-            ' "cost_amount": 1.50}',
+            '{"tags": {"a": 1}, "model": "m", "metadata": {"x": "y", "source_values": {"user_id": "bob"},'
+            ' "unresolved_owner": {"user": ["bob", "unknown"]}}, "cost_amount": 1.50}',
         )
     ]
     undo(database, path)
     assert query(database, "select model, cost_amount::text, tags, metadata from core.llm_metrics") == [
-        ("m", "1.50", {"a": 1}, {"x": "y", "source_values": {"user_id": "bob"}})
+        ("m", "1.50", {"a": 1}, {"x": "y", "source_values": {"user_id": "bob"}, **mark})
     ]
 
 
