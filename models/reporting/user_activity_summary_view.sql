@@ -19,9 +19,9 @@ with usage as (
 ),
 
 models_used as (
-    select used.user_id, count(distinct (
-        coalesce(names.canonical_provider, used.provider), coalesce(names.canonical_model, used.model)
-    )) as distinct_models_30d
+    select
+        used.user_id,
+        count(distinct coalesce(names.canonical_name, row(used.provider, used.model)::text)) as distinct_models_30d
     from (
         select distinct user_id, provider, model from {{ ref('llm_metrics_daily') }}
         where bucket >= {{ local_period_start('day', -29) }} and bucket < {{ local_period_start('day', 1) }}

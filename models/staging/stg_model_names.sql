@@ -4,5 +4,6 @@ select
     provider,
     model,
     canonical_provider,
-    canonical_model
+    canonical_model,
+    row(canonical_provider, canonical_model)::text as canonical_name
 from internal.model_names

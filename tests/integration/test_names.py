@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+import psycopg
 import pytest
 from core_rows import Connection, refused
 from genai_prices import data_snapshot, types
@@ -198,7 +199,7 @@ PIECES += [
     "é",
 ]
 TEXTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join) | st.text(
-    st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=12
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
 )
 PAIRS = st.lists(
     st.tuples(st.sampled_from(["openai", "azure", "bedrock", "a"]) | TEXTS, TEXTS), min_size=20, max_size=60
@@ -262,7 +263,7 @@ def test_own_rules_come_first_and_the_more_exact_before(connection: Connection) 
             " values ('model', %s, %s, %s, %s, %s)",
             [provider, match, said, canonical, priority],
         )
-    said = {
+    expected = {
         ("openai", "gpt-4o-2024-08-06"): "the four",
         ("openai", "Team-z"): "team",
         ("openai", "team-b-1"): "team",
@@ -271,8 +272,8 @@ def test_own_rules_come_first_and_the_more_exact_before(connection: Connection) 
         ("azure_openai", "azure/team-a-x"): "on azure",
         ("openai", "team-a-y"): "first of all",
     }
-    names = resolved(connection, said)
-    assert {pair: name[1] for pair, name in names.items()} == said
+    names = resolved(connection, expected)
+    assert {pair: name[1] for pair, name in names.items()} == expected
     assert {name[3] for name in names.values()} == {True}
 
 
@@ -289,7 +290,7 @@ def test_own_rules_come_first_and_the_more_exact_before(connection: Connection) 
     ],
 )
 def test_what_is_no_rule_is_refused(
-    connection: Connection, values: dict[str, str], error: type[Exception], says: str
+    connection: Connection, values: dict[str, str], error: type[psycopg.Error], says: str
 ) -> None:
     insert = "insert into core.name_aliases (kind, provider, match, said, canonical) values (%s, %s, %s, %s, %s)"
     rule = {"kind": "model", "provider": "*", "match": "exact", "said": "prod", "canonical": "gpt-4o"}
