@@ -31,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality malformed ui build embedded parquet generate lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed kills ui build embedded parquet generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -51,6 +51,9 @@ equality: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,
 malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## malformed records of every source (make malformed RECORDS=10000)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_MALFORMED_RECORDS=$(RECORDS) $(BIN)/python -m pytest \
 		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
+
+kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source at random moments (make kills ROUNDS=20)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/integration/test_killed_loads.py $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
@@ -83,6 +86,10 @@ parquet: $(VENV)/.parquet ## install what reads Parquet files
 generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
 	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
+
+prices: $(VENV)/.development ## make the price list that ships of the package genai-prices (a newer one: make lock UPGRADE=1 first)
+	$(BIN)/python -m orchestration.lib.pricing.genai_list > seeds/model_price_list.csv.new
+	mv seeds/model_price_list.csv.new seeds/model_price_list.csv
 
 format: $(VENV)/.development ## rewrite Python and SQL the way lint wants them
 	$(BIN)/ruff check --fix

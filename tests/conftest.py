@@ -24,6 +24,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     embedded_server,
     emptied,
     emptied_and_refreshed,
+    kept_for_long,
     load_csv,
     load_json,
     people,

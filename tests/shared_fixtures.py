@@ -25,7 +25,13 @@ def emptied(database: str) -> Iterator[None]:
     """Nothing that a load leaves behind is there for the next test."""
     yield
     with connect(database) as connection:
-        for table in ("core.llm_metrics", "internal.quarantine", "internal.load_batches", "internal.loads"):
+        for table in (
+            "core.llm_metrics",
+            "internal.quarantine",
+            "internal.changed_requests",
+            "internal.load_batches",
+            "internal.loads",
+        ):
             connection.execute(f"delete from {table}")
 
 
@@ -39,6 +45,17 @@ def emptied_and_refreshed(database: str, emptied: None) -> Iterator[None]:
 
 
 @pytest.fixture
+def kept_for_long(database: str) -> Iterator[None]:
+    """Files with fixed times can be loaded, whenever the tests run."""
+    with connect(database) as connection:
+        row = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'").fetchone()
+        assert row is not None
+        connection.execute("update internal.settings set value = '100 years' where name = 'llm_metrics_retention'")
+        yield
+        connection.execute("update internal.settings set value = %s where name = 'llm_metrics_retention'", row)
+
+
+@pytest.fixture
 def load_csv(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
     """Loads lines as a file of the given name."""
 
@@ -46,7 +63,7 @@ def load_csv(database: str, tmp_path: Path) -> Callable[..., IngestReport]:
         path = tmp_path / name
         path.write_text("\n".join(lines) + "\n", newline="")
         report = ingest_files(database, [str(path)], **options)
-        assert report.read == report.loaded + report.duplicate + report.quarantined
+        assert report.read == report.loaded + report.duplicate + report.changed + report.quarantined
         return report
 
     return load

@@ -5,6 +5,9 @@ declare
     built text;
 begin
     perform now() at time zone zone;
+    if '{{ var("cost_precedence") }}' not in ('source', 'prices') then
+        raise exception 'cost_precedence is %, which is neither source nor prices; set which cost counts where there are both', '{{ var("cost_precedence") }}';
+    end if;
     -- a shift by part of an hour (Lord Howe) would put one hour into two buckets
     if exists (
         select from generate_series(timestamptz '2000-01-01', now() + interval '1 year', interval '7 days') as t
@@ -41,6 +44,6 @@ on conflict (name) do update set value = excluded.value;
     {{ return([
         'reporting_timezone', 'default_currency', 'llm_metrics_retention', 'system_metrics_retention', 'partition_width',
         'partitions_ahead', 'refresh_patience', 'compress_after', 'late_rows_without_decompression', 'compress_rollups_after',
-        'refresh_hourly_every', 'refresh_daily_every', 'verification_retention',
+        'refresh_hourly_every', 'refresh_daily_every', 'verification_retention', 'cost_precedence',
     ]) }}
 {% endmacro %}

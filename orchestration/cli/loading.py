@@ -17,6 +17,7 @@ from orchestration.cli.tables import print_table
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.corrections import Conflict
 from orchestration.lib.usage.files import source_name
 from orchestration.lib.usage.ledger import loads, undo
 from orchestration.lib.usage.load import IngestError, Trial, ingest_files
@@ -43,6 +44,7 @@ def load_files(
     ignored: Collection[str],
     file_format: str | None,
     source: str | None,
+    on_conflict: Conflict,
     dry_run: bool,
     refreshes: bool,
 ) -> int:
@@ -60,6 +62,7 @@ def load_files(
             ignored=ignored,
             file_format=file_format,
             source=source,
+            on_conflict=on_conflict,
             trials=trials,
             progress=display.show,
             notify=display.note,
@@ -78,11 +81,12 @@ def load_files(
     if not dry_run:
         for line in _describe_quarantine(report, files):
             tell(visible(line))
+        written = report.loaded + report.replaced
         if report.loaded and source in REPORTS:
             tell("core.provider_usage has it; it isn't counted beside requests")
-        elif report.loaded and refreshes:
+        elif written and refreshes:
             refresh_rollups(url)
-        elif report.loaded:
+        elif written:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
     for source in report.refused:
         said = "would be loaded" if dry_run else "is loaded"
@@ -100,11 +104,13 @@ def undo_load(which: str, *, refreshes: bool) -> None:
             f"and {undone.quarantined:,} from quarantine"
         )
     )
+    if undone.restored:
+        tell(f"{counted(undone.restored, 'request')} that it had replaced, as before it again")
     if undone.load.report:
         if gone := undone.load.loaded - undone.rows:
             tell(f"{counted(gone, 'other row')} of it had been replaced by a newer report before")
         tell("what it took the place of isn't brought back: load the older report again if you want that")
-    elif undone.rows and refreshes:
+    elif (undone.rows or undone.restored) and refreshes:
         refresh_rollups(url)
 
 
@@ -115,8 +121,8 @@ def list_loads() -> None:
         tell("nothing was loaded so far")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("load", "started", "loaded", "duplicate", "quarantined", "source"):
-        is_number = column in ("load", "loaded", "duplicate", "quarantined")
+    for column in ("load", "started", "loaded", "duplicate", "changed", "quarantined", "source"):
+        is_number = column not in ("started", "source")
         table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
     for load in found:
         note = ""
@@ -127,7 +133,7 @@ def list_loads() -> None:
         table.add_row(
             str(load.number),
             f"{load.started_at:%Y-%m-%d %H:%M:%S}",
-            *(f"{number:,}" for number in (load.loaded, load.duplicate, load.quarantined)),
+            *(f"{number:,}" for number in (load.loaded, load.duplicate, load.changed, load.quarantined)),
             Text(f"{visible(load.source, keep='')}{note}"),
         )
     print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
@@ -143,20 +149,24 @@ def refresh_rollups(url: str) -> None:
 
 
 def _describe_report(report: IngestReport) -> Iterator[str]:
-    """What was noted of rows that loaded, duplicates that say something else, and why rows were refused."""
+    """What was noted of rows that loaded, what records say otherwise, and why rows were refused."""
     if report.notes:
         yield "noted"
         yield from _counted(report.notes)
     if report.unresolved:
         lack = counted(report.unresolved, "request lacks", "requests lack")
         yield f"{lack} an owner whom the source names: `governance identities list` shows who is unknown"
-    if report.differing:
-        say = "says" if report.differing == 1 else "say"
-        yield f"{counted(report.differing, 'duplicate')} {say} something else than what is stored, which stays as it is"
+    if report.differences:
+        if report.changed:
+            say = "says" if report.changed == 1 else "say"
+            what = "is replaced by it" if report.replaced else "stays as it is: --on-conflict replace would take it"
+            yield f"{counted(report.changed, 'record')} {say} something else than what is stored, which {what}"
+        else:
+            yield "records that say something else than what is stored"
         for text in report.differences:
             yield f"  {text}"
-        if report.differing > len(report.differences):
-            yield f"  and {report.differing - len(report.differences):,} more"
+        if report.changed > len(report.differences):
+            yield f"  and {report.changed - len(report.differences):,} more"
     if report.quarantined:
         yield "quarantined because"
         yield from _counted(report.reasons)

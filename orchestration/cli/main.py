@@ -20,6 +20,8 @@ _COMMANDS = {
     "reconciliation": ("reconcile",),
     "identities": ("identities",),
     "organisation": ("organisation",),
+    "prices": ("prices",),
+    "reprice": ("reprice",),
     "models": ("models",),
     "demo": ("demo",),
     "ui": ("ui",),

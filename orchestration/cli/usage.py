@@ -1,8 +1,12 @@
 """The command that loads usage, and what it says."""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from orchestration.lib.usage.corrections import Conflict
 
 
 def _assignments(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -78,6 +82,13 @@ class _Ingest(click.Command):
     type=click.Choice(["csv", "jsonl", "json", "parquet", "proto"]),
     help="Format where a file's name doesn't tell it.",
 )
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["keep", "replace", "quarantine"]),
+    default="keep",
+    show_default=True,
+    help="What becomes of a record that says something else than the request of its id and time that is stored.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")
 @click.option("--no-refresh", is_flag=True, help="Leave the rollups as they are, so reports don't have it yet.")
 @click.option("--loads", "lists", is_flag=True, help="List the latest loads.")
@@ -90,6 +101,7 @@ def ingest(
     values: dict[str, dict[str, str]],
     ignored: tuple[str, ...],
     file_format: str | None,
+    on_conflict: "Conflict",
     dry_run: bool,
     no_refresh: bool,
     lists: bool,
@@ -99,8 +111,9 @@ def ingest(
 
     Files of a --source need nothing more. In others, columns with the name of a target fill it, --map names others,
     times without a zone are UTC. Loading a file again adds nothing: a request is known by its request_id and time, and
-    where there is no request_id by what its row says. Rows that can't be loaded go to internal.quarantine with their
-    line and every reason. Exit code 3 if that are all of a file.
+    where there is no request_id by what its row says. A record that says something else than is stored counts as
+    changed, and the request stays as it is; --on-conflict replace takes what it says. Rows that can't be loaded go to
+    internal.quarantine with their line and every reason. Exit code 3 if that are all of a file.
 
     \b
     Targets, the first three required:
@@ -145,6 +158,7 @@ def ingest(
             ignored=ignored,
             file_format=file_format,
             source=source,
+            on_conflict=on_conflict,
             dry_run=dry_run,
             refreshes=not no_refresh,
         )

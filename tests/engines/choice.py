@@ -40,6 +40,7 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     # writers of many rows, and who takes them back
     "test_ingest::test_ids_do_not_depend_on_batches_or_on_where_a_load_broke_off": COMMUNITY,
     "test_loads_undone::test_a_load_is_taken_back_wholly": BOTH,
+    "test_corrections::test_what_is_replaced_is_in_the_rollups_and_can_be_taken_back": BOTH,
     "test_demo_command": COMMUNITY,
 }
 

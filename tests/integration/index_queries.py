@@ -95,6 +95,18 @@ QUERIES: list[tuple[str, str, str]] = [
         "api_keys_scopes_idx",
         """select id from core.api_keys where scopes @> '{"metrics": ["write"]}'""",
     ),
+    # prices
+    (
+        "prices of a model",
+        "model_prices_provider_model_idx",
+        "select unit, unit_price from core.model_prices"
+        " where provider = 'openai' and model = 'gpt-4o' and superseded_at is null",
+    ),
+    (
+        "agreements of a team",
+        "price_agreements_team_id_idx",
+        f"select name from core.price_agreements where team_id = {TEAM}",
+    ),
     # roles and teams
     ("role of a slug", "roles_slug_key", "select id from core.roles where slug = 'custom-17'"),
     (
@@ -340,6 +352,7 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_application_daily",
             "llm_tag_daily",
             "llm_policy_daily",
+            "llm_price_daily",
             "llm_unresolved_daily",
         )
     ),

@@ -53,6 +53,10 @@ class Request:
         ]
         return json.dumps(kept)
 
+    @property
+    def cost_source(self) -> str:
+        return "unpriced" if self.cost_amount is None else "computed"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -217,6 +221,32 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
             }
             for key, rows in oracle.groups("requests", "day", ("policy_id", "policy_decision", "team_id"))
             if key["policy_id"] is not None
+        ],
+    )
+    priced = (
+        "input_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "audio_input_tokens",
+        "audio_output_tokens",
+        "request_count",
+        "cost_amount",
+    )
+    yield (
+        "llm_price_daily",
+        [
+            {
+                **key,
+                "provider": "p",
+                "price_id": None,
+                **{name: measures(rows)[name] for name in priced},
+                **dict.fromkeys(("compared_count", "differing_count"), 0),
+                **dict.fromkeys(("list_cost_amount", "listed_cost_amount")),
+                **dict.fromkeys(("source_cost_amount", "computed_cost_amount")),
+            }
+            for key, rows in oracle.groups("requests", "day", ("model", "currency", "cost_source"))
         ],
     )
     yield (

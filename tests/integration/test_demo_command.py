@@ -55,7 +55,8 @@ def test_the_smallest_demo(database: str, monkeypatch: pytest.MonkeyPatch, dbt_c
 
 
 def test_nothing_has_happened_in_the_future(database: str) -> None:
-    ahead = ["expires_at", "effective_to", "locked_until"]
+    # prices that providers have announced
+    ahead = ["expires_at", "effective_to", "locked_until", "valid_from", "valid_to"]
     with connect(database) as connection:
         columns = connection.execute(
             "select table_name, column_name from information_schema.columns"

@@ -51,6 +51,11 @@ BUDGETS = """
     from core.teams cross join generate_series(0, 9) as n
 """
 
+# of each team one by model
+AGREEMENTS = """
+    insert into core.price_agreements (name, model, team_id, discount_percent, valid_from, origin)
+    select 'Agreement', 'model-' || n, id, 5, now(), 'contract' from core.teams, generate_series(1, 5) as n
+"""
 # a name of each user, key and team
 IDENTITIES = """
     insert into core.source_identities (source, kind, external_id, user_id, team_id, api_key_id)
@@ -73,6 +78,7 @@ def organisation(engine: Engine) -> Iterator[Connection]:
         load_organisation(connection, SIZE)
         connection.execute(REPORT)
         connection.execute(BUDGETS)
+        connection.execute(AGREEMENTS)
         connection.execute(IDENTITIES)
         connection.execute(UNKNOWN)
         refresh(url)

@@ -32,8 +32,10 @@ def load(load_csv: Load) -> Load:
 def test_a_request_is_known_by_its_id_and_its_time(database: str, load: Load) -> None:
     later = (RECENT + timedelta(seconds=1)).isoformat()
     header = "time,provider,model,request_id,input_tokens"
-    assert counts(load([header, f"{T},p,m,a,1", f"{T},p,m,a,2", f"{later},p,m,a,4"])) == (2, 1, 0)
-    assert counts(load([header, f"{T},p,m,a,8", f"{T},p,m,b,16"], "other.csv")) == (1, 1, 0)
+    first = load([header, f"{T},p,m,a,1", f"{T},p,m,a,2", f"{later},p,m,a,4", f"{T},p,m,a,1"])
+    assert (counts(first), first.changed) == ((2, 1, 0), 1)
+    other = load([header, f"{T},p,m,a,8", f"{T},p,m,b,16"], "other.csv")
+    assert (counts(other), other.changed) == ((1, 0, 0), 1)
     assert query(database, "select sum(input_tokens) from core.llm_metrics") == [(21,)]
 
 

@@ -1,15 +1,16 @@
 """How batches are inserted: plainly, and past duplicates only where a plain insertion met one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import pytest
 from usage_loads import Load, counts, numbered, query
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.usage.corrections import Corrections
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted
-from orchestration.lib.usage.merge import UsageMerger
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
@@ -110,19 +111,19 @@ def test_duplicates_are_compared_row_by_row_whatever_the_statistics_say(
             " where oid = inhrelid and inhparent = 'core.llm_metrics'::regclass"
         )
     removed: list[int] = []
-    compare = UsageMerger._compare
+    find = Corrections._find
 
-    def watched(self: UsageMerger, compared: str, wanted: int) -> tuple[int, list[str]]:
+    def watched(self: Corrections, rows: str, span: tuple[datetime, datetime]) -> int:
         # what the planner falls for when it takes the other side for empty
         self._execute("set local enable_nestloop = on")
         self._execute("set local enable_hashjoin = off")
         self._execute("set local enable_mergejoin = off")
-        query = self._reading.differences(compared, self._stored, self._span, wanted)
-        ((plans,),) = self._connection.execute(f"explain (analyze, format json) {query}").fetchall()
+        statement = self.finding(rows, span)
+        ((plans,),) = self._connection.execute(f"explain (analyze, format json) {statement}").fetchall()
         removed.extend(rows_removed(plans[0]["Plan"]))
-        return compare(self, compared, wanted)
+        return find(self, rows, span)
 
-    monkeypatch.setattr(UsageMerger, "_compare", watched)
+    monkeypatch.setattr(Corrections, "_find", watched)
     assert counts(load([header, *lines], "again.csv")) == (1, 1_000, 0)
     assert sum(removed) <= 3_000
 

@@ -59,8 +59,9 @@ def test_two_processes_that_load_the_same_file(database: str, tmp_path: Path) ->
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     figures = [[int(word.replace(",", "")) for word in out.split() if word[0].isdigit()] for out, _ in outputs]
-    assert all(read == loaded + duplicate + bad == 30_001 for read, loaded, duplicate, bad in figures)
-    assert sum(loaded for _, loaded, _, _ in figures) == 30_000
+    assert all(read == loaded + duplicate + bad == 30_001 and not changed
+               for read, loaded, duplicate, changed, bad in figures)  # fmt: skip
+    assert sum(loaded for _, loaded, *_ in figures) == 30_000
     assert query(database, "select count(*), sum(input_tokens) from core.llm_metrics") == [(30_000, sum(range(30_000)))]
     assert query(database, "select count(*) from internal.quarantine") == [(1,)]
 
@@ -73,8 +74,9 @@ def test_a_batch_that_loses_a_deadlock_is_merged_again(database: str, tmp_path: 
     def insert(writer: "psycopg.Connection[Any]", number: int) -> None:
         at = RECENT + timedelta(seconds=number)
         writer.execute(
-            "insert into core.llm_metrics (time, request_id, provider, model) values (%s, %s, 'p', 'm')",
-            [at, f"r{number}"],
+            "insert into core.llm_metrics (time, request_id, provider, model, input_tokens)"
+            " values (%s, %s, 'p', 'm', %s)",
+            [at, f"r{number}", number],
         )
 
     with connect(database) as watcher, connect(database, autocommit=False) as writer, ThreadPoolExecutor(1) as executor:
@@ -104,7 +106,9 @@ def fragile() -> Iterator[EmbeddedServer]:
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as target:
             patch.setenv("DBT_TARGET_PATH", target)
             patch.setenv("DBT_LOG_PATH", target)
-            run_dbt(["run", "--select", "llm_metrics"], url, quiet=True)
+            # with what a load asks for prices
+            names = ["llm_metrics", "+model_prices", "+price_agreements", "+applied_unit_prices"]
+            run_dbt(["build", "--select", *names], url, quiet=True)
         yield server
     finally:
         server.destroy()
@@ -170,20 +174,20 @@ def test_the_command_says_what_became_of_each_row(database: str, tmp_path: Path)
     path = tmp_path / "it's usage.csv"
     path.write_text("\n".join([*as_csv([0, 1, 3]), ",,,", "x"]))
     first = run(database, str(path))
-    assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + quarantined 3\n")
+    assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + changed 0 + quarantined 3\n")
     assert "governance refresh" not in first.stderr
     assert f"{NO_COUNT} (1 row)" in first.stderr
     statement = first.stderr.split("to look at them: ")[1].splitlines()[0]
     assert [row[1] for row in query(database, statement)] == [4, 5, 6]
     again = run(database, str(path))
-    assert again.stdout == "read 5 = loaded 0 + duplicate 2 + quarantined 3\n"
+    assert again.stdout == "read 5 = loaded 0 + duplicate 2 + changed 0 + quarantined 3\n"
     assert "governance refresh" not in again.stderr
 
 
 def test_the_command_reads_standard_input(database: str) -> None:
     lines = "\n".join(json.dumps(kind) for kind in (KINDS[0], KINDS[3]))
     result = run(database, "-", "--format", "jsonl", "--set", "application=a=b", stdin=lines)
-    assert result.stdout == "read 2 = loaded 1 + duplicate 0 + quarantined 1\n"
+    assert result.stdout == "read 2 = loaded 1 + duplicate 0 + changed 0 + quarantined 1\n"
     assert query(database, "select application from core.llm_metrics") == [("a=b",)]
     assert query(database, "select source, line from internal.quarantine") == [("standard input", 2)]
 
@@ -222,7 +226,7 @@ def test_a_database_that_is_not_built(server_url: str, database: str, tmp_path: 
     path.write_text("\n".join(as_csv([0])))
     ensure_database(server_url, "test_ingest_not_built")
     result = run(with_database(server_url, "test_ingest_not_built"), str(path))
-    assert (result.exit_code, result.stdout) == (1, "read 0 = loaded 0 + duplicate 0 + quarantined 0\n")
+    assert (result.exit_code, result.stdout) == (1, "read 0 = loaded 0 + duplicate 0 + changed 0 + quarantined 0\n")
     assert "isn't built in the database" in result.stderr
     assert "run `governance build` first" in result.stderr
 

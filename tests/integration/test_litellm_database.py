@@ -188,7 +188,7 @@ def test_the_command_and_its_url(database: str, litellm: str, run_ingest: Run) -
     location = f"{litellm}?schema=public&connection_limit=5"
     result = run_ingest("--source", "litellm", "--no-refresh", location)
     assert result.exit_code == 0, result.output
-    assert result.stdout == "read 3 = loaded 3 + duplicate 0 + quarantined 0\n"
+    assert result.stdout == "read 3 = loaded 3 + duplicate 0 + changed 0 + quarantined 0\n"
     shown = run_ingest("--loads").stdout
     assert without_password(litellm) in shown
     password = re.search(":([^:@]+)@", litellm)

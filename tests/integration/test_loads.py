@@ -157,13 +157,13 @@ def test_text_of_a_file_can_not_command_a_terminal(run: Run, write: Callable[...
 # duplicates
 
 
-def test_duplicates_that_say_something_else_are_told(run: Run, write: Callable[..., str], database: str) -> None:
+def test_records_that_say_something_else_are_told(run: Run, write: Callable[..., str], database: str) -> None:
     header = "time,request_id,provider,model,application,output_tokens,cost_amount"
     first = run(write(header, f"{T},1,openai,gpt,app1,1,1.5", f"{T},2,openai,gpt,app1,1,"))
     assert "say something else" not in first.stderr
     second = run(write(header, f"{T},1,anthropic,claude,app2,1,7", f"{T},2,openai,gpt,,1,0.9", f"{T},2,openai,gpt,,1,"))
-    assert second.stdout.startswith("read 3 = loaded 0 + duplicate 3 + quarantined 0")
-    assert "2 duplicates say something else than what is stored" in second.stderr
+    assert second.stdout.startswith("read 3 = loaded 0 + duplicate 1 + changed 2 + quarantined 0")
+    assert "2 records say something else than what is stored, which stays as it is" in second.stderr
     assert (
         "line 2, request 1: provider is anthropic, stored is openai; model is claude, stored is gpt; "
         "application is app2, stored is app1; cost_amount is 7, stored is 1.5\n"
@@ -172,11 +172,11 @@ def test_duplicates_that_say_something_else_are_told(run: Run, write: Callable[.
     assert query(database, "select sum(cost_amount) from core.llm_metrics")[0][0] * 10 == 15
 
 
-def test_duplicates_within_a_file_that_say_something_else_are_told(run: Run, write: Callable[..., str]) -> None:
+def test_records_within_a_file_that_say_something_else_are_told(run: Run, write: Callable[..., str]) -> None:
     rows = [f"{T},d,p,m,{cost}" for cost in ("1", "1.0", "3", "3")] + [f"{T},,p,m,1"] * 3
     for options in (["--dry-run"], [], []):
         result = run(write(HEADER, *rows), *options)
-        assert "2 duplicates say something else" in result.stderr
+        assert "2 records say something else" in result.stderr
         assert "line 4, request d: cost_amount is 3, stored is 1\n" in result.stderr
         assert "line 3," not in result.stderr
 
@@ -184,7 +184,7 @@ def test_duplicates_within_a_file_that_say_something_else_are_told(run: Run, wri
 def test_the_first_few_are_shown_and_all_are_counted(run: Run, write: Callable[..., str], database: str) -> None:
     run(write(*numbered(12)))
     report = ingest_files(database, [write(*(line.replace(",1", ",2") for line in numbered(12)))], batch_rows=3)
-    assert (report.duplicate, report.differing, len(report.differences)) == (12, 12, 5)
+    assert (report.duplicate, report.changed, len(report.differences)) == (0, 12, 5)
 
 
 def test_what_was_noted_of_rows_that_loaded_is_told(run: Run, write: Callable[..., str]) -> None:
@@ -213,6 +213,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, write: Callable
         f"{T},,p,m,0.5,u",
         name="try.csv",
     )
+    # of `there` it would say an environment, where none is stored
     result = run(path, "--map", "time=timestamp", "--set", "environment=test", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "time <- timestamp\n" in result.stdout
@@ -221,12 +222,12 @@ def test_a_dry_run_shows_everything_and_writes_nothing(run: Run, write: Callable
     assert "request_id new" in result.stdout
     assert "request_id there" not in result.stdout
     assert "line 5 would be refused\n  time is neither" in result.stdout
-    assert "would be: read 5 = loaded 2 + duplicate 2 + quarantined 1\n" in result.stdout
+    assert "would be: read 5 = loaded 2 + duplicate 1 + changed 1 + quarantined 1\n" in result.stdout
     assert "--map user_id=user" in result.stderr
     assert (everything(database), query(database, "select * from internal.loads")) == before
     # the load does what was said
     assert run(path, "--map", "time=timestamp", "--set", "environment=test").stdout.startswith(
-        "read 5 = loaded 2 + duplicate 2 + quarantined 1"
+        "read 5 = loaded 2 + duplicate 1 + changed 1 + quarantined 1"
     )
 
 
@@ -238,7 +239,8 @@ def test_a_dry_run_counts_like_the_load(database: str, write: Callable[..., str]
     loaded = ingest_files(database, [path], batch_rows=batch_rows)
     again = ingest_files(database, [path], batch_rows=batch_rows, trials=[])
     assert tried == loaded
-    assert (again.loaded, again.duplicate) == (0, loaded.loaded + loaded.duplicate)
+    assert (again.loaded, again.changed) == (0, loaded.changed)
+    assert again.duplicate == loaded.loaded + loaded.duplicate
 
 
 # how it ends
@@ -249,7 +251,7 @@ def test_a_file_of_which_nothing_loads(run: Run, write: Callable[..., str], opti
     good, bad = write(*numbered(1), name="good.csv"), write(HEADER, "yesterday,r,p,m,1", name="bad.csv")
     result = run(bad, *options)
     assert result.exit_code == 3
-    assert "read 1 = loaded 0 + duplicate 0 + quarantined 1" in result.stdout
+    assert "read 1 = loaded 0 + duplicate 0 + changed 0 + quarantined 1" in result.stdout
     assert f"nothing of {bad} " in result.stderr
     assert run(good, bad, *options).exit_code == 3
     assert run(write(HEADER, name="empty.csv"), *options).exit_code == 0

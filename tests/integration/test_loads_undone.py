@@ -35,7 +35,7 @@ def test_a_load_is_taken_back_wholly(run: Run, write: Callable[..., str], databa
     run(write(HEADER, "bad,x,p,m,1", name="also.csv"))
     before = everything(database)
     path = write(*numbered(5), "yesterday,x,p,m,1", f"{T},other1,p,m,1", name="wrong.csv")
-    assert run(path).stdout.startswith("read 7 = loaded 5 + duplicate 1 + quarantined 1")
+    assert run(path).stdout.startswith("read 7 = loaded 5 + duplicate 1 + changed 0 + quarantined 1")
     # a load of which everything was there already isn't in question
     run(path)
     assert query(database, "select count(*) from internal.quarantine") == [(2,)]
@@ -58,7 +58,7 @@ def test_loads_are_listed(run: Run, write: Callable[..., str], database: str) ->
     run(path)
     run("--undo", path)
     lines = [line.split() for line in run("--loads").stdout.splitlines()]
-    assert [(row[3:6], row[6]) for row in lines[1:]] == [(["0", "5", "1"], path), (["5", "0", "1"], path)]
+    assert [(row[3:7], row[7]) for row in lines[1:]] == [(["0", "5", "0", "1"], path), (["5", "0", "0", "1"], path)]
     assert "taken back" in " ".join(lines[2])
     load = loads(database, limit=1)[0]
     assert load.ended_at is not None

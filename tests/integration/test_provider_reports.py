@@ -31,7 +31,7 @@ def no_reports(database: str) -> Iterator[None]:
 
 def load(database: str, *files: str | Path, source: str, **options: Any) -> IngestReport:
     report = ingest_files(database, [str(file) for file in files], source=source, **options)
-    assert report.read == report.loaded + report.duplicate + report.quarantined
+    assert report.read == report.loaded + report.duplicate + report.changed + report.quarantined
     return report
 
 
@@ -190,7 +190,7 @@ def test_only_tried(database: str) -> None:
 def test_the_command(database: str, run_ingest: Callable[..., Result]) -> None:
     result = run_ingest("--source", "anthropic-costs", str(FOLDER / "anthropic-costs.json"))
     assert result.exit_code == 0, result.output
-    assert result.stdout == "read 4 = loaded 3 + duplicate 0 + quarantined 1\n"
+    assert result.stdout == "read 4 = loaded 3 + duplicate 0 + changed 0 + quarantined 1\n"
     assert "amount is not a number (1 row)" in result.stderr
     assert "it isn't counted beside requests" in result.stderr
 

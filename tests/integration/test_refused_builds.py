@@ -56,6 +56,11 @@ def refusal(url: str, *arguments: str) -> str:
             "them anew as far back as raw rows reach, or set reporting_timezone back",
         ),
         ("select 1", ["--vars", "{reporting_timezone: Europe/Berlim}"], 'time zone "Europe/Berlim" not recognized'),
+        (
+            "select 1",
+            ["--vars", "{cost_precedence: both}"],
+            "cost_precedence is both, which is neither source nor prices; set which cost counts where there are both",
+        ),
         (NEWER, [], NEWER_SAID),
         (
             EDITED,
@@ -65,7 +70,7 @@ def refusal(url: str, *arguments: str) -> str:
             "put what is new into a change of the next number",
         ),
     ],
-    ids=["another zone", "misspelt zone", "newer release", "edited change"],
+    ids=["another zone", "misspelt zone", "unknown precedence", "newer release", "edited change"],
 )
 def test_a_build_says_why_it_does_not_begin(
     session: Connection, database: str, statement: str, arguments: list[str], said: str

@@ -31,14 +31,16 @@ create table if not exists internal.load_batches (
     tokens numeric not null,
     oldest timestamptz,
     newest timestamptz,
+    changed bigint not null default 0,
     constraint load_batches_bounds_check check ((loaded > 0) = (oldest is not null and newest is not null))
 );
 create index if not exists load_batches_load_id_idx on internal.load_batches (load_id);
 comment on table internal.load_batches is 'One row per transaction of a load, with what became of its records.';
 comment on column internal.load_batches.ingested_at is 'Start of the transaction: ingested_at of the rows it loaded, quarantined_at of those it refused.';
-comment on column internal.load_batches.cost_amount is 'Sum over the rows loaded: whether they were changed since is told by it.';
+comment on column internal.load_batches.cost_amount is 'Sum over the rows loaded, as later loads left them: whether they were changed by hand is told by it.';
 comment on column internal.load_batches.tokens is 'Sum of total_tokens over the rows loaded.';
 comment on column internal.load_batches.oldest is 'Earliest time of the rows loaded.';
 comment on column internal.load_batches.newest is 'Latest time of the rows loaded.';
+comment on column internal.load_batches.changed is 'Records that say something else than the request of theirs that was stored, and were not refused for it.';
 comment on index internal.load_batches_load_id_idx is 'What a load brought.';
 {% endmacro %}

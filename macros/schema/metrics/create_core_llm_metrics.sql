@@ -26,6 +26,9 @@
     cost_source text not null default 'unpriced' constraint llm_metrics_cost_source_check
         check (cost_source in ('provider', 'computed', 'estimated', 'unpriced')),
     price_id uuid,
+    list_cost_amount numeric,
+    computed_cost_amount numeric,
+    source_cost_amount numeric,
     status text not null default 'success' constraint llm_metrics_status_check
         check (status in ('success', 'error', 'blocked', 'rate_limited')),
     error_code text,

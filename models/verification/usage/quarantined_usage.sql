@@ -12,7 +12,7 @@ with refused as (
 loaded as (
     select
         loads.source,
-        sum(load_batches.loaded + load_batches.duplicate) as records
+        sum(load_batches.loaded + load_batches.duplicate + load_batches.changed) as records
     from internal.load_batches
     inner join internal.loads on loads.id = load_batches.load_id
     where load_batches.ingested_at >= now() - interval '7 days' and loads.undone_at is null

@@ -1,19 +1,44 @@
 -- one row per model of which recent requests have no cost
 select
-    format('%s/%s', provider, model) as subject,
+    format('%s/%s', u.provider, u.model) as subject,
     format(
-        'What %s of %s requests of the last {{ var("usage_window") }} cost is unknown.',
-        sum(unpriced_request_count),
-        sum(request_count)
+        'What %s of %s requests of the last {{ var("usage_window") }} cost is unknown%s',
+        u.unpriced,
+        u.requests,
+        case
+            when coalesce(sum(estimate.cost), 0) = 0 then '.'
+            else
+                format('; by the price of %s some ', min(near.model))
+                || format('%s %s are at stake.', round(sum(estimate.cost), 2), min(near.currency))
+        end
     ) as message,
     format(
-        'Have the source send the cost. Until it does: update core.llm_metrics set cost_amount = …,'
-        || ' cost_source = ''computed'' where provider = %L and model = %L and cost_amount is null;'
-        || ' then `governance refresh`.',
-        provider,
-        model
+        'Enter its price and run `governance prices import FILE`, then'
+        || ' `governance reprice --unpriced --model %L --reason …`; or have the source send the cost.',
+        u.model
     ) as fix
-from {{ ref('llm_team_daily') }}
-where bucket >= now() - interval '{{ var("usage_window") }}'
-group by provider, model
-having sum(unpriced_request_count) > sum(request_count) * {{ var("unpriced_share_allowed") }}
+from (
+    select
+        usage.provider,
+        usage.model,
+        usage.bucket,
+        coalesce(min(names.canonical_provider), usage.provider) as price_provider,
+        coalesce(min(names.canonical_model), usage.model) as price_model,
+        sum(usage.input_tokens) filter (where usage.cost_source = 'unpriced') as input_tokens,
+        sum(usage.cache_read_tokens) filter (where usage.cost_source = 'unpriced') as cache_read_tokens,
+        sum(usage.cache_write_tokens) filter (where usage.cost_source = 'unpriced') as cache_write_tokens,
+        sum(usage.output_tokens) filter (where usage.cost_source = 'unpriced') as output_tokens,
+        sum(usage.reasoning_tokens) filter (where usage.cost_source = 'unpriced') as reasoning_tokens,
+        sum(usage.audio_input_tokens) filter (where usage.cost_source = 'unpriced') as audio_input_tokens,
+        sum(usage.audio_output_tokens) filter (where usage.cost_source = 'unpriced') as audio_output_tokens,
+        sum(sum(usage.request_count) filter (where usage.cost_source = 'unpriced')) over of_model as unpriced,
+        sum(sum(usage.request_count)) over of_model as requests
+    from {{ ref('llm_price_daily') }} as usage
+    left join internal.model_names as names on names.provider = usage.provider and names.model = usage.model
+    where usage.bucket >= now() - interval '{{ var("usage_window") }}'
+    group by usage.provider, usage.model, usage.bucket
+    window of_model as (partition by usage.provider, usage.model)
+) as u
+{{ estimate_by_nearest_price() }}
+where u.unpriced > u.requests * {{ var("unpriced_share_allowed") }}
+group by u.provider, u.model, u.unpriced, u.requests

@@ -14,5 +14,9 @@ class Lock(IntEnum):
     """Held until the commit by who records results, so that recorded_at rises in the order of the commits."""
     DEMO = 727006
     """One loading of the demo organisation at a time."""
+    REPRICE = 727027
+    """One repricing at a time."""
+    CORRECTIONS = 727023
+    """Held until the commit by a batch that changes requests, or looks for those that another source delivers."""
     LOAD = 5714201
     """Held by the session that loads, so nobody takes back what is still coming."""

@@ -1,9 +1,10 @@
-"""How the rows of a batch come into the table: with their owners, and plainly where nothing is there yet."""
+"""How the rows of a batch come into the table: with owners and cost, and plainly where nothing is there yet."""
 
 from typing import TYPE_CHECKING
 
 import psycopg
 
+from orchestration.lib.usage.costing import StagedCosts
 from orchestration.lib.usage.ledger import Inserted
 from orchestration.lib.usage.owners import StagedOwners
 from orchestration.lib.usage.reading import Reading
@@ -20,15 +21,19 @@ class Insertion:
     apart cost little either.
     """
 
-    def __init__(self, connection: "psycopg.Connection[TupleRow]", reading: Reading, into: str) -> None:
+    def __init__(
+        self, connection: "psycopg.Connection[TupleRow]", reading: Reading, into: str, *, keeps_prices: bool
+    ) -> None:
         self._connection, self._reading, self._into = connection, reading, into
         self._owners = StagedOwners(connection, reading.targets, reading.source())
+        self._costs = StagedCosts(connection, reading.targets, reading.currency, keeps_prices=keeps_prices)
         self._met = 0
         self._careful = 0
 
     def insert(self, lines: str, good: int) -> Inserted:
         """Inserts what isn't there yet of the `good` rows among the lines, in a transaction that is open."""
         named = self._owners.resolve(lines)
+        self._costs.compute(lines, has_owners=named)
         if not self._careful:
             try:
                 with self._connection.transaction():

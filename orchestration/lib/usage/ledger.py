@@ -18,6 +18,7 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.record import TOKEN_CLASSES
+from orchestration.lib.usage.replaced import adjust, refuse_replaced_since, replaced_times, take_back
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
@@ -47,24 +48,28 @@ class Load:
     ended_at: datetime | None
     loaded: int
     duplicate: int
+    changed: int
     quarantined: int
     undone_at: datetime | None
     # records that it put into quarantine and that are there; those of an earlier load stay that one's
     refused: int
+    # notes of what it said otherwise, kept or replaced
+    notes: int
 
     @property
     def left_something(self) -> bool:
         """Whether there is anything to take back."""
-        return self.undone_at is None and self.loaded + self.refused > 0
+        return self.undone_at is None and self.loaded + self.refused + self.notes > 0
 
 
 @dataclass(frozen=True)
 class Undone:
-    """What taking a load back removed."""
+    """What taking a load back removed, and how many requests are again as they were before it."""
 
     load: Load
     rows: int
     quarantined: int
+    restored: int
 
 
 class Ledger:
@@ -82,23 +87,24 @@ class Ledger:
                 [source, self._mapping, self._constants],
             ).fetchone()
             assert row is not None
-            (self._number,) = row
+            (self.number,) = row
             # of the session, so it outlives the transaction that makes the load visible
-            connection.execute("select pg_advisory_lock(%s, %s)", [Lock.LOAD, self._number])
+            connection.execute("select pg_advisory_lock(%s, %s)", [Lock.LOAD, self.number])
 
-    def record(self, inserted: Inserted, duplicate: int, quarantined: int) -> None:
+    def record(self, inserted: Inserted, duplicate: int, changed: int, quarantined: int) -> None:
         """Notes a batch, in its transaction. Raises SerializationFailure if another batch began in the same instant."""
         noted = self._connection.execute(
             """
             insert into internal.load_batches
-                (load_id, ingested_at, loaded, duplicate, quarantined, cost_amount, tokens, oldest, newest)
-            values (%s, now(), %s, %s, %s, %s, %s, %s, %s)
+                (load_id, ingested_at, loaded, duplicate, changed, quarantined, cost_amount, tokens, oldest, newest)
+            values (%s, now(), %s, %s, %s, %s, %s, %s, %s, %s)
             on conflict (ingested_at) do nothing
             """,
             [
-                self._number,
+                self.number,
                 inserted.rows,
                 duplicate,
+                changed,
                 quarantined,
                 inserted.cost,
                 inserted.tokens,
@@ -109,10 +115,14 @@ class Ledger:
         if not noted.rowcount:
             raise psycopg.errors.SerializationFailure("another batch began in the same microsecond")
 
+    def adjust(self) -> None:
+        """Has the sums of the loads whose requests this transaction replaced say what is stored now."""
+        adjust(self._connection, "select * from internal.changed_requests where changed_at = now()", "stored", "said")
+
     def close(self) -> None:
         """The load has ended, well or not; needs a connection that lives."""
-        self._connection.execute("update internal.loads set ended_at = clock_timestamp() where id = %s", [self._number])
-        self._connection.execute("select pg_advisory_unlock(%s, %s)", [Lock.LOAD, self._number])
+        self._connection.execute("update internal.loads set ended_at = clock_timestamp() where id = %s", [self.number])
+        self._connection.execute("select pg_advisory_unlock(%s, %s)", [Lock.LOAD, self.number])
 
 
 _ALL_TOKENS = " + ".join(f"coalesce({name}, 0)" for name in TOKEN_CLASSES)
@@ -164,12 +174,19 @@ def note_report(
 _LOADS = """
     select
         l.id, l.source, l.mapping ->> 'report', l.started_at, l.ended_at, coalesce(sum(b.loaded), 0)::bigint,
-        coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.quarantined), 0)::bigint, l.undone_at,
+        coalesce(sum(b.duplicate), 0)::bigint, coalesce(sum(b.changed), 0)::bigint,
+        coalesce(sum(b.quarantined), 0)::bigint, l.undone_at,
         (
             select count(*)
             from internal.load_batches as own
             inner join internal.quarantine as q on q.source = l.source and q.quarantined_at = own.ingested_at
             where own.load_id = l.id and own.quarantined > 0
+        ),
+        (
+            select count(*)
+            from internal.load_batches as own
+            inner join internal.changed_requests as c on c.changed_at = own.ingested_at
+            where own.load_id = l.id and own.changed > 0
         )
     from internal.loads as l
     left join internal.load_batches as b on b.load_id = l.id
@@ -184,10 +201,10 @@ def loads(url: str, *, limit: int) -> list[Load]:
 
 
 def undo(url: str, which: str) -> Undone:
-    """Takes back the load of this number or source, wholly or not at all: its rows and what it quarantined.
+    """Takes back the load of this number or source, wholly or not at all: its rows, what it replaced and quarantined.
 
     Rollups follow at their next refresh. Raises GovernanceError where it isn't clear which load is meant, where it
-    still runs, and where its rows are no longer as they were loaded.
+    still runs, where its rows are no longer as they were loaded, and where a later load replaced some of them.
     """
     with connect(url) as connection:
         load = _choose(connection, which)
@@ -195,9 +212,11 @@ def undo(url: str, which: str) -> Undone:
         if not locked or not locked[0]:
             raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
         connection.execute("set timezone = 'UTC'")
+        # as a load does
         connection.execute(
-            "select set_config(name, '0', false) from pg_settings"
-            " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
+            "select set_config(name, value, false) from pg_settings inner join (values"
+            " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
+            " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
         )
         opened = [] if load.report else _open_chunks(connection, load)
         try:
@@ -253,13 +272,15 @@ def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str,
 
 
 def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list[str]:
-    if not load.loaded:
-        return []
-    opened = connection.execute(
-        "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
-        f"select date_trunc('day', m.time) as day, count(*) as rows from core.llm_metrics as m, {_ROWS} group by 1"
-        ") as days",
+    loaded = f"select m.time from core.llm_metrics as m, {_ROWS} union all" if load.loaded else ""
+    # read to the end before a chunk that was read is decompressed
+    days = connection.execute(
+        f"select date_trunc('day', time), count(*) from ({loaded} {replaced_times()}) as t group by 1",
         _bounds(connection, load),
+    ).fetchall()
+    opened = connection.execute(
+        "select internal.open_chunks('llm_metrics', %s::timestamptz[], %s::bigint[])",
+        [[day for day, _ in days], [rows for _, rows in days]],
     ).fetchone()
     return list(opened[0]) if opened and opened[0] else []
 
@@ -270,6 +291,8 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
     )
     if not marked.rowcount:
         raise GovernanceError(f"load {load.number} of {load.source} was taken back a moment ago")
+    restored = take_back(connection, load.number, f"load {load.number} of {load.source}") if load.notes else 0
+    refuse_replaced_since(connection, load.number, f"load {load.number} of {load.source}")
     delete = _delete_report if load.report else _delete_rows
     rows = delete(connection, load) if load.loaded else 0
     # a database that it was read from is read again from the beginning
@@ -279,7 +302,7 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
         " where b.load_id = %s and q.source = %s and q.quarantined_at = b.ingested_at",
         [load.number, load.source],
     ).rowcount
-    return Undone(load, rows, quarantined)
+    return Undone(load, rows, quarantined, restored)
 
 
 def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:

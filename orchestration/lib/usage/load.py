@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from orchestration.lib.collecting import collecting_rarely
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.corrections import Conflict
 from orchestration.lib.usage.encoding import Record, encode
 from orchestration.lib.usage.files import OpenUsageFile, Position, UsageFile
 from orchestration.lib.usage.hints import unmapped
@@ -65,6 +66,7 @@ def ingest_files(
     ignored: Collection[str] = (),
     file_format: str | None = None,
     source: str | None = None,
+    on_conflict: Conflict = "keep",
     batch_rows: int = _BATCH_ROWS,
     trials: list[Trial] | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -77,8 +79,10 @@ def ingest_files(
     database: what is new there is loaded.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
     that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
-    says for a target what the file's values mean. Every file's header is looked at before the first is loaded. With
-    `trials` nothing is written: what would happen is added to it, and the report says what would become of the records.
+    says for a target what the file's values mean. `on_conflict` says what becomes of a record that says something else
+    than what is stored of its request: that stays, and the record is counted and noted; or it is replaced; or the
+    record is quarantined. Every file's header is looked at before the first is loaded. With `trials` nothing is
+    written: what would happen is added to it, and the report says what would become of the records.
     `progress` is called after each batch, `notify` with sentences worth reading. Raises GovernanceError before anything
     is loaded, IngestError after that.
     """
@@ -86,6 +90,10 @@ def ingest_files(
     if source and source in REPORTS:
         if mapping or values or ignored:
             raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
+        if on_conflict != "keep":
+            raise GovernanceError(
+                f"{source} is a report, which always takes the place of what it said before: leave --on-conflict out"
+            )
 
         def told(name: str, position: Position, report: IngestReport) -> None:
             progress(Progress(name, position, report))
@@ -126,11 +134,15 @@ def ingest_files(
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
                 if trials is None:
                     ledger = Ledger(usage.read.origins, given)
-                    merger = UsageMerger(connection, name, usage.read.targets, given, values, ledger=ledger)
+                    merger = UsageMerger(
+                        connection, name, usage.read.targets, given, values, ledger=ledger, on_conflict=on_conflict
+                    )
                     _load(merger, name, batches, report, progress, tell, merged)
                 else:
                     trials.append(Trial(name, usage.read.origins, given))
-                    trial_merger = TrialMerger(connection, name, usage.read.targets, given, values)
+                    trial_merger = TrialMerger(
+                        connection, name, usage.read.targets, given, values, on_conflict=on_conflict
+                    )
                     trial_merger.begin(trials[-1])
                     _load(trial_merger, name, batches, report, progress, tell)
                     trial_merger.end(report)

@@ -1,8 +1,8 @@
 """Puts staged records into core.llm_metrics: validated, converted, merged and, where refused, quarantined, all in SQL.
 
-Each batch goes through four temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
-against a row), `ingest_known` (lines whose request_id was there already or comes twice, unless no row was new) and
-`ingest_seen` (how often each row without a request_id came so far in this source).
+Each batch goes through temporary tables: `ingest_lines` (text as given), `ingest_rows` (typed, with the reasons
+against a row), `ingest_known` (lines whose request_id was there already or comes twice, unless no row was new),
+`ingest_seen` (how often each row without a request_id came so far in this source) and those of `corrections`.
 """
 # ruff: noqa: S608 - statements are built of this module's own words, names of targets and quoted values
 
@@ -18,18 +18,21 @@ import psycopg
 from orchestration.lib import errors
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.usage.corrections import Changed, Conflict, Corrections
 from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
 from orchestration.lib.usage.insertion import Insertion
 from orchestration.lib.usage.ledger import Inserted, Ledger
 from orchestration.lib.usage.names import name_new_models
+from orchestration.lib.usage.quarantine import quarantining, release
 from orchestration.lib.usage.reading import Reading, listed, quoted
-from orchestration.lib.usage.record import TARGETS, kept_text
+from orchestration.lib.usage.record import TARGETS
+from orchestration.lib.usage.shared_ids import SharedIds
 
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
-# of duplicates that say something else as many are shown
+# of records that say something else than what is stored as many are shown
 _DIFFERENCES = 5
 # classes of errors that are a row's own: bad data, exceeded limit; besides violated constraint, refused by a trigger
 _UNREADABLE = ("22", "54")
@@ -38,7 +41,7 @@ _ROW_REFUSED = (*_UNREADABLE, "23", "P0")
 
 @dataclass
 class IngestReport:
-    """What became of the records: read = loaded + duplicate + quarantined.
+    """What became of the records: read = loaded + duplicate + changed + quarantined.
 
     `reasons` counts why rows were refused, `notes` what was noted of rows that were not: a value that can't be read
     and is kept in metadata, for instance.
@@ -47,11 +50,13 @@ class IngestReport:
     read: int = 0
     loaded: int = 0
     duplicate: int = 0
+    # of a request that is stored, and say something else: kept as it is, or replaced
+    changed: int = 0
     quarantined: int = 0
+    replaced: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    # duplicates that say something else than what is stored, and what the first of them say
-    differing: int = 0
+    # what the first say of those that say something else
     differences: list[str] = field(default_factory=list)
     # loaded requests that lack an owner whom their source names
     unresolved: int = 0
@@ -61,22 +66,22 @@ class IngestReport:
     def __str__(self) -> str:
         return (
             f"read {self.read:,} = loaded {self.loaded:,} + duplicate {self.duplicate:,} "
-            f"+ quarantined {self.quarantined:,}"
+            f"+ changed {self.changed:,} + quarantined {self.quarantined:,}"
         )
 
 
 class UsageMerger:
     """Merges the batches of one source; `targets` names the values of a record, `constants` hold for every record,
     `values` says for a target what the source's values mean (`{"status": {"degraded": "error"}}`). `ledger` is told of
-    each batch.
+    each batch. `on_conflict` says what becomes of a record that says something else than its request that is stored.
 
     The connection must be in autocommit mode: partitions are made in a transaction of their own, and each batch is
     merged in one. `stage` and `merge` take turns. Identical records without a request_id are counted over the whole
     source, so what a record is called doesn't depend on where batches end. Raises GovernanceError.
     """
 
-    _into = _stored = "core.llm_metrics"
-    _compares_all = False
+    _into = "core.llm_metrics"
+    _is_noted = True
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class UsageMerger:
         values: Mapping[str, Mapping[str, str]] | None = None,
         *,
         ledger: Ledger | None = None,
+        on_conflict: Conflict = "keep",
     ) -> None:
         self._connection = connection
         self._ledger = ledger
@@ -113,7 +119,7 @@ class UsageMerger:
                 " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
                 " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
             )
-            floor, ceiling, currency, spelled_before, was_refused, is_moving = self._row(
+            floor, ceiling, currency, spelled_before, prefers_prices, was_refused, is_moving = self._row(
                 f"""
                 select
                     internal.raw_floor('llm_metrics'),
@@ -121,6 +127,7 @@ class UsageMerger:
                     (select value from internal.settings where name = 'default_currency'),
                     -- a new database has had no rows of earlier releases
                     (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
+                    exists (select from internal.settings where name = 'cost_precedence' and value = 'prices'),
                     exists (select from internal.quarantine where source = {quoted(source)}),
                     (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
                 """
@@ -130,11 +137,22 @@ class UsageMerger:
                     "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
                     "has ended"
                 )
-            self._reading = Reading(self._given, self._targets, self._values, floor, ceiling, currency, spelled_before)
+            limits = floor, ceiling, currency, spelled_before, prefers_prices
+            self._reading = Reading(self._given, self._targets, self._values, *limits)
             self._has_quarantine = was_refused
             self._staged = 0
             self._span: tuple[datetime, datetime] = floor, ceiling
-            self._insertion = Insertion(connection, self._reading, self._into)
+            self._insertion = Insertion(connection, self._reading, self._into, keeps_prices=self._is_noted)
+            self._shared_ids = SharedIds(connection, self._targets, constants)
+            self._corrections = Corrections(
+                connection,
+                source,
+                self._reading,
+                self._into,
+                on_conflict,
+                shares=self._shared_ids.source,
+                is_noted=self._is_noted,
+            )
             self._opened: set[str] = set()
             self._covered: tuple[datetime, datetime] | None = None
             constants = {name: trimmed(value) for name, value in constants.items()}
@@ -296,11 +314,19 @@ class UsageMerger:
 
     def _merge_at_once(self, first: int, last: int, report: IngestReport) -> None:
         lines = f"line between {first} and {last}"
-        inserted, differing, differences = Inserted(), 0, list[str]()
+        inserted, changed, span = Inserted(), Changed(), self._span
         with self._connection.transaction():
-            good, bad, noted = self._row(
-                "select count(*) filter (where reasons is null), count(reasons),"
-                f" count(notes) filter (where reasons is null) from ingest_rows where {lines}"
+            (good,) = self._row(f"select count(*) from ingest_rows where reasons is null and {lines}")
+            if good:
+                span = self._shared_ids.align(lines, span, self._ledger.number if self._ledger else 0)
+                self._look_up(lines, span)
+                inserted = self._insertion.insert(lines, good)
+            if inserted.rows < good:
+                known = "r.line in (table ingest_known)" if inserted.rows else "true"
+                wanted = _DIFFERENCES - len(report.differences)
+                changed = self._corrections.settle(f"r.{lines} and {known}", span, wanted)
+            bad, noted = self._row(
+                f"select count(reasons), count(notes) filter (where reasons is null) from ingest_rows where {lines}"
             )
             reasons, notes = Counter[str](), Counter[str]()
             if bad:
@@ -317,73 +343,28 @@ class UsageMerger:
                 )
                 notes.update(dict(rows.fetchall()))
             if good and self._has_quarantine:
-                self._execute(self._release(lines))
-            if good:
-                inserted = self._insertion.insert(lines, good)
-            if inserted.rows < good or self._compares_all:
-                known = "true" if not inserted.rows or self._compares_all else "r.line in (table ingest_known)"
-                wanted = _DIFFERENCES - len(report.differences)
-                differing, differences = self._compare(f"r.{lines} and {known}", wanted)
+                self._execute(release(self._source, self._targets, lines))
+            duplicate = good - inserted.rows - changed.records
             if self._ledger:
-                self._ledger.record(inserted, good - inserted.rows, bad)
-        report.read += good + bad
+                self._ledger.record(inserted, duplicate, changed.records - changed.refused, bad)
+                if changed.replaced:
+                    self._ledger.adjust()
+        report.read += inserted.rows + duplicate + changed.records - changed.refused + bad
         report.loaded += inserted.rows
         report.unresolved += inserted.unresolved
-        report.duplicate += good - inserted.rows
-        report.differing += differing
-        report.differences += differences
+        report.duplicate += duplicate
+        report.changed += changed.records - changed.refused
+        report.replaced += changed.replaced
+        report.differences += changed.sentences
         report.quarantined += bad
         report.reasons.update(reasons)
         report.notes.update(notes)
 
+    def _look_up(self, lines: str, span: tuple[datetime, datetime]) -> None:
+        """What a trial has to do before rows are inserted."""
+
     def _refuse(self, lines: str) -> None:
-        self._execute(self._quarantining(lines))
-
-    def _compare(self, compared: str, wanted: int) -> tuple[int, list[str]]:
-        """How many of the rows say something else than the stored request of their name, and what the first say."""
-        statement = self._reading.differences(compared, self._stored, self._span, wanted)
-        rows = self._connection.execute(statement).fetchall()
-        return (rows[0][0], [text for _, text in rows if text]) if rows else (0, [])
-
-    # the statements
-
-    def _row_data(self) -> str:
-        texts = ", ".join(f"'{name}', {kept_text(name, f'l.{name}')}" for name in self._targets)
-        return f"case when l.raw is null then jsonb_strip_nulls(jsonb_build_object({texts})) else to_jsonb(l.raw) end"
-
-    def _quarantining(self, lines: str) -> str:
-        return f"""
-        insert into internal.quarantine as q (source, line, reasons, row_data, row_hash)
-        select {quoted(self._source)}, line, reasons, row_data, sha256(convert_to(row_data::text, 'UTF8'))
-        from (
-            select r.line, r.reasons, {self._row_data()} as row_data
-            from ingest_rows as r
-            inner join ingest_lines as l using (line)
-            where r.reasons is not null and r.{lines}
-        ) as refused
-        on conflict (source, line, row_hash) do update
-        set reasons = excluded.reasons, quarantined_at = excluded.quarantined_at
-        where q.reasons is distinct from excluded.reasons
-        """
-
-    def _release(self, lines: str) -> str:
-        """Takes out of quarantine what is loaded now: it was refused for its time, or by a constraint since dropped."""
-        return f"""
-        delete from internal.quarantine
-        where id in (
-            select id
-            from (
-                select q.id, q.row_hash, {self._row_data()} as row_data
-                from internal.quarantine as q
-                inner join ingest_rows as r using (line)
-                inner join ingest_lines as l using (line)
-                where q.source = {quoted(self._source)} and q.{lines} and r.reasons is null
-                -- the hash is taken of these rows only
-                offset 0
-            ) as again
-            where row_hash = sha256(convert_to(row_data::text, 'UTF8'))
-        )
-        """
+        self._execute(quarantining(self._source, self._targets, lines))
 
     def _execute(self, statement: str) -> int:
         return self._connection.execute(statement).rowcount

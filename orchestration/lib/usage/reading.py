@@ -8,6 +8,7 @@ from datetime import datetime
 from psycopg import sql
 
 from orchestration.lib.owners.resolution import GIVEN, OWNERS, UNRESOLVED
+from orchestration.lib.usage.costing import costed
 from orchestration.lib.usage.record import REQUIRED, TARGETS, Target, kept_text
 
 _OLD = "'time is older than the raw retention'"
@@ -21,7 +22,7 @@ class Reading:
 
     `given` are the targets of a record in its order, `targets` these and those of constants in the order of TARGETS;
     `values` says for a target what the source's values mean. Rows before `floor` or after `ceiling` are refused;
-    `currency` is that of rows that name none.
+    `currency` is that of rows that name none. With `prefers_prices` our prices count also where the source says a cost.
     `spelled_before` is when rows without a request_id ceased to be called by how their values are spelled; None in a
     database that has no such rows.
     """
@@ -33,6 +34,7 @@ class Reading:
     ceiling: datetime
     currency: str
     spelled_before: datetime | None = None
+    prefers_prices: bool = False
 
     def plain(self) -> str:
         """Fills ingest_rows from the plain lines; fails if one can't be cast after all."""
@@ -118,8 +120,10 @@ class Reading:
         A row that is there already is left out, and its line noted in ingest_known unless no row is new; without
         `skips_duplicates` it violates a constraint.
         """
-        conflict = known = ""
+        conflict = known = order = ""
         if skips_duplicates:
+            # of records of one request the first is stored
+            order = "order by r.line"
             conflict = "on conflict (request_id, time) do nothing"
         if skips_duplicates and "request_id" in self.targets:
             known = f""",
@@ -148,6 +152,7 @@ class Reading:
         values["currency"] = f"coalesce({values.get('currency', 'null')}, {quoted(self.currency)})"
         priced = f"case when {values.get('cost_amount', 'null')} is null then 'unpriced' else 'provider' end"
         values["cost_source"] = f"coalesce({values.get('cost_source', 'null')}, {priced})"
+        values |= costed(values, prefers_prices=self.prefers_prices)
         values["source"] = self.source()
         metadata = values.get("metadata", "null::jsonb")
         own = f"{metadata} -> 'source_values'"
@@ -214,8 +219,10 @@ class Reading:
             select {listed(values.values())}
             from ingest_rows as r
             left join named as n using (line)
+            left join ingest_costs as cost using (line)
             {owners}
             where r.reasons is null and r.{lines}{is_new}
+            {order}
             {conflict}
             returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
         ){known}
@@ -223,48 +230,6 @@ class Reading:
             count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time),
             count(*) filter (where lacks_owner)
         from inserted
-        """
-
-    def differences(self, rows: str, stored: str, span: tuple[datetime, datetime], wanted: int) -> str:
-        """Which of the `rows` say something else than the request of their id and time in `stored`.
-
-        No row is outside of the span, which is for the planner to leave partitions out.
-
-        One row for each of the first `wanted`, and one at least: how many there are in all, what this one says. What a
-        row doesn't say contradicts nothing, and the id of a row without one follows from what it says.
-        """
-        if "request_id" not in self.targets:
-            return "select 0, null where false"
-        says = [
-            f"case when r.{name} is not null and r.{name} is distinct from {_stored(name)} then"
-            f" format('{name} is %s, stored is %s', left(r.{name}::text, 60),"
-            f" coalesce(left({_stored(name)}::text, 60), 'nothing')) end"
-            for name in self.targets
-            if name not in ("request_id", "time")
-        ]
-        low, high = span
-        # a lookup for each row that isn't pulled up: where statistics are from before a load, the planner would have a
-        # join read the span once for each
-        return f"""
-        with compared as materialized (
-            select * from ingest_rows as r where r.reasons is null and r.request_id is not null and {rows}
-        ),
-        told as materialized (
-            select r.line, format('line %s, request %s: ', r.line, r.request_id) || d.says as says
-            from compared as r
-            cross join lateral (
-                select says
-                from {stored} as m
-                cross join lateral (select nullif(concat_ws('; ', {listed(says)}), '') as says) as s
-                where m.request_id = r.request_id and m.time = r.time and s.says is not null
-                    and m.time between {quoted(low)} and {quoted(high)}
-                limit 1
-            ) as d
-        )
-        select (select count(*) from told), says
-        from (select 1) as one
-        left join lateral (select line, says from told order by line limit {wanted}) as first on true
-        order by line
         """
 
     def _lines(self) -> str:
@@ -367,10 +332,6 @@ def meant(name: str, values: Mapping[str, str]) -> str:
     """What a text of the source means by the user's `values`; an empty text stands for none, on both sides."""
     whens = " ".join(f"when {quoted(said)} then {quoted(means)}" for said, means in values.items())
     return f"nullif(case coalesce({name}, '') {whens} else {name} end, '')"
-
-
-def _stored(name: str) -> str:
-    return f"m.{name}" if name != "metadata" else f"(m.metadata - array['source_values', '{UNRESOLVED}', '{GIVEN}'])"
 
 
 def quoted(value: object) -> str:

@@ -13,10 +13,11 @@ from orchestration.lib.usage.hints import alike
 from orchestration.lib.usage.spellings import SPELLINGS
 
 REQUIRED = ("time", "provider", "model")
-# generated or set by the database
 _NOT_FOR_FILES = {
     "total_tokens": "total_tokens is the sum of the token classes and can't be loaded: leave it out",
     "ingested_at": "ingested_at is the time of the load and can't be given: leave it out",
+    "list_cost_amount": "list_cost_amount follows from our prices: leave it out",
+    "computed_cost_amount": "computed_cost_amount follows from our prices: leave it out",
 }
 
 
@@ -357,8 +358,7 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
         if name in _NOT_FOR_FILES:
             raise GovernanceError(_NOT_FOR_FILES[name])
         if name not in TARGETS:
-            similar = difflib.get_close_matches(name, TARGETS, n=1)
-            hint = f"did you mean {similar[0]}? " if similar else ""
+            hint = "".join(f"did you mean {each}? " for each in difflib.get_close_matches(name, TARGETS, n=1))
             raise GovernanceError(f"there is no target {name}: {hint}the targets are {', '.join(TARGETS)}")
     for name in mapping:
         if name in constants:

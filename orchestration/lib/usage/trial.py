@@ -4,7 +4,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestration.lib.usage.costing import COMPUTED
 from orchestration.lib.usage.merge import IngestReport, UsageMerger, explained
+from orchestration.lib.usage.reading import listed, quoted
 from orchestration.lib.usage.record import TARGETS
 
 _ROWS = 5
@@ -31,8 +33,7 @@ class TrialMerger(UsageMerger):
     """
 
     _into = "pg_temp.ingest_trial"
-    _compares_all = True
-    _stored = "(select * from core.llm_metrics union all select * from pg_temp.ingest_trial)"
+    _is_noted = False
 
     def begin(self, trial: Trial) -> None:
         """To be called first; what would happen is added to `trial`."""
@@ -40,16 +41,22 @@ class TrialMerger(UsageMerger):
         # what is in quarantine stays there
         self._has_quarantine = False
         with explained():
-            self._execute("drop table if exists pg_temp.ingest_trial")
+            self._execute("drop table if exists pg_temp.ingest_trial, pg_temp.ingest_there")
             self._execute(
                 "create temporary table ingest_trial"
                 " (like core.llm_metrics including defaults including constraints including generated,"
                 " unique (request_id, time))"
             )
+            self._execute("create temporary table ingest_there (request_id text, time timestamptz)")
 
     def end(self, report: IngestReport) -> None:
         """To be called when all is merged: counts what is stored already as duplicate, and looks at the first rows."""
         with explained():
+            self._execute(
+                "delete from pg_temp.ingest_trial as t using ingest_there as s"
+                " where s.request_id = t.request_id and s.time = t.time"
+            )
+            # rows without a request_id, whose names are known only when they are inserted
             stored = self._execute(
                 """
                 delete from pg_temp.ingest_trial as t
@@ -74,6 +81,37 @@ class TrialMerger(UsageMerger):
 
     def _name_models(self) -> None:
         """Names are given where usage is stored."""
+
+    def _look_up(self, lines: str, span: tuple[datetime, datetime]) -> None:
+        """Puts the requests of the batch that are stored into the table: from here on it is as the real one."""
+        if "request_id" not in self._targets:
+            return
+        columns = [*TARGETS, *COMPUTED, "ingested_at"]
+        low, high = span
+        # a lookup for each row, as in `Corrections`
+        self._execute(
+            f"""
+            with there as (
+                insert into pg_temp.ingest_trial ({listed(columns)})
+                select {listed(f"m.{name}" for name in columns)}
+                from (
+                    select distinct request_id, time
+                    from ingest_rows
+                    where reasons is null and request_id is not null and {lines}
+                ) as r
+                cross join lateral (
+                    select {listed(columns)}
+                    from core.llm_metrics as m
+                    where m.request_id = r.request_id and m.time = r.time
+                        and m.time between {quoted(low)} and {quoted(high)}
+                    limit 1
+                ) as m
+                on conflict (request_id, time) do nothing
+                returning request_id, time
+            )
+            insert into ingest_there select request_id, time from there
+            """
+        )
 
     def _refuse(self, lines: str) -> None:
         wanted = _ROWS - len(self._trial.refused)

@@ -10,6 +10,7 @@ from orchestration.lib.usage.sources.values import (
     first,
     id_or_none,
     milliseconds_between,
+    name_of,
     nested,
     text,
     to_milliseconds,
@@ -46,7 +47,7 @@ def read(observation: Said) -> Usage | None:
         provider = model.partition("/")[0]
     usage: Usage = {
         "time": began,
-        "request_id": text(observation.get("id")),
+        "request_id": name_of(text(observation.get("id")), observation.get("id"), kept),
         "trace_id": id_or_none(trace),
         "session_id": id_or_none(session),
         # an observation doesn't say who was asked
@@ -113,7 +114,7 @@ SOURCE = Source(
     formats=("csv", "jsonl"),
     fills={
         "time": "startTime",
-        "request_id": "id",
+        "request_id": "id, without the time that LiteLLM writes before the provider's",
         "trace_id": "traceId",
         "session_id": "sessionId",
         "provider": "metadata.ls_provider, what stands before the / of model, else unknown",

@@ -10,6 +10,7 @@ from orchestration.lib.usage.sources.values import (
     key,
     meaning,
     milliseconds_between,
+    name_of,
     nested,
     text,
     whole,
@@ -60,7 +61,7 @@ def read(row: Said) -> Usage | None:
         kept[OWN_CALL] = own
     usage: Usage = {
         "time": text(row.get("startTime")),
-        "request_id": text(row.get("request_id")),
+        "request_id": name_of(text(row.get("request_id")), row.get("request_id"), kept),
         "session_id": id_or_none(session),
         "provider": provider,
         "model": model.removeprefix(f"{provider}/") if model and provider else model,

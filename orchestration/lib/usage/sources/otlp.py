@@ -16,6 +16,7 @@ from orchestration.lib.usage.sources.values import (
     id_or_none,
     key,
     milliseconds_between,
+    name_of,
     text,
     to_milliseconds,
     whole,
@@ -168,7 +169,7 @@ def _usage(span: Said, said: Mapping[str, str], operation: str) -> Usage:
     metadata: dict[str, object] = {}
     usage: Usage = {
         "time": from_nanoseconds(begin),
-        "request_id": text(span.get("spanId")),
+        "request_id": name_of(text(span.get("spanId")), get("response"), metadata),
         "trace_id": id_or_none(span.get("traceId")),
         "provider": get("provider"),
         "model": get("model") or asked,
@@ -185,7 +186,7 @@ def _usage(span: Said, said: Mapping[str, str], operation: str) -> Usage:
         "metadata": metadata,
         "owner": {what: key(said[what]) if what == "key" else said[what] for what in _OWNERS if what in said},
     }
-    if "response" in said:
+    if "response" in said and usage["request_id"] != said["response"]:
         metadata["response_id"] = said["response"]
     if "conversation" in said:
         usage["session_id"] = id_or_none(said["conversation"])
@@ -235,7 +236,7 @@ SOURCE = Source(
     formats=("jsonl", "proto"),
     fills={
         "time": "startTimeUnixNano",
-        "request_id": "spanId",
+        "request_id": "gen_ai.response.id where it is long enough to be the only one, else spanId",
         "trace_id": "traceId",
         "session_id": "gen_ai.conversation.id, session.id",
         "provider": "gen_ai.provider.name, gen_ai.system, llm.provider, llm.system",
@@ -259,7 +260,7 @@ SOURCE = Source(
         "error_code": "error.type",
         "latency_ms": "endTimeUnixNano less startTimeUnixNano",
         "time_to_first_token_ms": "gen_ai.response.time_to_first_chunk",
-        "metadata": "gen_ai.response.id as response_id",
+        "metadata": "gen_ai.response.id as response_id, or spanId as source_id",
     },
     adapter=adapter,
     recognises=lambda said: "resourceSpans" in said,

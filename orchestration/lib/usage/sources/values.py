@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -17,6 +18,12 @@ _WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
 _EPOCH = date(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
+# before the provider's id LiteLLM writes the time for Langfuse
+_TIMED_ID = re.compile(r"time-[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9]{6}_")
+# a shorter id isn't sure to be the only one: local servers count, or draw three digits
+SHORTEST_ID = 20
+_LONGEST_ID = 200
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
 # numbers with a fraction stay as they are written
 _decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
@@ -77,6 +84,38 @@ def id_or_none(value: object) -> str | None:
         return None
     bare = (value if len(value) == 32 else value.replace("-", "")).lower()
     return f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}"
+
+
+def response_id(value: object) -> str | None:
+    """The id that the provider gave its response, as whoever saw it knows it; None for one that may come again.
+
+    LiteLLM wraps it: for Langfuse behind the time, and one of OpenAI's responses with where it went, in base64.
+    """
+    said = text(value)
+    if said is None:
+        return None
+    if said.startswith("time-"):
+        said = _TIMED_ID.sub("", said, count=1)
+    if said.startswith("resp_bGl0ZWxsbTpj"):
+        said = _unwrapped(said)
+    return said if SHORTEST_ID <= len(said) <= _LONGEST_ID else None
+
+
+def _unwrapped(said: str) -> str:
+    """litellm:custom_llm_provider:openai;model_id:…;response_id:resp_…"""
+    try:
+        inner = b64decode(said[5:], validate=True).decode()
+    except ValueError:
+        return said
+    return inner.rpartition(";response_id:")[2] or said
+
+
+def name_of(own: str | None, response: object, kept: dict[str, object]) -> str | None:
+    """What a request is called: by the provider's id where that is known; then `kept` gets the source's own."""
+    shared = response_id(response)
+    if shared and own and own != shared:
+        kept["source_id"] = own
+    return shared or own
 
 
 def meaning(target: str, value: object) -> str | None:

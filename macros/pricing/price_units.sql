@@ -1,0 +1,11 @@
+{# What a price can be for besides tokens; all but a request are counted by what a source puts into metadata.units. #}
+{% macro other_price_units() %}
+    {{ return(['requests', 'images', 'seconds', 'hours', 'searches', 'characters', 'pages']) }}
+{% endmacro %}
+
+{% macro price_units() %}{{ return(token_classes() + other_price_units()) }}{% endmacro %}
+
+{# Where a list has no price for a class of tokens, the provider bills them as the class they are part of. #}
+{% macro class_billed_as(column) %}
+    {{ return('output_tokens' if column in ['output_tokens', 'reasoning_tokens', 'audio_output_tokens'] else 'input_tokens') }}
+{% endmacro %}

@@ -1,0 +1,203 @@
+"""The commands about prices, and what they show."""
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from orchestration.lib.pricing.price_changes import Changes
+    from orchestration.lib.pricing.price_lookup import AppliedPrice, UnitPrice
+
+_SHOWN = 20
+_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+@click.group()
+def prices() -> None:
+    """What requests to models cost: import a price list, see which price applies and why."""
+
+
+@prices.command("import")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--observed-on", type=click.DateTime(["%Y-%m-%d"]), help="Day on which the prices were read; today.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+def import_prices(file: Path | None, observed_on: datetime | None, dry_run: bool, yes: bool) -> None:
+    """Take over a price list, a CSV file; without FILE the list that ships.
+
+    Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
+    superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
+    """
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.price_changes import apply_changes, changes_of
+    from orchestration.lib.pricing.price_file import read_prices
+    from orchestration.lib.settings import project_dir
+
+    url = database_url()
+    day = observed_on.date() if observed_on else datetime.now(UTC).date()
+    read = read_prices(file or project_dir() / "seeds" / "model_price_list.csv")
+    changes = changes_of(url, read, day)
+    _show_changes(changes)
+    if dry_run or not changes:
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise GovernanceError("nothing is written: look at the changes, then give --yes")
+        click.confirm("Write this?", abort=True, err=True)
+    apply_changes(url, read, day, changes)
+    _tell_consequences(changes, day)
+
+
+def _show_changes(changes: "Changes") -> None:
+    from orchestration.cli.terminal import visible
+
+    lines = [f"- {price.key}: {price.amount:f} ends on {when:%Y-%m-%d}" for price, when in changes.end]
+    lines += [
+        f"! {price.key}: {price.amount:f} from {_since(price.starts)} on was wrong, is superseded"
+        for price in changes.supersede
+    ]
+    lines += [
+        f"+ {price.key}: {price.amount:f} {price.key.currency} from {_since(price.starts)}"
+        + (f" until {price.ends:%Y-%m-%d}" if price.ends else "")
+        + f" ({price.date_basis})"
+        for price in changes.add
+    ]
+    for line in lines[:_SHOWN]:
+        click.echo(visible(line))
+    if len(lines) > _SHOWN:
+        click.echo(f"and {len(lines) - _SHOWN:,} more")
+    click.echo(
+        f"{len(changes.add):,} new, {len(changes.end):,} end, {len(changes.supersede):,} superseded,"
+        f" {changes.unchanged:,} unchanged"
+        + (f", {len(changes.gone):,} no longer listed, which stay" if changes.gone else "")
+    )
+
+
+def _tell_consequences(changes: "Changes", day: date) -> None:
+    from orchestration.cli.terminal import tell
+
+    earliest = changes.earliest
+    if earliest is None or earliest.date() < day:
+        since = f" --from {earliest:%Y-%m-%d}" if earliest else ""
+        tell(f"Requests that are there keep their cost; `governance reprice{since}` shows what they would cost now.")
+
+
+@prices.command()
+@click.argument("model")
+@click.option("--provider", help="Provider, as a source says it.")
+@click.option("--at", type=_TIME, help="Day or time in UTC; now.")
+@click.option("--tier", "service_tier", default="standard", show_default=True, help="Service tier of the request.")
+@click.option("--region", default="", help="Region that serves the request.")
+@click.option("--team", help="Slug of the team, for agreements.")
+def show(
+    model: str, provider: str | None, at: datetime | None, service_tier: str, region: str, team: str | None
+) -> None:
+    """Say which price applies to a request to MODEL, and why."""
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.pricing.price_lookup import Question, applied_prices
+
+    moment = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    question = Question(model, moment, provider, service_tier, region, team)
+    for applied in applied_prices(database_url(), question):
+        _show_applied(applied, moment)
+
+
+def _show_applied(applied: "AppliedPrice", at: datetime) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from orchestration.cli.tables import print_table
+    from orchestration.cli.terminal import visible
+
+    above = f", above {applied.context_above:,} input tokens" if applied.context_above else ""
+    heading = f"{applied.provider}/{applied.model}, {applied.service_tier}{above}, at {at:%Y-%m-%d %H:%M} UTC"
+    click.echo(f"{visible(heading)}: {applied.currency} per million")
+    if applied.is_estimate:
+        click.echo(
+            f"An estimate: no price of the tier {visible(applied.service_tier)} is known, this is the standard one."
+        )
+    if applied.agreement:
+        what = f"{applied.discount_percent.normalize():f} % off" if applied.discount_percent else "prices of its own"
+        click.echo(visible(f"Agreement {applied.agreement} ({applied.agreement_origin}): {what}."))
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column, right in (("", False), ("list", True), ("applied", True), ("holds", False), ("why", False)):
+        table.add_column(column, justify="right" if right else "left")
+    for unit in applied.units:
+        table.add_row(
+            unit.unit,
+            "-" if unit.listed is None else f"{unit.listed.normalize():f}",
+            f"{unit.applied.normalize():f}",
+            f"since {_since(unit.starts)}"
+            + (f" until {unit.ends:%Y-%m-%d}" if unit.ends else "")
+            + f" ({unit.date_basis})",
+            Text(visible(_why(applied, unit))),
+        )
+    console = Console(file=sys.stdout, highlight=False, width=160)
+    print_table(console, table)
+
+
+def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
+    why = [unit.origin if unit.price_list == "list" else f"{unit.price_list}: {unit.origin}"]
+    if unit.entered_for != unit.unit:
+        why.append(f"billed as {unit.entered_for}")
+    if unit.entered_as != applied.model:
+        why.append(f"of {unit.entered_as}")
+    if unit.service_tier != applied.service_tier and not applied.is_estimate:
+        why.append(f"of the tier {unit.service_tier}")
+    if unit.region:
+        why.append(f"of the region {unit.region}")
+    return ", ".join(why)
+
+
+@prices.command("list")
+@click.option("--provider", help="Provider; * stands for any characters.")
+@click.option("--model", help="Model; * stands for any characters.")
+@click.option("--at", type=_TIME, help="Day or time in UTC; now.")
+def list_prices(provider: str | None, model: str | None, at: datetime | None) -> None:
+    """List the prices per million that hold."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from orchestration.cli.tables import print_table
+    from orchestration.cli.terminal import visible
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.price_lookup import listed_prices
+    from orchestration.lib.pricing.units import UNITS
+
+    found = listed_prices(database_url(), provider, model, at.replace(tzinfo=UTC) if at else datetime.now(UTC))
+    if not found:
+        raise GovernanceError("no price is known for that: leave out --provider or --model to see what there is")
+    units = [unit for unit in UNITS if any(unit in each.amounts for each in found)]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in (
+        "provider",
+        "model",
+        "tier",
+        "above",
+        *(unit.removesuffix("_tokens") for unit in units),
+        "",
+        "since",
+    ):
+        table.add_column(column, no_wrap=True)
+    for each in found:
+        table.add_row(
+            Text(visible(each.provider if each.price_list == "list" else f"{each.price_list}: {each.provider}")),
+            Text(visible(each.model)),
+            each.service_tier,
+            f"{each.context_above:,}" if each.context_above else "",
+            *(f"{each.amounts[unit].normalize():f}" if unit in each.amounts else "" for unit in units),
+            each.currency,
+            _since(each.starts),
+        )
+    print_table(Console(file=sys.stdout, highlight=False, width=240), table)
+
+
+def _since(start: datetime | None) -> str:
+    return f"{start:%Y-%m-%d}" if start else "always"

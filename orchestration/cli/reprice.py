@@ -1,0 +1,115 @@
+"""The command that costs requests anew."""
+
+import getpass
+import sys
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from orchestration.lib.pricing.reprice import Effect, Revision
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command()
+@click.option("--from", "first", type=_DAY, help="First day, of the reporting time zone.")
+@click.option("--to", "last", type=_DAY, help="First day after; without it up to now.")
+@click.option("--provider", help="Only this provider, as the requests say it.")
+@click.option("--model", help="Only this model, as the requests say it.")
+@click.option("--unpriced", is_flag=True, help="Only requests that have no cost, from whatever day.")
+@click.option("--reason", help="Why; it is kept with the revision.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option("--resume", is_flag=True, help="Go on with a revision that was stopped.")
+def reprice(
+    first: datetime | None,
+    last: datetime | None,
+    provider: str | None,
+    model: str | None,
+    unpriced: bool,
+    reason: str | None,
+    yes: bool,
+    resume: bool,
+) -> None:
+    """Cost requests anew by the prices of today.
+
+    Shows the effect first, then asks. The act is kept in core.price_revisions, each figure that it replaces in
+    core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow.
+    """
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.reprice import begin, effect, scope_of_days
+
+    url = database_url()
+    if resume:
+        if first or last or provider or model or unpriced or reason:
+            raise click.UsageError("--resume goes on with what was asked for: give nothing else")
+        _proceed(url)
+        return
+    if not first and not unpriced:
+        raise click.UsageError("give --from, the first day, or --unpriced")
+    if not reason or not reason.strip():
+        raise click.UsageError("give --reason: it is kept with the figures that are replaced")
+    scope = scope_of_days(url, _named(first), _named(last), provider, model, only_unpriced=unpriced)
+    effects = effect(url, scope)
+    if not effects:
+        click.echo("no request would cost something else")
+        return
+    _show(effects)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise GovernanceError("nothing is written: look at the effect, then give --yes")
+        click.confirm("Reprice them?", abort=True, err=True)
+    begin(url, scope, reason.strip(), getpass.getuser())
+    _proceed(url)
+
+
+def _proceed(url: str) -> None:
+    from orchestration.cli.terminal import tell
+    from orchestration.lib.pricing.reprice import proceed
+    from orchestration.lib.warehouse.refresh import refresh
+
+    def told(revision: "Revision") -> None:
+        tell(f"{revision.requests:,} requests repriced, done before {revision.done_before:%Y-%m-%d}")
+
+    revision = proceed(url, told)
+    refresh(url)
+    click.echo(
+        f"revision {revision.number}: {revision.requests:,} requests have another cost, the rollups are up to date"
+    )
+
+
+def _show(effects: "list[Effect]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from orchestration.cli.tables import print_table
+    from orchestration.cli.terminal import visible
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("provider", "model", "requests", "old", "new", "difference", "unpriced before", "after"):
+        table.add_column(column, justify="left" if column in ("provider", "model") else "right")
+    for each in effects:
+        same = each.old_currency == each.new_currency
+        table.add_row(
+            Text(visible(each.provider)),
+            Text(visible(each.model)),
+            f"{each.requests:,}",
+            _amount(each.old, each.old_currency),
+            _amount(each.new, each.new_currency),
+            _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else "",
+            f"{each.unpriced_before:,}",
+            f"{each.unpriced_after:,}",
+        )
+    print_table(Console(file=sys.stdout, highlight=False, width=160), table)
+
+
+def _named(day: datetime | None) -> str | None:
+    return f"{day:%Y-%m-%d}" if day else None
+
+
+def _amount(amount: Decimal | None, currency: str) -> str:
+    return "-" if amount is None else f"{amount:,.2f} {currency}"
