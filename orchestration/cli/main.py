@@ -15,6 +15,7 @@ _COMMANDS = {
     "verification": ("verify",),
     "audit": ("audit",),
     "compliance": ("report",),
+    "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "models": ("models",),
     "demo": ("demo",),
