@@ -160,9 +160,10 @@ class Warehouse:
 
     def _write(self, requests: dict[str, Request]) -> None:
         if requests:
-            names = ["request_id", "provider", "cost_source", *(each.name for each in fields(Request))]
+            told = ("request_id", "provider", "cost_source", "source", "ingested_at")
+            names = [*told, *(each.name for each in fields(Request))]
             rows = [
-                (key, "p", "unpriced" if r.cost_amount is None else "computed", *astuple(r))
+                (key, "p", "unpriced" if r.cost_amount is None else "computed", r.source, r.ingested_at, *astuple(r))
                 for key, r in requests.items()
             ]
             self._insert("llm_metrics", names, rows)
