@@ -31,7 +31,8 @@ CONTRACT = {
 }
 MODELS: dict[str, dict[str, Any]] = {
     model["name"]: model
-    for path in (project_dir() / "models" / "reporting").glob("*_view.yml")
+    for path in (project_dir() / "models" / "reporting").glob("*.yml")
+    if not path.name.startswith("_")
     for model in yaml.safe_load(path.read_text())["models"]
 }
 READ_BY_REPORTS = """
