@@ -16,6 +16,7 @@ _COMMANDS = {
     "audit": ("audit",),
     "compliance": ("report",),
     "usage": ("ingest",),
+    "sources": ("sources",),
     "demo": ("demo",),
     "ui": ("ui",),
 }
