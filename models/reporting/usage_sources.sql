@@ -56,7 +56,8 @@ select
     coalesce(recent.requests_7d, 0)::bigint as requests_7d,
     coalesce(recent.requests_30d, 0)::bigint as requests_30d,
     case
-        when gaps.is_silent then history.last_request_at < {{ reporting_now() }} - interval '{{ var("source_stale_after") }}'
+        when gaps.is_silent
+            then history.last_request_at < {{ reporting_now() }} - interval '{{ var("source_stale_after") }}'
         else gaps.is_silent
     end as is_stale,
     gaps.gap_hours::bigint as gap_hours,

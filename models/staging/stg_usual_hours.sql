@@ -9,7 +9,8 @@ with hours as (
         bucket,
         request_count as requests
     from {{ ref('llm_source_hourly') }}
-    where bucket >= {{ judged_from }} - interval '{{ var("source_retired_after") }}' - {{ var('usual_weeks') }} * interval '7 days'
+    where bucket >= {{ judged_from }}
+        - interval '{{ var("source_retired_after") }}' - {{ var('usual_weeks') }} * interval '7 days'
         and bucket <= {{ present }}
 ),
 

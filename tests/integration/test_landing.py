@@ -171,7 +171,7 @@ def test_a_bad_file_is_reported_once_and_holds_up_nothing(database: str, landing
     assert metadata["loaded"] == 1
     assert stored(database) == [("0000000000000001",)]
     waits = str(tick())
-    assert waits.startswith(f"1 files are loaded; refused is {landing}/bad.jsonl.gz: ")
+    assert waits.startswith(f"1 files are loaded; refused: {landing}/bad.jsonl.gz ")
     assert run() == (True, None, None)
     # repaired
     (landing / "bad.jsonl.gz").unlink()

@@ -85,9 +85,12 @@ def _metadata(collected: Collected) -> dict[str, Any]:
 def _refusal(refused: dict[str, str]) -> str:
     """One sentence, and how many more there are."""
     (first, why), *others = refused.items()
-    said = why if first in why else f"{first}: {why}"
     more = f"; {len(others)} more files were refused" if others else ""
-    return f"{said}{more}. It isn't tried again before the file is written anew or sources.yml says otherwise"
+    return f"{_named(first, why)}{more}. It isn't tried again before the file is written anew or sources.yml says otherwise"
+
+
+def _named(path: str, why: str) -> str:
+    return why if path in why else f"{path}: {why}"
 
 
 def landing_sensor(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.SensorDefinition:
@@ -119,7 +122,7 @@ def _waiting(source: ConfiguredSource, landing: Landing) -> str:
     said = [f"{landing.loaded} files are loaded"] if landing.loaded else []
     if landing.written:
         said.append(f"{len(landing.written)} were written a moment ago and are waited for")
-    said += [f"refused is {path}: {why}" for path, why in landing.refused.items()]
+    said += [f"refused: {_named(path, why)}" for path, why in landing.refused.items()]
     return "; ".join(said) or f"no file is there as {source.files}"
 
 
