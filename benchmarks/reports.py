@@ -87,6 +87,7 @@ def usage_questions(usage: Usage) -> list[Question]:
             "select bucket, sum(total_tokens), sum(cost_amount) from " + hours.format(month, today),
             None,
         ),
+        ("how complete each source is", "select * from reporting.usage_sources", 100),
     ]
 
 

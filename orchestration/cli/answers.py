@@ -1,7 +1,9 @@
 """The demo's answers on the terminal."""
 
+import shlex
 import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import TextIO
 
@@ -20,9 +22,13 @@ _SHOWN = 4
 
 
 def print_summary(
-    heading: str, given: list[Answer], further: list[tuple[str, str]], file: TextIO | None = None
+    heading: str,
+    given: list[Answer],
+    further: list[tuple[str, str]],
+    loads: list[str] | None = None,
+    file: TextIO | None = None,
 ) -> None:
-    """Print the answers, with colour on a terminal and plain elsewhere, then where to look further."""
+    """Print the answers, with colour on a terminal and plain elsewhere, what loaded files, where to look further."""
     console = Console(file=file or sys.stdout, highlight=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     console.print(Text(visible(heading), style="bold"))
@@ -40,6 +46,11 @@ def print_summary(
             print_table(console, table)
             if len(answer.rows) > _SHOWN:
                 console.print(Text(f"and {len(answer.rows) - _SHOWN:,} more", style="dim"))
+    if loads:
+        console.print()
+        console.print(Text("Part of the usage came as files of other systems, each loaded by", style="bold"))
+        for command in loads:
+            console.print(Text(command, style="cyan"), soft_wrap=True)
     console.print()
     console.print(Text("Look further", style="bold"))
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -48,20 +59,35 @@ def print_summary(
     print_table(console, table)
 
 
+def loading_commands(run: DemoRun) -> list[str]:
+    """What loads each file of the demo, as it can be typed here."""
+    commands = []
+    for export in run.exports:
+        words = f"{_command()} ingest {shlex.quote(_from_here(export.path))} {export.options}"
+        lines = textwrap.wrap(words, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
+        commands.append(" \\\n    ".join(lines))
+    return commands
+
+
 def look_further(run: DemoRun) -> list[tuple[str, str]]:
     """Commands, as they can be typed here, and what they are for."""
-    command = Path(sys.argv[0])
-    here = command.name if shutil.which(command.name) else _from_here(command)
+    here = _command()
     further = [
         (f"{here} psql", "any question in SQL, for instance"),
         ("", "select * from cost_summary_view limit 10"),
         ("make ui", "Dagster in the browser: every table, view and test"),
         ("README.md, docs/schema.md", "what it is, and what each table and column means"),
+        (f"{here} sources", "how fresh and complete the usage of each source is"),
         (f"{here} demo", f"from {run.load.grows_from:%Y-%m-%d %H:%M %Z} on it adds what happened since"),
     ]
     if settings().database_url is None:
         further.append((f"{here} down", "stops the embedded database, the data stay"))
     return further
+
+
+def _command() -> str:
+    command = Path(sys.argv[0])
+    return command.name if shutil.which(command.name) else _from_here(command)
 
 
 def _from_here(path: Path) -> str:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "prices": ("prices",),
     "reprice": ("reprice",),
     "models": ("models",),
+    "sources": ("sources",),
     "demo": ("demo",),
     "ui": ("ui",),
 }

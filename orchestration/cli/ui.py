@@ -18,6 +18,7 @@ from orchestration.lib.dbt.manifest import ensure_manifest
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, invented_password
 from orchestration.lib.settings import governance_home, project_dir, settings
+from orchestration.lib.usage.configured import configured_sources
 
 HOST = "127.0.0.1"
 # Dagster's instance for one user on one machine: its runs and events lie beside this file
@@ -53,6 +54,7 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     `notify` gets sentences for the user. Raises GovernanceError if the port is taken or the database not available.
     """
     _assert_free(port)
+    configured_sources()
     if settings().schedules or settings().schedule_timezone:
         from orchestration.defs.scheduled import check_settings
 

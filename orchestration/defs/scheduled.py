@@ -31,10 +31,10 @@ def scheduled(name: str, cron: str, why: str) -> dg.ScheduleDefinition:
             name=f"{name}_schedule",
             job_name=f"{name}_job",
             cron_schedule=cron if is_off or not given else given,
-            execution_timezone=_zone(),
+            execution_timezone=zone(),
             default_status=dg.DefaultScheduleStatus.STOPPED if is_off else dg.DefaultScheduleStatus.RUNNING,
             description=f"{why} {variable} gives another time, or turns it off.",
-            execution_fn=_run_unless_unbuilt,
+            execution_fn=run_unless_unbuilt,
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise GovernanceError(
@@ -49,10 +49,11 @@ def check_settings() -> None:
             names = ", ".join(map(_variable, SCHEDULED))
             raise GovernanceError(f"there is no schedule for {_variable(name)}; the variables are {names}")
         scheduled(name, "0 4 * * *", "")
-    _zone()
+    zone()
 
 
-def _run_unless_unbuilt(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def run_unless_unbuilt(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """A run, once there is a warehouse."""
     try:
         return dg.RunRequest() if is_built(database_url()) else dg.SkipReason(NOT_BUILT)
     except GovernanceError:
@@ -64,7 +65,8 @@ def _variable(name: str) -> str:
     return f"GOVERNANCE_{name.upper()}_SCHEDULE"
 
 
-def _zone() -> str:
+def zone() -> str:
+    """The zone whose hours the schedules are of. Raises GovernanceError."""
     name = settings().schedule_timezone or "UTC"
     try:
         ZoneInfo(name)

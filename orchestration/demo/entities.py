@@ -166,6 +166,8 @@ class Caller:
     user_id: UUID | None = None
     has_mfa: bool = True
     until: date | None = None
+    # how its requests are told: by the gateway itself, or in files of another system
+    source: str = "demo"
 
     @property
     def is_service(self) -> bool:

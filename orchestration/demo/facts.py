@@ -61,13 +61,14 @@ class TeamFact:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Something of a team that calls models by itself; `share` of the requests of all services."""
+    """Something of a team that calls models by itself; `share` of the requests of all services, told by `source`."""
 
     name: str
     application: str
     team: str
     share: int
     hours: str
+    source: str
     models: Weights
 
 

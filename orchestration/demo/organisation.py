@@ -267,6 +267,7 @@ def _make_services(
             rate=requests * service.share / total,
             models=service.models,
             applications=((service.application, 1.0),),
+            source=service.source,
         )
         made.append((caller, ApiKey(key_id, None, team.id, service.name, creator, created)))
     return made

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from orchestration.demo.files import UsageExport, latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
 from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import configured_url, embedded_server, start
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin
+from orchestration.lib.settings import governance_home
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -22,6 +24,7 @@ class DemoRun:
 
     url: str
     load: DemoLoad
+    exports: list[UsageExport]
 
     @property
     def heading(self) -> str:
@@ -64,7 +67,8 @@ def run_demo(
             notify(f"First password of {ADMIN_EMAIL}, shown only now: {password}")
     now = None if today is None or today == datetime.now(UTC).date() else _instant(today)
     with _step("load", notify):
-        load = load_demo(url, seed=seed, people=people, days=days, now=now, notify=notify)
+        folder = governance_home() / "demo"
+        load = load_demo(url, seed=seed, people=people, days=days, now=now, folder=folder, notify=notify)
         notify(
             f"{load.requests:,} requests of {load.since:%Y-%m-%d %H:%M} to {load.through:%Y-%m-%d %H:%M} UTC"
             if load.is_new_day
@@ -76,7 +80,7 @@ def run_demo(
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
-    return DemoRun(url, load)
+    return DemoRun(url, load, latest_exports(folder))
 
 
 def _instant(today: date) -> datetime:

@@ -1,8 +1,7 @@
-"""Seven questions (facts/questions.toml) and what the seven reporting views answer; reads only views and settings."""
+"""Questions (facts/questions.toml) and what the reporting views answer; reads only views and settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +10,7 @@ from psycopg.rows import TupleRow
 from orchestration.demo.facts import QUESTIONS
 from orchestration.demo.state import fetch_row
 from orchestration.lib.database.connection import connect
-from orchestration.lib.words import counted
+from orchestration.lib.words import counted, span
 
 Cells = list[tuple[str, ...]]
 
@@ -28,7 +27,7 @@ class Answer:
 
 
 def answers(url: str) -> list[Answer]:
-    """One answer from each of the seven views, also where there is little or nothing to tell."""
+    """One answer from each view that is asked, also where there is little or nothing to tell."""
     given = []
     with connect(url) as connection:
         for asked in QUESTIONS:
@@ -74,7 +73,7 @@ def _cost_by_provider(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
 def _sessions_without_second_factor(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     sentence = f"{len(rows)} of {counted(total, 'live session')}{', those idle longest first' if rows else ''}."
     return sentence if total else "Nobody is signed in.", [
-        (email, address or "-", _span(age), _span(idle)) for email, address, age, idle in rows
+        (email, address or "-", span(age), span(idle)) for email, address, age, idle in rows
     ]
 
 
@@ -85,7 +84,7 @@ def _answered_alerts(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     chosen = [row for row in rows if row[0] == worst]
     raised, unresolved = sum(row[2] for row in chosen), sum(row[3] for row in rows)
     return f"{counted(raised, f'{worst} alert')}; of all severities {unresolved} are unresolved.", [
-        (kind, severity, str(count), _span(acknowledged), _span(resolved))
+        (kind, severity, str(count), span(acknowledged), span(resolved))
         for severity, kind, count, _, acknowledged, resolved in chosen
     ]
 
@@ -110,6 +109,23 @@ def _unused_access(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     ]
 
 
+def _complete_sources(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    unjudged = sum(row[3] is None for row in rows)
+    incomplete = sum(bool(row[3] or row[5]) for row in rows)
+    sentence = f"{counted(len(rows), 'source')}, {incomplete or 'none'} of them with gaps or silent"
+    sentence += f"; {unjudged} too new to be judged." if unjudged else "."
+    return sentence if rows else "No usage was loaded.", [
+        (
+            name,
+            f"{count:,}",
+            "-" if age is None else f"{span(age)} ago",
+            "-" if gap is None else f"{gap} h",
+            "-" if share is None else _share(share, 1),
+        )
+        for name, count, age, gap, share, _ in rows
+    ]
+
+
 _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "user_permissions_view": _who_can_delete_policies,
     "team_hierarchy_view": _teams_near_their_budget,
@@ -118,6 +134,7 @@ _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "alert_summary_view": _answered_alerts,
     "policy_compliance_view": _busiest_policies,
     "user_activity_summary_view": _unused_access,
+    "usage_sources": _complete_sources,
 }
 
 
@@ -127,14 +144,3 @@ def _money(amount: Decimal, currency: str) -> str:
 
 def _share(share: Decimal, decimals: int = 0) -> str:
     return f"{share * 100:.{decimals}f} %"
-
-
-def _span(span: timedelta | None) -> str:
-    """A span of time in its two largest units, minutes at least."""
-    if span is None:
-        return "-"
-    minutes = round(span.total_seconds() / 60)
-    days, hours = minutes // 1440, minutes // 60 % 24
-    if days:
-        return f"{counted(days, 'day')} {hours} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"

@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
     time: datetime
     request_id: str
-    trace_id: UUID
+    trace_id: UUID | None
     session_id: UUID
     user_id: UUID | None
     team_id: UUID
@@ -37,8 +37,8 @@ class Request(NamedTuple):
     operation: str
     application: str
     environment: str | None
-    region: str
-    service_tier: str
+    region: str | None
+    service_tier: str | None
     input_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
@@ -55,12 +55,17 @@ class Request(NamedTuple):
     time_to_first_token_ms: int | None
     policy_id: UUID | None
     policy_decision: str | None
-    tags: dict[str, str] | None
+    tags: dict[str, Any] | None
     metadata: dict[str, Any] | None
     source: str
 
 
 SOURCE = "demo"
+# what traces, and what LiteLLM's rows don't say
+_UNSAID: dict[str, dict[str, None]] = {
+    "otlp": dict.fromkeys(("service_tier", "tags", "metadata")),
+    "litellm": dict.fromkeys(("trace_id", "environment", "region", "service_tier", "metadata")),
+}
 # counts in the order of TOKEN_CLASSES
 Tokens = tuple[int, int, int, int, int, int, int]
 NO_TOKENS: Tokens = (0, 0, 0, 0, 0, 0, 0)
@@ -191,6 +196,8 @@ class _Day:
         self._caller, self._team, self._rng, self._hours, self._weather = caller, team, rng, hours, weather
         self._start, self._end = span
         self._has_preview = day >= organisation.preview_from
+        # so do the other systems begin
+        self._source = caller.source if self._has_preview else SOURCE
         self._policies = organisation.policies_on(day, team, caller.user_id)
         self._region = SITES[caller.site].region
         is_valid = caller.key_until is None or day < caller.key_until
@@ -286,7 +293,9 @@ class _Day:
     ) -> Request:
         rng, caller = self._rng, self._caller
         status, error_code, decision = "success", None, None
-        policy = rng.choice(self._policies) if self._policies and rng.random() < _EVALUATED_RATE else None
+        # what comes by a file of another system, nobody judged here
+        is_judged = self._source == SOURCE and self._policies and rng.random() < _EVALUATED_RATE
+        policy = rng.choice(self._policies) if is_judged else None
         if policy is not None:
             decision, status = self._judged(policy)
             if status != "success":
@@ -308,7 +317,7 @@ class _Day:
             latency_ms = int(wait + 1000 * written / model.tokens_per_second * _spread(rng, 0.2))
             first_token_ms = int(wait) if model.operation != "embedding" else None
         cost = cost_of(model, tokens)
-        return Request(
+        request = Request(
             time,
             f"req_{rng.getrandbits(96):024x}",
             trace_id,
@@ -336,8 +345,9 @@ class _Day:
             decision,
             tags,
             {"attempt": attempt} if attempt > 1 else None,
-            SOURCE,
+            self._source,
         )
+        return request if self._source == SOURCE else _as_said(request)
 
     def _judged(self, policy: Policy) -> tuple[str, str]:
         chance, status, _ = _FINDINGS[policy.policy_type]
@@ -358,3 +368,13 @@ class _Day:
         if roll > 1 - _PROVIDER_LIMIT_RATE:
             return "rate_limited", "provider_rate_limit"
         return "success", None
+
+
+def _as_said(request: Request) -> Request:
+    """What its source says of a request."""
+    request = request._replace(cost_source="estimated", **_UNSAID[request.source])  # type: ignore[arg-type]
+    if request.source == "otlp":
+        # a span's
+        return request._replace(request_id=request.request_id[-16:])
+    time = request.time.replace(microsecond=request.time.microsecond // 1000 * 1000)
+    return request._replace(time=time, tags=request.tags and {f"{k}:{v}": True for k, v in request.tags.items()})

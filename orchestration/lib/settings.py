@@ -25,12 +25,14 @@ class Settings:
     audit_key: Path | None = None
     audit_anchors: tuple[Path, ...] = ()
     schedule_timezone: str | None = None
+    sources: Path | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
 
 
 def settings() -> Settings:
     """The settings at this moment."""
     home, target, log = _said("GOVERNANCE_HOME"), _said("DBT_TARGET_PATH"), _said("DBT_LOG_PATH")
+    sources = _said("GOVERNANCE_SOURCES")
     named = {name: _SCHEDULE.fullmatch(name) for name in sorted(os.environ)}
     return Settings(
         database_url=_said("GOVERNANCE_DATABASE_URL"),
@@ -47,6 +49,7 @@ def settings() -> Settings:
             if each
         ),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
+        sources=Path(sources).expanduser().absolute() if sources else None,
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
     )
 
@@ -59,6 +62,17 @@ def project_dir() -> Path:
 def governance_home() -> Path:
     """Folder of local state: $GOVERNANCE_HOME, else `.governance` in the project, which git ignores."""
     return settings().home or project_dir() / ".governance"
+
+
+def sources_file() -> tuple[Path, bool]:
+    """Where the sources that are loaded by themselves are written down, and whether a variable says so."""
+    configured = settings().sources
+    return (configured, True) if configured else (governance_home() / "sources.yml", False)
+
+
+def variable(name: str) -> str | None:
+    """What a variable says that the user has named; None where it isn't set, or is empty."""
+    return _said(name)
 
 
 def dbt_target() -> Path:

@@ -374,7 +374,16 @@ QUERIES: list[tuple[str, str, str]] = [
             f"{rollup}_hourly_stored_bucket_idx",
             f"select * from rollups.{rollup}_daily where bucket >= {TODAY}",
         )
-        for rollup in ("llm_team", "llm_spend", "llm_user", "llm_key", "llm_model", "llm_application", "llm_tag")
+        for rollup in (
+            "llm_team",
+            "llm_spend",
+            "llm_user",
+            "llm_key",
+            "llm_model",
+            "llm_application",
+            "llm_tag",
+            "llm_source",
+        )
     ),
     *(
         (

@@ -185,13 +185,14 @@ class Warehouse:
 
     def _write(self, requests: dict[str, Request]) -> None:
         if requests:
-            names = ["request_id", "provider", "cost_source", "metadata", *(each.name for each in fields(Request))]
+            told = ("request_id", "provider", "cost_source", "metadata", "source", "ingested_at")
+            names = [*told, *(each.name for each in fields(Request))]
             # who has no user lacks it for a name that nobody knows
             mark = json.dumps({UNRESOLVED: UNKNOWN})
             rows = [
                 (
                     *(key, "p", "unpriced" if r.cost_amount is None else "computed"),
-                    *(mark if r.user_id is None else None, *astuple(r)),
+                    *(mark if r.user_id is None else None, r.source, r.ingested_at, *astuple(r)),
                 )
                 for key, r in requests.items()
             ]

@@ -57,6 +57,16 @@ class Request:
     def cost_source(self) -> str:
         return "unpriced" if self.cost_amount is None else "computed"
 
+    @property
+    def source(self) -> str | None:
+        """What it came from: both kinds, without a draw of its own."""
+        return None if self.environment is None else "gateway"
+
+    @property
+    def ingested_at(self) -> datetime:
+        """When it came: some a moment later, some days."""
+        return self.time + (timedelta(minutes=1) if self.model == "m" else timedelta(days=2))
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -174,6 +184,20 @@ def failures(requests: Sequence[Request]) -> Row:
     return {"failed_cost_amount": cost([r for r in requests if r.status != "success"])}
 
 
+def completeness(requests: Sequence[Request]) -> Row:
+    return {
+        "request_count": len(requests),
+        "unowned_request_count": sum(r.team_id is None and r.user_id is None for r in requests),
+        "unpriced_request_count": sum(r.cost_amount is None for r in requests),
+        "estimated_request_count": 0,
+        "late_request_count": sum(r.model == "n" for r in requests),
+        "first_request_at": min(r.time for r in requests),
+        "last_request_at": max(r.time for r in requests),
+        "first_ingested_at": min(r.ingested_at for r in requests),
+        "last_ingested_at": max(r.ingested_at for r in requests),
+    }
+
+
 def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     """Each rollup with all its rows."""
     nobody = {"api_key_id": None}
@@ -210,6 +234,11 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
                     for key, rows in oracle.groups("requests", unit, (column, "currency"))
                 ],
             )
+    for unit, ending in (("hour", "hourly"), ("day", "daily")):
+        yield (
+            f"llm_source_{ending}",
+            [{**key, **completeness(rows)} for key, rows in oracle.groups("requests", unit, ("source",))],
+        )
     yield (
         "llm_policy_daily",
         [

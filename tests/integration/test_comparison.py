@@ -71,7 +71,9 @@ def differing(url: str) -> dict[str, str]:
     return {each.subject.split(" of ")[0].removeprefix("rollups."): each.message for each in verification.violations}
 
 
-OF_RAW_ROWS = {f"llm_{what}_hourly" for what in ("metrics", "latency", "team", "spend", "user", "key", "model")}
+OF_RAW_ROWS = {
+    f"llm_{what}_hourly" for what in ("metrics", "latency", "team", "spend", "user", "key", "model", "source")
+}
 
 
 def test_days_that_are_equal_are_compared_once_a_day(warehouse: str) -> None:

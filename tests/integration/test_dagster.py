@@ -165,6 +165,8 @@ def test_the_verification_job_runs_every_check_and_materializes_nothing(
         # usage without an owner or a price, dated after it came, and nobody who may administer
         assert {name: check.severity.name for name, check in checks.items() if not check.passed} == {
             "no_clock_skew": "WARN",
+            "no_sources_without_owner": "WARN",
+            "no_sources_without_price": "WARN",
             "no_unpriced_requests": "WARN",
             "no_usage_without_owner": "WARN",
             "no_missing_administrator": "ERROR",

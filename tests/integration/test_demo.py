@@ -1,9 +1,11 @@
 """The demo in a database: loaded once a day, appended to on later days, the same to the last digit as generated."""
 
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,7 @@ from psycopg.types.json import Jsonb
 from orchestration.demo import load as load_module
 from orchestration.demo.alerts import answer_to
 from orchestration.demo.entities import Organisation
+from orchestration.demo.files import latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
 from orchestration.demo.organisation import build_organisation
 from orchestration.demo.state import DemoState, check_demo, read_state
@@ -26,7 +29,7 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.settings import project_dir
-from orchestration.lib.usage.load import ingest_rows
+from orchestration.lib.usage.load import ingest_files, ingest_rows
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
@@ -40,7 +43,9 @@ VIEWS = (
     "alert_summary_view",
     "policy_compliance_view",
     "user_activity_summary_view",
+    "usage_sources",
 )
+FOLDER = tempfile.TemporaryDirectory(prefix="governance-demo-")
 CHANGE = (project_dir() / "macros" / "schema" / "changes" / "change_0018_demo_state.sql").read_text()
 MOVE_OF_STATE = CHANGE[CHANGE.index("do $$") : CHANGE.index("{% endmacro %}")]
 NOW = datetime.now(UTC)
@@ -49,7 +54,7 @@ START = FIRST_LOAD.date() - timedelta(days=DAYS - 1)
 
 
 def load(url: str, now: datetime | None, *, seed: int = SEED, people: int = PEOPLE, days: int = DAYS) -> DemoLoad:
-    return load_demo(url, now=now, seed=seed, people=people, days=days)
+    return load_demo(url, now=now, seed=seed, people=people, days=days, folder=Path(FOLDER.name))
 
 
 def demo() -> Organisation:
@@ -95,6 +100,11 @@ def assert_usage_is_as_generated(url: str, through: datetime) -> None:
     assert len(rows) == len(expected)
     for row in rows:
         request = Request(*row)
+        if request.source != "demo":
+            # whose team and key it was in the words of the file, which the options translate
+            owner = (request.metadata or {}).pop("source_owner")
+            assert owner["team"] == str(request.team_id)
+            request = request._replace(metadata=request.metadata or None)
         assert request == expected[request.request_id]
 
 
@@ -157,6 +167,18 @@ def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: p
     assert_usage_is_as_generated(url, FIRST_LOAD)
 
 
+def test_the_files_that_part_of_it_came_by_are_those_of_their_systems(url: str) -> None:
+    exports = latest_exports(Path(FOLDER.name))
+    assert [export.source for export in exports] == ["otlp", "litellm"]
+    for export in exports:
+        ((count,),) = rows_of(url, f"select count(*) from core.llm_metrics where source = '{export.source}'")
+        assert count > 10
+        # as the command that the summary names
+        report = ingest_files(url, [str(export.path)], export.mapping, export.constants, source=export.source)
+        assert (report.read, report.loaded, report.quarantined, report.differing) == (count, 0, 0, 0)
+        assert f"--source {export.source} --map team_id=" in export.options
+
+
 def test_again_on_the_same_day_changes_no_row_anywhere(url: str) -> None:
     before = content(url)
     assert before["core.users"][0] == PEOPLE
@@ -175,7 +197,7 @@ def test_other_parameters_are_refused_and_none_mean_those_that_are_there(url: st
             load(url, FIRST_LOAD, **{name: 6})
         with pytest.raises(GovernanceError, match=f"the demo of --seed {SEED} --people {PEOPLE} --days {DAYS}"):
             check_demo(url, **{name: 6})
-    result = load_demo(url, now=FIRST_LOAD)
+    result = load_demo(url, now=FIRST_LOAD, folder=Path(FOLDER.name))
     assert (result.state.seed, result.state.people, result.state.days) == (SEED, PEOPLE, DAYS)
     check_demo(url)
     assert content(url) == before

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
@@ -69,6 +69,7 @@ def ingest_files(
     on_conflict: Conflict = "keep",
     batch_rows: int = _BATCH_ROWS,
     trials: list[Trial] | None = None,
+    connection: "psycopg.Connection[TupleRow] | None" = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda message: None,
 ) -> IngestReport:
@@ -83,6 +84,7 @@ def ingest_files(
     than what is stored of its request: that stays, and the record is counted and noted; or it is replaced; or the
     record is quarantined. Every file's header is looked at before the first is loaded. With `trials` nothing is
     written: what would happen is added to it, and the report says what would become of the records.
+    `connection`, in autocommit mode, is used instead of one of its own, and its settings are changed; not for reports.
     `progress` is called after each batch, `notify` with sentences worth reading. Raises GovernanceError before anything
     is loaded, IngestError after that.
     """
@@ -119,7 +121,7 @@ def ingest_files(
         elif file.path != "-":
             OpenUsageFile(file, mapping, constants, ignored, known).close()
     report = IngestReport()
-    with _reported(report), connect(url) as connection:
+    with _reported(report), nullcontext(connection) if connection else connect(url) as connection:
         for file in named:
             with _opened(connection, file, known, mapping, constants, ignored) as (usage, name, merged):
                 tell = _telling(name, notify)
