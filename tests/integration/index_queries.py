@@ -11,6 +11,7 @@ TODAY = "date_trunc('day', now(), 'UTC')"
 DAY_BY_BUCKET = f"bucket >= {TODAY} - interval '2 days' and bucket < {TODAY} - interval '1 day'"
 A_DAY = "(now() at time zone 'UTC')::date - 2"
 
+SMALL = ("llm_user", "llm_key", "llm_model", "llm_application", "llm_tag")
 QUERIES: list[tuple[str, str, str]] = [
     # people
     ("login", "users_email_key", "select id from core.users where lower(email) = 'person.17@example.com'"),
@@ -358,15 +359,7 @@ QUERIES: list[tuple[str, str, str]] = [
     ),
     *(
         (f"{rollup} of a day", f"{rollup}_stored_day_idx", f"select * from rollups.{rollup} where day = {A_DAY}")
-        for rollup in (
-            "llm_metrics_daily",
-            "llm_team_daily",
-            "llm_user_daily",
-            "llm_key_daily",
-            "llm_model_daily",
-            "llm_application_daily",
-            "llm_tag_daily",
-        )
+        for rollup in (f"{name}_daily" for name in ("llm_metrics", "llm_team", *SMALL))
     ),
     *(
         (
@@ -374,16 +367,7 @@ QUERIES: list[tuple[str, str, str]] = [
             f"{rollup}_hourly_stored_bucket_idx",
             f"select * from rollups.{rollup}_daily where bucket >= {TODAY}",
         )
-        for rollup in (
-            "llm_team",
-            "llm_spend",
-            "llm_user",
-            "llm_key",
-            "llm_model",
-            "llm_application",
-            "llm_tag",
-            "llm_source",
-        )
+        for rollup in ("llm_team", "llm_spend", *SMALL, "llm_source")
     ),
     *(
         (

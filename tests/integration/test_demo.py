@@ -175,7 +175,7 @@ def test_the_files_that_part_of_it_came_by_are_those_of_their_systems(url: str) 
         assert count > 10
         # as the command that the summary names
         report = ingest_files(url, [str(export.path)], export.mapping, export.constants, source=export.source)
-        assert (report.read, report.loaded, report.quarantined, report.differing) == (count, 0, 0, 0)
+        assert (report.read, report.loaded, report.quarantined, report.changed) == (count, 0, 0, 0)
         assert f"--source {export.source} --map team_id=" in export.options
 
 

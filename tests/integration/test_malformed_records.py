@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from malformed import BROKEN, LAYOUTS, PLAIN, as_csv, as_json, is_csv, laid_out, records
-from test_sources import retention
 from usage_loads import query
 
 from orchestration.lib.errors import GovernanceError
@@ -21,8 +20,7 @@ from orchestration.lib.usage.load import IngestError, ingest_files
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.usage.sources.catalogue import REPORTS, SOURCES
 
-__all__ = ["retention"]
-pytestmark = [pytest.mark.usefixtures("emptied"), pytest.mark.engines("postgres")]
+pytestmark = [pytest.mark.usefixtures("emptied", "kept_for_long"), pytest.mark.engines("postgres")]
 
 KINDS = ("csv", "jsonl", "parquet", *SOURCES, *REPORTS)
 # of a file

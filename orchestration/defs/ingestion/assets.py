@@ -86,7 +86,7 @@ def _refusal(refused: dict[str, str]) -> str:
     """One sentence, and how many more there are."""
     (first, why), *others = refused.items()
     more = f"; {len(others)} more files were refused" if others else ""
-    return f"{_named(first, why)}{more}. It isn't tried again before the file is written anew or sources.yml says otherwise"
+    return f"{_named(first, why)}{more}. It isn't tried again before the file is written anew or sources.yml changes"
 
 
 def _named(path: str, why: str) -> str:

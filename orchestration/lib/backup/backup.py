@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
-from orchestration.lib.database.connection import connect, password_of, without_password
+from orchestration.lib.database.connection import connect, program_environment, without_password
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError
 
@@ -114,11 +114,8 @@ def read_manifest(folder: Path) -> Manifest:
 def run_program(name: str, url: str, server: int, *arguments: str) -> None:
     """Run pg_dump or pg_restore on a database; it mustn't be older than the server, and the same is best."""
     program = _program(name, server)
-    environment = dict(os.environ)
-    if (password := password_of(url)) is not None:
-        environment["PGPASSWORD"] = password
     command = [str(program), f"--dbname={without_password(url)}", "--no-password", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=program_environment(url), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.splitlines()
         raise GovernanceError(f"{name} failed: {' '.join(said[:3]) or 'it says nothing'}")

@@ -72,6 +72,12 @@ def password_of(url: str) -> str | None:
     return parameters(url).get("password")
 
 
+def program_environment(url: str) -> dict[str, str]:
+    """The environment of a program of PostgreSQL: with the password, which other users could read in a command line."""
+    password = password_of(url)
+    return {**os.environ, **({"PGPASSWORD": password} if password is not None else {})}
+
+
 def ensure_database(server_url: str, name: str, *, template: str | None = None) -> None:
     """Creates the database unless it's there and gives it its settings where they differ.
 

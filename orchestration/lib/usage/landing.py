@@ -200,7 +200,9 @@ def _add(total: IngestReport, report: IngestReport) -> None:
     total.loaded += report.loaded
     total.duplicate += report.duplicate
     total.quarantined += report.quarantined
-    total.differing += report.differing
+    total.changed += report.changed
+    total.replaced += report.replaced
+    total.unresolved += report.unresolved
     total.reasons.update(report.reasons)
     total.notes.update(report.notes)
     total.differences += report.differences
