@@ -15,6 +15,7 @@ _COMMANDS = {
     "verification": ("verify",),
     "audit": ("audit",),
     "compliance": ("report",),
+    "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "identities": ("identities",),
     "demo": ("demo",),
