@@ -16,22 +16,21 @@ grants_held as (
         grants.user_id,
         array_agg(distinct grants.role_name order by grants.role_name) as role_names,
         bool_or(grants.role_id in (select privileged.id from privileged)) as is_privileged,
-        array_agg(distinct grants.role_name order by grants.role_name) filter (where grants.is_self_granted) as self_granted_roles
+        array_agg(distinct grants.role_name order by grants.role_name) filter (where grants.is_self_granted)
+            as self_granted_roles
     from (
         select
             live.user_id,
             live.role_id,
             live.role_name,
             -- who granted it is in the row of the grant
-            exists (
-                select from {{ ref('user_roles') }} as given
-                where given.user_id = live.user_id
-                    and given.role_id = live.role_id
-                    and given.team_id is not distinct from live.team_id
-                    and given.granted_at = live.granted_at
-                    and given.granted_by = given.user_id
-            ) as is_self_granted
+            coalesce(given.granted_by = given.user_id, false) as is_self_granted
         from {{ ref('stg_live_grants') }} as live
+        left join {{ ref('user_roles') }} as given
+            on given.user_id = live.user_id
+                and given.role_id = live.role_id
+                and given.team_id is not distinct from live.team_id
+                and given.granted_at = live.granted_at
     ) as grants
     group by grants.user_id
 ),
@@ -55,9 +54,7 @@ select
     users.mfa_enabled,
     users.last_login_at,
     usage.last_request_at,
-    floor(
-        extract(epoch from {{ reporting_now() }} - greatest(users.last_login_at, usage.last_request_at, users.created_at)) / 86400
-    )::integer as dormant_days
+    {{ whole_days_since('greatest(users.last_login_at, usage.last_request_at, users.created_at)') }} as dormant_days
 from {{ ref('users') }} as users
 left join grants_held on grants_held.user_id = users.id
 left join usage on usage.user_id = users.id

@@ -1,4 +1,6 @@
 -- one row per API key that can still be used, with what is wrong with it
+{% set oldest = reporting_now() ~ " - interval '" ~ var("key_max_age") ~ "'" -%}
+{% set unused = reporting_now() ~ " - interval '" ~ var("key_unused_after") ~ "'" -%}
 select
     keys.id as api_key_id,
     keys.name as api_key_name,
@@ -10,13 +12,13 @@ select
     keys.created_at,
     keys.expires_at,
     keys.last_used_at,
-    floor(extract(epoch from {{ reporting_now() }} - keys.created_at) / 86400)::integer as age_days,
-    floor(extract(epoch from {{ reporting_now() }} - coalesce(keys.last_used_at, keys.created_at)) / 86400)::integer as unused_days,
+    {{ whole_days_since('keys.created_at') }} as age_days,
+    {{ whole_days_since('coalesce(keys.last_used_at, keys.created_at)') }} as unused_days,
     array_remove(array[
         case when keys.expires_at is null then 'without expiry' end,
-        case when keys.created_at < {{ reporting_now() }} - interval '{{ var("key_max_age") }}' then 'over {{ var("key_max_age") }} old' end,
+        case when keys.created_at < {{ oldest }} then 'over {{ var("key_max_age") }} old' end,
         case
-            when coalesce(keys.last_used_at, keys.created_at) < {{ reporting_now() }} - interval '{{ var("key_unused_after") }}'
+            when coalesce(keys.last_used_at, keys.created_at) < {{ unused }}
                 then 'unused for {{ var("key_unused_after") }}'
         end,
         case when users.user_id is null or users.status <> 'active' then 'owner is not active' end

@@ -32,10 +32,10 @@ select
     coalesce(used.requests_30d, 0) as requests_30d,
     used.unpriced_requests,
     case
-        when exists (select from allowed)
-            then exists (
+        when (select count(*) from allowed) > 0 then exists (
                 select from allowed
-                where used.provider || '/' || used.model like allowed.pattern_of_like or used.model like allowed.pattern_of_like
+                where used.provider || '/' || used.model like allowed.pattern_of_like
+                    or used.model like allowed.pattern_of_like
             )
     end as is_on_allowlist
 from used

@@ -12,7 +12,9 @@ waiting as (
     -- as the index has them: the first one is the oldest, whatever its columns say
     select entries.recorded_at
     from {{ ref('audit_logs') }} as entries
-    where (entries.epoch, entries.xid) >= (coalesce((select epoch from sealed), 0), coalesce((select high from sealed), '0'::xid8))
+    where (entries.epoch, entries.xid) >= (
+            coalesce((select sealed.epoch from sealed), 0), coalesce((select sealed.high from sealed), '0'::xid8)
+        )
     order by entries.epoch, entries.xid
     limit 1
 )

@@ -10,7 +10,7 @@ from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.errors import explained as in_a_sentence
 from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.refresh import is_built
@@ -37,15 +37,22 @@ def sealing_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReaso
         yield dg.SkipReason(f"not sealed: {error}")
 
 
+def _built() -> str:
+    url = database_url()
+    if not is_built(url):
+        raise NotBuiltError(NOT_BUILT)
+    return url
+
+
 @dg.op
 def sign_trail(context: dg.OpExecutionContext) -> None:
     """Seal, sign how far the trail is sealed, and keep the checkpoint in each anchor."""
     key, anchors = settings().audit_key, settings().audit_anchors
-    if key is None or not anchors:
-        context.log.warning(NOT_SIGNED)
-        return
     with explained():
-        url = database_url()
+        url = _built()
+        if key is None or not anchors:
+            context.log.warning(NOT_SIGNED)
+            return
         seal(url)
         signed = sign.sign(url, key, anchors)
     context.log.info("%s seals signed, kept in %s", signed.checkpoint.size, ", ".join(map(str, signed.kept_in)))
@@ -61,13 +68,14 @@ def signing_job() -> None:
 def verify_trail(context: dg.OpExecutionContext) -> None:
     """Compare every entry with its seal, and the seals with the checkpoints; fails unless the verdict is OK."""
     key, anchors = settings().audit_key, settings().audit_anchors
-    if key is None or not anchors:
-        context.log.warning(NOT_SIGNED)
-        return
     try:
         with explained():
+            url = _built()
+            if key is None or not anchors:
+                context.log.warning(NOT_SIGNED)
+                return
             kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
-            with export.snapshot(database_url()) as connection:
+            with export.snapshot(url) as connection:
                 report = export.verify(connection, kept)
     except NotVerifiableError as error:
         raise dg.Failure(f"COULD_NOT_VERIFY: {error}", allow_retries=False) from error
