@@ -15,8 +15,8 @@ from orchestration.lib.compliance.charts import Chart, bars, columns
 SHOWN = 25
 # what begins a formula in a spreadsheet, also after blanks
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MONEY = {"cost", "cost_before", "limit_amount", "spent", "remaining"}
-_COUNTS = {"requests", "failed_requests", "unpriced_requests", "requests_before"}
+_MONEY = {"cost", "cost_before", "limit_amount", "spent", "direct", "shared", "adjustment", "total"}
+_COUNTS = {"requests_30d", "missing_requests", "requests", "failed_requests", "unpriced_requests", "requests_before"}
 _LEFT_OUT = {"team_id", "decision", "reviewer", "decided_on"}
 
 

@@ -124,6 +124,12 @@ def _judge(contents: Contents) -> None:
                 "Owners", state, f"Requests without a team: {without:,} ({without / requests:.1%}).", "spend_by_team"
             )
         )
+    _judge_budgets(tables["budgets"], say)
+    stale = [row["source"] or "" for row in tables["sources"] if row["is_stale"] == "yes"]
+    if tables["sources"]:
+        silent = f", silent: {', '.join(stale)}" if stale else ", none of them silent"
+        message = f"{len(tables['sources'])} sources of usage{silent}."
+        say(Verdict("Sources", "attention" if stale else "ok", message, "sources"))
     new = [row for row in tables["inventory"] if row["is_new"] == "yes"]
     refused = [row for row in tables["inventory"] if row["is_on_allowlist"] == "no"]
     if tables["inventory"]:
@@ -151,6 +157,17 @@ def _judge(contents: Contents) -> None:
     )
     open_alerts = sum(int(row["open_count"] or 0) for row in tables["alerts"])
     say(Verdict("Alerts", "attention" if open_alerts else "ok", f"{open_alerts} alerts are open.", "alerts"))
+
+
+def _judge_budgets(budgets: list[dict[str, str | None]], say: Any) -> None:
+    if not budgets:
+        say(Verdict("Budgets", "no data", "There is no budget of this time.", "budgets"))
+        return
+    over = [row for row in budgets if Decimal(row["used_share"] or 0) >= 1]
+    near = [row for row in budgets if Decimal("0.8") <= Decimal(row["used_share"] or 0) < 1]
+    state = "problem" if over else "attention" if near else "ok"
+    message = f"{len(budgets)} budgets, {len(over)} used up, {len(near)} used to 80 % or more."
+    say(Verdict("Budgets", state, message, "budgets"))
 
 
 def _judge_findings(findings: list[dict[str, str | None]], was_asked: bool, say: Any) -> None:
