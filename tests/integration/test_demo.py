@@ -104,6 +104,7 @@ def assert_usage_is_as_generated(url: str, through: datetime) -> None:
             # whose team and key it was in the words of the file, which the options translate
             owner = (request.metadata or {}).pop("source_owner")
             assert owner["team"] == str(request.team_id)
+            (request.metadata or {}).pop("given_owner")
             request = request._replace(metadata=request.metadata or None)
         assert request == expected[request.request_id]
 

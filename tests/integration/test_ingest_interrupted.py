@@ -106,9 +106,9 @@ def fragile() -> Iterator[EmbeddedServer]:
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as target:
             patch.setenv("DBT_TARGET_PATH", target)
             patch.setenv("DBT_LOG_PATH", target)
-            # with what a load asks for prices
-            names = ["llm_metrics", "+model_prices", "+price_agreements", "+applied_unit_prices"]
-            run_dbt(["build", "--select", *names], url, quiet=True)
+            # with what a load asks for names, owners and prices
+            selected = ["--select", "path:seeds", "path:models/core"]
+            run_dbt(["build", "--resource-type", "model", "seed", *selected], url, quiet=True)
         yield server
     finally:
         server.destroy()

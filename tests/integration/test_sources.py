@@ -54,7 +54,7 @@ def test_what_the_sdk_wrote_sums_up_to_what_the_provider_said(database: str, tmp
     file = tmp_path / "traces.json"
     write_calls(file)
     result = run_ingest(str(file))
-    assert (result.exit_code, result.stdout) == (0, "read 6 = loaded 6 + duplicate 0 + quarantined 0\n")
+    assert (result.exit_code, result.stdout) == (0, "read 6 = loaded 6 + duplicate 0 + changed 0 + quarantined 0\n")
     prompt = 2 * USAGE["prompt_tokens"] + RESPONSE["usage"]["input_tokens"] + EMBEDDING["usage"]["prompt_tokens"]
     completion = 2 * USAGE["completion_tokens"] + RESPONSE["usage"]["output_tokens"]
     assert query(

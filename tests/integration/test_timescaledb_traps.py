@@ -210,7 +210,7 @@ def test_a_load_that_breaks_off_leaves_its_chunks_compressed(warehouse: str) -> 
 
     with pytest.raises((FeedBrokeError, IngestError)):
         load(warehouse, names(), late)
-    assert rows(warehouse, "select count(*)::int from core.llm_metrics") == [(25_005,)]
+    assert rows(warehouse, "select count(*)::int from core.llm_metrics") == [(21_005,)]
     assert rows(warehouse, COMPRESSED) == [(1,)]
 
 

@@ -29,7 +29,10 @@ begin
         began := greatest(began, open_limit.valid_from);
         update core.team_budgets set valid_to = began where id = open_limit.id;
     end if;
-    if new.budget_amount is not null and (new.deleted_at is null or tg_op = 'INSERT' and new.deleted_at > began) then
+    -- a limit from before its constraint is told by the rule unvalidated_constraints, and is none here
+    if new.budget_amount >= 0 and new.budget_amount < 1e15 and min_scale(new.budget_amount) <= 40
+        and (new.deleted_at is null or tg_op = 'INSERT' and new.deleted_at > began)
+    then
         insert into core.team_budgets (team_id, amount, currency, period, valid_from, valid_to)
         values (new.id, new.budget_amount, new.currency, new.budget_period, began, new.deleted_at);
     end if;

@@ -57,4 +57,4 @@ limits as (
 
 select gen_random_uuid() as id, team_id, amount, currency, period, valid_from, valid_to, set_by, set_by_label
 from limits
-where amount is not null and is_live
+where amount >= 0 and amount < 1e15 and min_scale(amount) <= 40 and is_live

@@ -18,7 +18,13 @@ standing as (
         told.*,
         row_number() over (partition by told.source order by told.id) as place
     from told
-    inner join {{ ref('llm_metrics') }} as m on m.request_id = told.request_id and m.time = told.time
+    -- TimescaleDB can't take a compressed row as a whole, but its columns, if they stay a query of their own
+    cross join
+        lateral (
+            select requests.* from {{ ref('llm_metrics') }} as requests
+            where requests.request_id = told.request_id and requests.time = told.time
+            order by requests.time
+        ) as m
     where not to_jsonb(m) @> told.said
 )
 
