@@ -156,8 +156,10 @@ def outcome(database: str) -> list[Any]:
         database,
         "select coalesce(sum(b.loaded), 0) ="
         " (select count(*) from core.llm_metrics) + (select count(*) from core.provider_usage),"
-        " coalesce(sum(b.cost_amount) filter (where l.mapping ->> 'report' is null), 0) = (select coalesce(sum(cost_amount), 0) from core.llm_metrics),"
-        " coalesce(sum(b.tokens) filter (where l.mapping ->> 'report' is null), 0) = (select coalesce(sum(total_tokens), 0) from core.llm_metrics)"
+        " coalesce(sum(b.cost_amount) filter (where l.mapping ->> 'report' is null), 0) ="
+        " (select coalesce(sum(cost_amount), 0) from core.llm_metrics),"
+        " coalesce(sum(b.tokens) filter (where l.mapping ->> 'report' is null), 0) ="
+        " (select coalesce(sum(total_tokens), 0) from core.llm_metrics)"
         " from internal.load_batches as b inner join internal.loads as l on l.id = b.load_id",
     )
     assert batches == [(True, True, True)], "the ledger says what is stored"
