@@ -151,6 +151,11 @@ def test_findings_have_condition_criteria_effect_and_recommendation(warehouse: s
     for row in rows:
         for column in ("condition", "criteria", "effect", "recommendation"):
             assert row[column], row
+    states = {verdict.subject: verdict.state for verdict in contents.verdicts}
+    assert states["Verification"] in ("attention", "problem")
+    # nobody looked at a period in which nothing ran
+    _, before = write_report(warehouse, "2001-07", tmp_path)
+    assert {verdict.subject: verdict.state for verdict in before.verdicts}["Verification"] == "no data"
     assert any(verdict.subject == "Period" and verdict.state == "attention" for verdict in contents.verdicts)
 
 

@@ -79,7 +79,12 @@ def read(connection: Connection, period: Period, as_of: datetime) -> Contents:
         columns = [column.name for column in cursor.description]
         rows = [[as_text(value) for value in row] for row in cursor.fetchall()]
         contents.tables[said["name"]] = Table(said["name"], said["title"], columns, rows, said.get("of_period", True))
-    _judge(contents)
+    # whether a period without findings was looked at
+    row = connection.execute(
+        "select count(*) from internal.verification_runs where ended_at >= %(start)s and ended_at < %(end)s", values
+    ).fetchone()
+    assert row is not None
+    _judge(contents, runs=int(row[0]))
     return contents
 
 
@@ -96,7 +101,7 @@ def as_text(value: Any) -> str | None:
     return str(value)
 
 
-def _judge(contents: Contents) -> None:
+def _judge(contents: Contents, *, runs: int) -> None:
     tables = {name: table.dicts() for name, table in contents.tables.items()}
     say = contents.verdicts.append
     requests = _sum(tables["spend"], "requests")
@@ -137,7 +142,7 @@ def _judge(contents: Contents) -> None:
             f"{len(tables['inventory'])} models in use, {len(new)} new in the period, {len(refused)} on no allow-list."
         )
         say(Verdict("Models", "problem" if refused else "ok", message, "inventory"))
-    _judge_findings(tables["findings"], bool(tables["verification_runs"]), say)
+    _judge_findings(tables["findings"], runs, say)
     people = tables["access_review"]
     privileged = [row for row in people if row["is_privileged"] == "yes"]
     bare = [row for row in privileged if row["mfa_enabled"] == "no"]
@@ -170,15 +175,16 @@ def _judge_budgets(budgets: list[dict[str, str | None]], say: Any) -> None:
     say(Verdict("Budgets", state, message, "budgets"))
 
 
-def _judge_findings(findings: list[dict[str, str | None]], was_asked: bool, say: Any) -> None:
-    if not was_asked:
-        say(Verdict("Verification", "no data", "Verification was never recorded: run `governance verify`.", "findings"))
+def _judge_findings(findings: list[dict[str, str | None]], runs: int, say: Any) -> None:
+    if not runs:
+        message = "No run of verification was recorded in the period: let `governance verify` run each night."
+        say(Verdict("Verification", "no data", message, "findings"))
         return
     left = [row for row in findings if row["resolved_at"] is None and row["accepted_by"] is None]
     errors = sum(row["severity"] == "error" for row in left)
     warnings = sum(row["severity"] == "warn" for row in left)
     state = "problem" if errors else "attention" if warnings else "ok"
-    message = f"At the end of the period {errors} errors and {warnings} warnings were open."
+    message = f"Of {runs} runs: {errors} errors and {warnings} warnings were open at the end of the period."
     say(Verdict("Verification", state, message, "findings"))
 
 
