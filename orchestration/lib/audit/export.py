@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from orchestration.lib.audit import verify_offline
 from orchestration.lib.audit.verify_offline import Checkpoint, Entry, Report, Seal
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.folders import whole_folder
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -93,15 +93,8 @@ def export(url: str, folder: Path) -> Path:
     folder = folder.absolute()
     if folder.exists():
         raise GovernanceError(f"{folder} is there already: name a folder that isn't, an export is never written over")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        with snapshot(url) as connection:
-            _write(connection, written)
-        written.chmod(0o755)
-        written.rename(folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
+    with whole_folder(folder) as written, snapshot(url) as connection:
+        _write(connection, written)
     return folder
 
 

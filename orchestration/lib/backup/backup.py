@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
@@ -15,6 +14,7 @@ from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
 from orchestration.lib.database.connection import connect, program_environment, without_password
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.folders import whole_folder
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
 _FORMAT = 1
@@ -67,8 +67,7 @@ def backup(url: str, output: Path) -> tuple[Path, Manifest]:
         folder = output / f"{made_at.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
         if folder.exists():
             raise GovernanceError(f"{folder} is there already: wait a second and run it again")
-        written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=output))
-        try:
+        with whole_folder(folder, mode=0o700) as written:
             # what is in nobody's schema, such as _timescaledb_internal, belongs to the dump too
             run_program("pg_dump", url, server, "--format=custom", f"--snapshot={snapshot}", f"--file={written / DUMP}")
             manifest = Manifest(
@@ -84,10 +83,6 @@ def backup(url: str, output: Path) -> tuple[Path, Manifest]:
                 {DUMP: digest(written / DUMP)},
             )
             _put(written / MANIFEST, json.dumps({"format": _FORMAT, **asdict(manifest)}, indent=1))
-            written.chmod(0o700)
-            written.rename(folder)
-        finally:
-            shutil.rmtree(written, ignore_errors=True)
     return folder, manifest
 
 

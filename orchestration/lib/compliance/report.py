@@ -3,9 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC
@@ -23,10 +21,10 @@ from orchestration.lib.compliance.rules import explained_findings
 from orchestration.lib.compliance.sections import Contents
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.folders import whole_folder
 from orchestration.lib.settings import project_dir
 
 MANIFEST = "manifest.json"
-_MODE = 0o755
 
 
 def write_report(
@@ -131,9 +129,7 @@ def _write(folder: Path, contents: Contents, integrity: dict[str, Any]) -> None:
         "report.html": render.html(report),
         "integrity.json": f"{json.dumps(integrity, indent=1, ensure_ascii=False)}\n",
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with whole_folder(folder) as written:
         for name, text in files.items():
             _put(written / name, text)
         manifest = {
@@ -147,10 +143,6 @@ def _write(folder: Path, contents: Contents, integrity: dict[str, Any]) -> None:
             "previous": _previous(folder, period),
         }
         _put(written / MANIFEST, f"{json.dumps(manifest, indent=1, ensure_ascii=False)}\n")
-        written.chmod(_MODE)
-        written.rename(folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)
 
 
 def _previous(folder: Path, period: Period) -> dict[str, str] | None:
