@@ -21,7 +21,7 @@ standing as (
     -- TimescaleDB can't take a compressed row as a whole, but its columns, if they stay a query of their own
     cross join
         lateral (
-            select requests.* from {{ ref('llm_metrics') }} as requests
+            select {{ columns_of('llm_metrics', 'requests') }} from {{ ref('llm_metrics') }} as requests
             where requests.request_id = told.request_id and requests.time = told.time
             order by requests.time
         ) as m
