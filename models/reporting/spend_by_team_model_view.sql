@@ -1,5 +1,20 @@
 -- one row per day, team, provider, model and currency: those of llm_team_daily, each model under its one name
 with usage as (
+    -- a model of one spelling, as nearly all are, needs no adding up
+    select
+        usage.day,
+        usage.bucket,
+        usage.team_id,
+        usage.provider,
+        usage.model,
+        usage.currency,
+        {{ usage_of_rollup('usage') }}
+    from {{ ref('llm_team_daily') }} as usage
+    inner join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
+    where names.is_only_spelling
+
+    union all
+
     select
         usage.day,
         usage.bucket,
@@ -10,6 +25,7 @@ with usage as (
         {{ summed_usage_of_rollup('usage') }}
     from {{ ref('llm_team_daily') }} as usage
     left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
+    where names.is_only_spelling is not true
     group by 1, 2, 3, 4, 5, 6
 )
 
