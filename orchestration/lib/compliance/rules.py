@@ -16,11 +16,12 @@ def explained_findings(findings: Table) -> Table:
     names = {"message": "condition", "fix": "recommendation"}
     place = findings.columns.index("rule")
     columns = [names.get(name, name) for name in findings.columns]
-    rows = [[*row, *_explanation(row[place] or "")] for row in findings.rows]
+    rows = [[*row, *explanation(row[place] or "")] for row in findings.rows]
     return Table(findings.name, findings.title, [*columns, "criteria", "effect"], rows, findings.of_period)
 
 
-def _explanation(rule: str) -> tuple[str | None, str | None]:
+def explanation(rule: str) -> tuple[str | None, str | None]:
+    """What a rule demands, and why."""
     section = _sections().get(rule, "")
     what, why = _WHAT.search(section), _WHY.search(section)
     return (_plain(what[1]) if what else None, _plain(why[1]) if why else None)
