@@ -150,10 +150,18 @@ class Data:
             return self.shown_name(row["team_id"])
         return f"{row['team_name']} ({row['team_id']})" if row["team_name"] in self._names else str(row["team_name"])
 
+    def path(self, team: Row) -> str:
+        """The names from the top to a team, without that of the one that all are below."""
+        parts = str(team["path"]).split(" > ")
+        has_one_root = sum(row["parent"] is None for row in self.teams.values()) == 1
+        return " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(
+            parts[1:] if has_one_root and parts[1:] else parts
+        )
+
     def shown_name(self, team: str) -> str:
         """The name of a live team, or its path where others have that name too."""
         row = self.teams[team]
-        return str(row["path"] if self._names[row["name"]] > 1 else row["name"])
+        return str(self.path(row) if self._names[row["name"]] > 1 else row["name"])
 
     @cached_property
     def _names(self) -> Counter[str]:

@@ -164,8 +164,8 @@ def _policies(data: Data) -> Page:
     if plot:
         blocks.append(figure("blocked-by-day", plot, data.recent.days, shown, "counts"))
     columns: tuple[str, ...] = (
-        *("slug", "version", "policy_type", "enforcement", "assigned_teams", "assigned_users", "team_coverage"),
-        *("user_coverage", "requests_evaluated", "requests_flagged", "requests_blocked", "compliance_rate"),
+        *("slug", "version", "policy_type", "enforcement", "team_coverage", "user_coverage"),
+        *("requests_evaluated", "requests_flagged", "requests_blocked", "compliance_rate"),
         "last_violation_day",
     )
     about = (
@@ -198,8 +198,8 @@ def _alerts(data: Data, chosen: str) -> Page:
         Card("Raised in 7 days", f"{total(rows, 'raised_7d'):,}", f"{total(rows, 'raised_30d'):,} in 30 days"),
     ]
     columns = (
-        *("alert_type", "severity", "open", "acknowledged", "resolved", "suppressed", "oldest_open_at", "raised_24h"),
-        *("raised_7d", "raised_30d", "mean_time_to_acknowledge", "mean_time_to_resolve"),
+        *("alert_type", "severity", "open", "acknowledged", "resolved", "oldest_open_at", "mean_time_to_acknowledge"),
+        *("mean_time_to_resolve", "raised_7d", "raised_30d"),
     )
     part = Part(listing("alerts", title, [row for row in rows if wanted(row)], columns, empty="No alert is open."))
     filters = [Filter("Show", [(name, f"alerts{of}") for name, (of, _, _) in _ALERTS.items()])]
@@ -220,7 +220,7 @@ def _verification(data: Data, chosen: str) -> Page:
         else Card("Last asked", "never", "let governance verify run each night", "attention"),
     ]  # fmt: skip
     rows = [{**row, "why": explanation(row["rule"])[1]} for row in data.rows["findings"] if wanted(row)]
-    columns: tuple[str, ...] = ("rule", "severity", "subject", "message", "fix", "why", "first_seen", "last_seen")
+    columns: tuple[str, ...] = ("rule", "severity", "subject", "message", "fix", "first_seen", "why")
     columns += {"accepted": ("accepted_by",), "resolved": ("resolved_at",)}.get(chosen, ())
     empty = "Nothing." if asked else "Nothing was looked at: run governance verify."
     blocks: list[Block] = [Cards(cards), Part(listing("findings", title, rows, columns, empty=empty))]

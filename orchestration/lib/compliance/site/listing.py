@@ -1,5 +1,6 @@
 """Tables of the pages, and what a cell of one looks like."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,8 +34,30 @@ _COUNTS = {
 }
 _SHARES = {
     *("share", "used_share", "change_share", "late_share", "unowned_share", "unpriced_share", "team_coverage"),
-    *("user_coverage", "compliance_rate", "error_share", "failed_share"),
+    *("threshold", "user_coverage", "compliance_rate", "error_share", "failed_share"),
 }
+# where a column's name is not a heading
+_HEADINGS = {
+    "is_on_allowlist": "On an allow-list",
+    "is_privileged": "Privileged",
+    "is_stale": "Silent",
+    "latency_p50_ms": "Median, ms",
+    "latency_p95_ms": "95th percentile, ms",
+    "limit_amount": "Limit",
+    "mean_time_to_acknowledge": "Mean time to acknowledge",
+    "mfa_enabled": "Second factor",
+    "oldest_open_at": "Oldest open",
+    "raised_7d": "Raised in 7 days",
+    "raised_30d": "Raised in 30 days",
+    "requests_24h": "Requests in 24 hours",
+    "requests_30d": "Requests in 30 days",
+    "target_kind": "Kind",
+    "threshold": "Crossed",
+    "unpriced_requests": "Without a price",
+    "used_share": "Used",
+}
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
+_LONG = {"message", "fix", "why", "accepted_by", "subject"}
 _STATES = {"error": "problem", "warn": "attention", "info": "info"} | {
     "critical": "problem", "high": "problem", "medium": "attention", "low": "info"
 }  # fmt: skip
@@ -65,7 +88,17 @@ class Listing:
 
     def heading(self, column: str) -> str:
         """What stands above a column."""
-        return column if self.of_series and column != self.columns[0] else render.heading(column)
+        if self.of_series and column != self.columns[0]:
+            return column
+        return _HEADINGS.get(column) or render.heading(column.removesuffix("_at"))
+
+    def look(self, value: str | None, column: str) -> str:
+        """The class of a cell: a number, something that stays on one line, or a text that needs room."""
+        if self.is_number(column):
+            return "number"
+        if column in _LONG:
+            return "long"
+        return "some" if column in ("roles", "issues", "self_granted_roles") and value else "whole"
 
     def is_number(self, column: str) -> bool:
         """Whether a column is aligned and sorted as numbers."""
@@ -82,7 +115,7 @@ class Listing:
             return f"{Decimal(value):,.0f}"
         if column in _SHARES:
             return f"{Decimal(value):.1%}".replace("%", "\N{NO-BREAK SPACE}%")
-        return value
+        return value[:16] if _MOMENT.fullmatch(value) else value
 
     @property
     def shown(self) -> list[list[str | None]]:

@@ -26,9 +26,10 @@ from orchestration.lib.words import counted
 _OTHERS = "{} others"
 _OF_MODELS = ("provider", "model", "currency", "requests", "failed_requests", "unpriced_requests", "cost")
 
-_OF_BUDGETS = (
-    *("name", "target_kind", "period", "period_start", "last_day", "limit_amount", "currency", "spent", "used_share"),
-    *("expected", "runs_out_on", "unpriced_requests"),
+_OF_BUDGETS = ("name", "target_kind", "period", "period_start", "limit_amount", "currency", "spent", "used_share")
+_OF_RUNNING_BUDGETS = (
+    *("name", "target_kind", "period", "last_day", "limit_amount", "currency", "spent", "used_share", "expected"),
+    "runs_out_on",
 )
 
 
@@ -121,22 +122,18 @@ def _teams(data: Data, span: Span) -> Page:
             is_of_budget = currency == row["currency"]
             rows.append(
                 {
-                    "team": row["path"],
+                    "team": data.path(row),
                     "page": team_page(row, span),
                     "members": row["total_members"],
                     "currency": currency,
                     "cost": own[currency].cost if currency in own else Decimal(0),
                     "with_teams_below": below[currency].cost if currency in below else Decimal(0),
                     "requests": below[currency].requests if currency in below else 0,
-                    "unpriced_requests": below[currency].unpriced if currency in below else 0,
                     "budget": _budget(row) if is_of_budget else None,
                     "used_share": row["used_share"] if is_of_budget else None,
                 }
             )
-    columns = (
-        *("team", "members", "currency", "cost", "with_teams_below", "requests", "unpriced_requests"),
-        *("budget", "used_share"),
-    )
+    columns = (*("team", "members", "currency", "cost", "with_teams_below", "requests", "budget", "used_share"),)
     table = listing(
         "teams",
         f"Teams, {span.name}",
@@ -237,7 +234,7 @@ def _budgets(data: Data, *, running: bool) -> Page:
             )
         )
     title = "Running budgets" if running else "Budgets of earlier periods"
-    blocks.append(Part(of_budgets("budgets", title, limits, data)))
+    blocks.append(Part(of_budgets("budgets", title, limits, data, _OF_RUNNING_BUDGETS if running else _OF_BUDGETS)))
     if running:
         columns = (
             *("name", "target_kind", "crossed_at", "threshold", "limit_amount", "currency", "spent", "crossed_by"),
