@@ -1,0 +1,12 @@
+-- one row per day of reporting_timezone, from the first with usage to the end of next year
+select
+    series.day::date as day,
+    date_trunc('week', series.day)::date as week,
+    date_trunc('month', series.day)::date as month,
+    date_trunc('quarter', series.day)::date as quarter,
+    date_trunc('year', series.day)::date as year
+from generate_series(
+    coalesce((select min(spend.day) from {{ ref('llm_spend_daily') }} as spend), {{ local_period_day('year') }})::timestamp,
+    ({{ local_period_day('year', 2) }} - 1)::timestamp,
+    interval '1 day'
+) as series (day)
