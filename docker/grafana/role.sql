@@ -7,8 +7,10 @@
 \endif
 select :'password' = '' as is_missing \gset
 \if :is_missing
-\warn 'set GRAFANA_DATABASE_PASSWORD in .env: the password of the database role that Grafana reads with'
-select 1 / 0;
+do $$
+begin
+    raise exception 'set GRAFANA_DATABASE_PASSWORD in .env: the password of the database role that Grafana reads with';
+end $$;
 \endif
 select 'create role grafana' where not exists (select from pg_roles where rolname = 'grafana') \gexec
 alter role grafana login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password :'password';

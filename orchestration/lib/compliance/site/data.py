@@ -161,7 +161,11 @@ class Data:
     def shown_name(self, team: str) -> str:
         """The name of a live team, or its path where others have that name too."""
         row = self.teams[team]
-        return str(self.path(row) if self._names[row["name"]] > 1 else row["name"])
+        if self._names[row["name"]] == 1:
+            return str(row["name"])
+        path = self.path(row)
+        has_twin = [each["path"] for each in self.teams.values()].count(row["path"]) > 1
+        return f"{path} ({row['slug']})" if has_twin else path
 
     @cached_property
     def _names(self) -> Counter[str]:
