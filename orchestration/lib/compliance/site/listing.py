@@ -49,12 +49,18 @@ _HEADINGS = {
     "oldest_open_at": "Oldest open",
     "raised_7d": "Raised in 7 days",
     "raised_30d": "Raised in 30 days",
+    "policy_type": "Type",
     "requests_24h": "Requests in 24 hours",
     "requests_30d": "Requests in 30 days",
+    "requests_blocked": "Blocked",
+    "requests_evaluated": "Evaluated",
+    "requests_flagged": "Flagged",
     "target_kind": "Kind",
+    "team_coverage": "Of teams",
     "threshold": "Crossed",
     "unpriced_requests": "Without a price",
     "used_share": "Used",
+    "user_coverage": "Of people",
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 _LONG = {"message", "fix", "why", "accepted_by", "subject"}
