@@ -115,19 +115,7 @@ def _access(data: Data, chosen: str) -> Page:
 
 def _keys(data: Data) -> Page:
     issues = Counter(issue for row in data.rows["keys"] for issue in (row["issues"] or "").split(", ") if issue)
-    columns = (
-        *(
-            "key_prefix",
-            "name",
-            "owner_email",
-            "team",
-            "created_at",
-            "expires_at",
-            "last_used_at",
-            "age_days",
-            "issues",
-        ),
-    )
+    columns = ("key_prefix", "name", "owner_email", "team", "issues", "last_used_at", "expires_at", "created_at")
     blocks: list[Block] = [
         Cards([Card(issue.capitalize(), f"{count:,}", "keys", "attention") for issue, count in issues.most_common()])
     ]
@@ -168,9 +156,7 @@ def _policies(data: Data) -> Page:
         *("requests_evaluated", "requests_flagged", "requests_blocked", "compliance_rate"),
         "last_violation_day",
     )
-    about = (
-        "Coverage is the share of live teams and of users that aren't deactivated; requests are all since it exists."
-    )
+    about = "The shares of teams and of people are whom it reaches; requests are all since it exists."
     blocks.append(
         Part(listing("policies", "Policies in force", in_force, columns, about=about, empty="No policy is in force."))
     )
