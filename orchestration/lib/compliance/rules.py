@@ -16,12 +16,11 @@ def explained_findings(findings: Table) -> Table:
     names = {"message": "condition", "fix": "recommendation"}
     place = findings.columns.index("rule")
     columns = [names.get(name, name) for name in findings.columns]
-    rows = [[*row, *explanation(row[place] or "")] for row in findings.rows]
+    rows = [[*row, *_explanation(row[place] or "")] for row in findings.rows]
     return Table(findings.name, findings.title, [*columns, "criteria", "effect"], rows, findings.of_period)
 
 
-def explanation(rule: str) -> tuple[str | None, str | None]:
-    """What a rule demands, and why."""
+def _explanation(rule: str) -> tuple[str | None, str | None]:
     section = _sections().get(rule, "")
     what, why = _WHAT.search(section), _WHY.search(section)
     return (_plain(what[1]) if what else None, _plain(why[1]) if why else None)

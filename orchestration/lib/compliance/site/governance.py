@@ -6,8 +6,8 @@ from datetime import UTC
 from decimal import Decimal
 
 from orchestration.lib.compliance.plots import largest, stacked
-from orchestration.lib.compliance.rules import explanation
-from orchestration.lib.compliance.sections import DORMANT
+from orchestration.lib.compliance.rules import explained_findings
+from orchestration.lib.compliance.sections import DORMANT, Table, as_text
 from orchestration.lib.compliance.site.data import Data, Row
 from orchestration.lib.compliance.site.listing import listing, total
 from orchestration.lib.compliance.site.page import Block, Card, Cards, Filter, Page, Part, figure
@@ -50,6 +50,7 @@ _FINDINGS: dict[str, tuple[str, str, Callable[[Row], bool]]] = {
     ),
     "resolved": ("-resolved", "Findings resolved in the last 90 days", lambda row: row["resolved_at"] is not None),
 }
+_OF_FINDINGS = ("rule", "severity", "subject", "message", "fix", "first_seen", "resolved_at", "accepted_by")
 
 
 def pages(data: Data) -> Iterator[Page]:
@@ -205,8 +206,9 @@ def _verification(data: Data, chosen: str) -> Page:
         Card("Last asked", f"{last:%d %b %H:%M} UTC", counted(len(asked), "rule")) if last
         else Card("Last asked", "never", "let governance verify run each night", "attention"),
     ]  # fmt: skip
-    rows = [{**row, "why": explanation(row["rule"])[1]} for row in data.rows["findings"] if wanted(row)]
-    columns: tuple[str, ...] = ("rule", "severity", "subject", "message", "fix", "first_seen", "why")
+    cells = [[as_text(row[name]) for name in _OF_FINDINGS] for row in data.rows["findings"] if wanted(row)]
+    rows = explained_findings(Table("findings", title, list(_OF_FINDINGS), cells)).dicts()
+    columns: tuple[str, ...] = ("rule", "severity", "subject", "condition", "recommendation", "first_seen", "effect")
     columns += {"accepted": ("accepted_by",), "resolved": ("resolved_at",)}.get(chosen, ())
     empty = "Nothing." if asked else "Nothing was looked at: run governance verify."
     blocks: list[Block] = [Cards(cards), Part(listing("findings", title, rows, columns, empty=empty))]

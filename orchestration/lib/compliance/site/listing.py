@@ -63,7 +63,7 @@ _HEADINGS = {
     "user_coverage": "Of people",
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
-_LONG = {"message", "fix", "why", "accepted_by", "subject"}
+_LONG = {"accepted_by", "condition", "effect", "recommendation", "subject"}
 _STATES = {"error": "problem", "warn": "attention", "info": "info"} | {
     "critical": "problem", "high": "problem", "medium": "attention", "low": "info"
 }  # fmt: skip
