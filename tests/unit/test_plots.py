@@ -1,5 +1,6 @@
 """Charts over days: what is drawn is as high as it is much, and what is said is what is drawn."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.lib.compliance.plots import HEIGHT, SERIES, amount, burnt, largest, stacked
+from orchestration.lib.settings import project_dir
 
 DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]
 
@@ -81,3 +83,32 @@ def test_a_budget_leads_where_it_is_expected() -> None:
 )
 def test_little_is_not_nothing(value: str, said: str) -> None:
     assert amount(Decimal(value)) == said
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_can_be_told_from_what_it_stands_on(theme: str) -> None:
+    """As WCAG 2.2 AA asks: 4.5 for text, 3 for what is drawn."""
+    style = (project_dir() / "orchestration/lib/compliance/templates/site/style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)[theme == "dark"]
+    colours = {
+        name: value if len(value) == 7 else f"#{''.join(each * 2 for each in value[1:])}"
+        for name, value in re.findall(r"--([\w-]+): (#\w+)", block)
+    }
+    texts = [(text, ground) for text in ("ink", "soft", "link") for ground in ("page", "card")]
+    states = ("ok", "attention", "problem", "info")
+    texts += [(state, ground) for state in states for ground in ("card", f"{state}-soft")] + [("card", "link")]
+    drawn = [(each, "card") for each in (*(f"s{number}" for number in range(SERIES + 1)), "problem")]
+    found = {pair: contrast(*(colours[name] for name in pair)) for pair in (*texts, *drawn)}
+    assert {pair: found[pair] for pair in texts if found[pair] < 4.5} == {}
+    assert {pair: found[pair] for pair in drawn if found[pair] < 3} == {}
