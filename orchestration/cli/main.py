@@ -15,6 +15,7 @@ _COMMANDS = {
     "verification": ("verify",),
     "audit": ("audit",),
     "compliance": ("report",),
+    "site": ("site",),
     "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
