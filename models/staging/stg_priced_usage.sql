@@ -1,0 +1,55 @@
+-- one row per day, team, provider, model, currency, source of the cost and price, with what its prices explain of the cost
+with usage as (
+    select
+        days.day,
+        days.bucket,
+        days.team_id,
+        coalesce(names.canonical_provider, days.provider) as provider,
+        coalesce(names.canonical_model, days.model) as model,
+        days.currency,
+        days.cost_source,
+        days.price_id,
+        {% for column in ['request_count', 'success_count'] + token_classes() -%}
+        sum(days.{{ column }})::bigint as {{ column }},
+        {% endfor -%}
+        sum(days.cost_amount) as cost,
+        -- what has no list price costs by the list what it costs
+        sum(days.cost_amount + coalesce(days.list_cost_amount - days.listed_cost_amount, 0)) as list_cost
+    from {{ ref('llm_charge_daily') }} as days
+    left join {{ ref('stg_model_names') }} as names on names.provider = days.provider and names.model = days.model
+    where days.cost_amount is not null
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+),
+
+priced as (
+    select
+        usage.*,
+        {% for unit in price_units_by_class() -%}
+        prices.{{ unit }}_price,
+        prices.{{ unit }}_list,
+        {% endfor -%}
+        prices.has_other_units,
+        {% for kind in ['price', 'list'] -%}
+        ({% for column in token_classes() -%}
+        usage.{{ column }} * coalesce(prices.{{ column }}_{{ kind }}, 0) + {% endfor -%}
+        usage.success_count * coalesce(prices.requests_{{ kind }}, 0)) * 0.000001 as explained_{{ kind }},
+        {% endfor -%}
+        {{ token_classes() | join(' + ') }} as total_tokens
+    from usage
+    left join {{ ref('stg_unit_prices') }} as prices on prices.price_id = usage.price_id
+)
+
+select
+    priced.*,
+    -- by unit only where the units make the cost, to the last digit; what is over is for units that the rollup doesn't know
+    coalesce(
+        has_other_units is not null and (
+            cost = explained_price
+            or (
+                has_other_units and cost_source <> 'provider'
+                and cost > explained_price and list_cost >= explained_list
+            )
+        ),
+        false
+    ) as is_by_unit
+from priced
