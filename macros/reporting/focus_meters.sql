@@ -12,7 +12,7 @@
         ('audio_input_tokens', 'Audio Input Tokens', '1000000 Tokens', 'Tokens', 'Input', ''),
         ('audio_output_tokens', 'Audio Output Tokens', '1000000 Tokens', 'Tokens', 'Output', ''),
         ('requests', 'Requests', '1000000 Requests', 'Requests', '', ''),
-        ('other_units', 'Other Units', 'Charges', 'Requests', '', ''),
-        ('all', 'All Usage', 'Charges', 'Requests', '', ''),
+        ('other_units', 'Other Units', 'Charges', 'Tokens', '', ''),
+        ('all', 'All Usage', 'Charges', 'Tokens', '', ''),
     ]) }}
 {% endmacro %}

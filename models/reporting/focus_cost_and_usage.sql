@@ -17,7 +17,6 @@ with charges as (
     from {{ ref('stg_shared_costs') }} as parts
     inner join {{ ref('shared_costs') }} as costs on costs.id = parts.id
     union all
-    -- for the month that it is charged in, about the one that it corrects
     select
         month, coalesce(corrects_month, month)::timestamp at time zone '{{ zone }}',
         (coalesce(corrects_month, month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment', 'Correction',
@@ -63,17 +62,19 @@ select
     charges.sku_price_id,
     charges.team_id::text as sub_account_id,
     coalesce(teams.name, charges.team_id::text) as sub_account_name,
-    jsonb_strip_nulls(jsonb_build_object('team', places.path, 'cost_center', places.cost_center)) as tags,
+    case
+        when places.path is not null
+            then jsonb_strip_nulls(jsonb_build_object('team', places.path, 'cost_center', places.cost_center))
+    end as tags,
     charges.cost_source as x_cost_source,
     charges.origin_id as x_origin_id,
     charges.date_basis as x_price_date_basis,
     charges.price_id as x_price_id
 from charges
-cross join
-    lateral (
-        select
-            coalesce(charges.quantity * charges.unit_price, charges.amount) as amount,
-            concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM'), charges.currency) as invoice
-    ) as cost
+cross join lateral (
+    select
+        coalesce(charges.quantity * charges.unit_price, charges.amount) as amount,
+        concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM'), charges.currency) as invoice
+) as cost
 left join {{ ref('teams') }} as teams on teams.id = charges.team_id
 left join {{ ref('stg_team_cost_centers') }} as places on places.team_id = charges.team_id

@@ -1,7 +1,7 @@
--- one row per day, team, provider, model, currency, source of the cost and price
+-- one row per day, team, provider, model, currency, source of the cost, price and whether the price makes the cost
 {{ config(
     bucket='day', source='llm_metrics',
-    grain=['bucket', 'day', 'team_id', 'provider', 'model', 'currency', 'cost_source', 'price_id'],
+    grain=['bucket', 'day', 'team_id', 'provider', 'model', 'currency', 'cost_source', 'price_id', 'is_by_price'],
     stored_indexes=[['bucket']],
 ) }}
 select
@@ -13,6 +13,7 @@ select
     currency,
     cost_source,
     price_id,
+    price_id is not null and computed_cost_amount is null as is_by_price,
     count(*) as request_count,
     count(*) filter (where status = 'success') as success_count,
     {% for column in token_classes() -%}
@@ -23,4 +24,4 @@ select
     sum(case when list_cost_amount is not null then cost_amount end) as listed_cost_amount
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }}
-group by 1, 3, 4, 5, 6, 7, 8
+group by 1, 3, 4, 5, 6, 7, 8, 9

@@ -1,4 +1,4 @@
--- one row per day, team, provider, model, currency, source of the cost, price and unit that is charged for, as FOCUS calls it
+-- one row per day, team, provider, model, currency, source of the cost, price and unit, as FOCUS calls it
 select
     date_trunc('month', usage.day::timestamp)::date as month,
     usage.bucket as starts_at,

@@ -7,7 +7,8 @@ with usage as (
         coalesce(names.canonical_provider, days.provider) as provider,
         coalesce(names.canonical_model, days.model) as model,
         days.currency,
-        days.cost_source,
+        -- what a gateway computed is what the source said, as far as our prices go
+        case when days.is_by_price then days.cost_source else 'provider' end as cost_source,
         days.price_id,
         {% for column in ['request_count', 'success_count'] + token_classes() -%}
         sum(days.{{ column }})::bigint as {{ column }},
@@ -43,13 +44,11 @@ select
     priced.*,
     -- by unit only where the units make the cost, to the last digit; what is over is for units that the rollup doesn't know
     coalesce(
-        has_other_units is not null and (
-            cost = explained_price
-            or (
-                has_other_units and cost_source <> 'provider'
-                and cost > explained_price and list_cost >= explained_list
-            )
+        cost = explained_price
+        or (
+            cost_source <> 'provider' and has_other_units
+            and cost > explained_price and list_cost >= explained_list
         ),
         false
-    ) as is_by_unit
+    ) and has_other_units is not null as is_by_unit
 from priced

@@ -1,4 +1,4 @@
--- one row per day, team, provider, model, currency, source of the cost, price and unit that is charged for
+-- one row per day, team, provider, model, currency, source of the cost, price and unit
 select
     usage.day,
     usage.bucket,
