@@ -23,6 +23,12 @@ with charges as (
         'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, null, null, null, null,
         null, null, amount, null, null, null, id
     from {{ ref('cost_adjustments') }}
+),
+
+-- once for each team, not for each of its charges
+places as materialized (
+    select team_id, jsonb_strip_nulls(jsonb_build_object('team', path, 'cost_center', cost_center)) as tags
+    from {{ ref('stg_team_cost_centers') }}
 )
 
 select
@@ -62,10 +68,7 @@ select
     charges.sku_price_id,
     charges.team_id::text as sub_account_id,
     coalesce(teams.name, charges.team_id::text) as sub_account_name,
-    case
-        when places.path is not null
-            then jsonb_strip_nulls(jsonb_build_object('team', places.path, 'cost_center', places.cost_center))
-    end as tags,
+    places.tags,
     charges.cost_source as x_cost_source,
     charges.origin_id as x_origin_id,
     charges.date_basis as x_price_date_basis,
@@ -77,4 +80,4 @@ cross join lateral (
         concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM'), charges.currency) as invoice
 ) as cost
 left join {{ ref('teams') }} as teams on teams.id = charges.team_id
-left join {{ ref('stg_team_cost_centers') }} as places on places.team_id = charges.team_id
+left join places on places.team_id = charges.team_id

@@ -1,10 +1,14 @@
 """The commands that write what others read: cost by FOCUS."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli.terminal import tell, visible
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @click.group()
@@ -36,8 +40,15 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
     from orchestration.lib.words import counted
 
     done = export_focus(database_url(), period, output, file_format=file_format, version=version, dataset_name=dataset)
-    totals = ", ".join(f"{amount:f} {currency}" for currency, amount in done.totals.items()) or "no charges"
-    tell(f"{counted(done.rows, 'row')}; charged in {visible(period)}: {totals}")
+    if dataset == "cost-and-usage":
+        tell(f"{counted(done.rows, 'charge')} of {visible(period)}: {_amounts(done.totals)}")
+        if done.totals != done.charged:
+            tell(
+                f"reporting.chargeback says {_amounts(done.charged)}: days of which the raw requests had expired"
+                " before this release are only there"
+            )
+    else:
+        tell(counted(done.rows, "row"))
     if done.unpriced_requests:
         tell(
             f"{counted(done.unpriced_requests, 'request')} without a price not in it:"
@@ -46,3 +57,7 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
     if not done.is_over:
         tell("the month hasn't ended: its figures still grow")
     click.echo(output)
+
+
+def _amounts(totals: "dict[str, Decimal]") -> str:
+    return ", ".join(f"{amount:f} {currency}" for currency, amount in totals.items()) or "nothing"

@@ -1,7 +1,6 @@
 """Charges by FOCUS: a month worked out by hand, totals to the last digit, rules by their ids, what is refused."""
 
 import csv
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -30,6 +29,8 @@ TODAY = datetime.now(UTC).date()
 AFTER = TODAY.replace(day=1)
 FIRST = (AFTER - timedelta(days=1)).replace(day=1)
 BEFORE = (FIRST - timedelta(days=1)).replace(day=1)
+KEY = ("ChargePeriodStart", "SkuPriceId", "SubAccountId", "BillingCurrency", "x_CostSource", "x_PriceId", "x_OriginId")
+KEY += ("InvoiceDetailId", "InvoiceIssuerName")
 MONTH = f"{FIRST:%Y-%m}"
 Load = Callable[..., IngestReport]
 
@@ -84,7 +85,7 @@ def adjust(connection: Connection, amount: Decimal | str, **values: Any) -> None
 
 def lines(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        return sorted(csv.DictReader(file), key=lambda row: [row[name] for name in KEY if name in row])
 
 
 @pytest.fixture
@@ -133,6 +134,7 @@ def test_a_month_worked_out_by_hand(worked_out: None, exported: Callable[..., tu
     done, path = exported()
     found = lines(path)
     usage = sorted(" ".join(row[name] for name in COLUMNS) for row in found if row["ChargeCategory"] == "Usage")
+    dear = "3.00000000525"
     # by the list the 0.7 that a source said are 0.00003 + 0.0003
     assert usage == sorted(
         f"{day(number)} {charge}"
@@ -141,10 +143,7 @@ def test_a_month_worked_out_by_hand(worked_out: None, exported: Callable[..., tu
             (1, "Search acme/rocket/cache_read_tokens/standard 0.0005 0.3 0.00015 0.00015 500 Tokens computed"),
             (1, "Search acme/rocket/output_tokens/standard 0.0001 15 0.0015 0.0015 100 Tokens computed"),
             (1, "Search acme/rocket/other_units/standard 1 0.02 0.02 0.02 2 Requests computed"),
-            (
-                2,
-                "Data acme/dear/input_tokens/standard 1 3.00000000525 3.00000000525 4.000000007 1000000 Tokens computed",
-            ),
+            (2, f"Data acme/dear/input_tokens/standard 1 {dear} {dear} 4.000000007 1000000 Tokens computed"),
             (2, "Data acme/dear/requests/standard 0.000001 750 0.00075 0.001 1 Requests computed"),
             (2, " acme/rocket/all/standard 1 0.7 0.7 0.00033 30 Tokens provider"),
             (3, " acme/rocket/input_tokens/standard 0.001 3 0.003 0.003 1000 Tokens provider"),
@@ -165,7 +164,8 @@ def test_a_month_worked_out_by_hand(worked_out: None, exported: Callable[..., tu
     assert {row["BillingPeriodStart"] for row in found} == {day(1)}
     assert {row["BillingPeriodEnd"] for row in found} == {day(1, AFTER)}
     # 0.006 + 0.00015 + 0.0015 + 0.02 + 3.00000000525 + 0.00075 + 0.7 + 0.003 + 12 - 0.05
-    assert done == Exported(12, {"USD": Decimal("15.68140000525")}, 1, True)
+    total = {"USD": Decimal("15.68140000525")}
+    assert done == Exported(12, total, total, 1, True)
 
 
 def test_details_of_a_sku(worked_out: None, exported: Callable[..., tuple[Exported, Path]]) -> None:
@@ -265,8 +265,8 @@ def test_parquet_has_each_cell_of_the_csv(worked_out: None, exported: Callable[.
                 return f"{cell.normalize():f}"
         return str(cell)
 
-    rows = pq.read_table(columnar).to_pylist()
-    assert [{name: said(cell) for name, cell in row.items()} for row in rows] == lines(text)
+    rows = [{name: said(cell) for name, cell in row.items()} for row in pq.read_table(columnar).to_pylist()]
+    assert sorted(rows, key=str) == sorted(lines(text), key=str)
 
 
 def test_parquet_refuses_digits_that_it_cannot_keep(
@@ -279,74 +279,13 @@ def test_parquet_refuses_digits_that_it_cannot_keep(
     assert lines(exported()[1])[0]["BilledCost"] == "0.0000000000000000000000001"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--period", "October"], "'October' is no period: give one such as 2026-10"),
-        (["--period", "2026-13"], "'2026-13' is no month of the calendar"),
-        (["--period", "2026-Q3"], "'2026-Q3' is a quarter, and a FOCUS file is of a month"),
-        (["--period", "2999-01"], "2999-01 has not begun: export a month that has charges"),
-        (["--format", "xlsx"], "'xlsx' is no format: give one of csv, parquet"),
-        (["--focus-version", "1.0"], "'1.0' is no version of FOCUS that is written: give one of 1.2, 1.4"),
-        (["--dataset", "invoices"], "'invoices' is no dataset: give one of cost-and-usage, billing-period"),
-        (
-            ["--dataset", "billing-period"],
-            "FOCUS 1.2 has no dataset billing-period: export it with --focus-version 1.4",
-        ),
-        (["--output", "none/x.csv"], "none isn't there: make it, or name another file"),
-    ],
-)
-def test_what_cannot_be_exported_is_one_sentence(
-    run_governance: Callable[..., Result],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    sentence: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = run_governance("export", "focus", "--period", MONTH, "--output", "x.csv", *arguments)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert sentence in result.stderr
-    assert result.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_never_written_over(run_governance: Callable[..., Result], tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text("mine")
-    result = run_governance("export", "focus", "--period", MONTH, "--output", str(path))
-    assert (result.exit_code, path.read_text()) == (1, "mine")
-    assert "x.csv is there already: name a file that isn't" in result.stderr
-
-
-def test_parquet_needs_the_extra(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(GovernanceError, match="install the extra `parquet`"):
-        export_focus(database, MONTH, tmp_path / "x.parquet", file_format="parquet")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_nothing_is_left_of_an_export_that_breaks_off(
-    database: str, worked_out: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(descriptor: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="no space left"):
-        export_focus(database, MONTH, tmp_path / "x.csv")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_command_says_what_it_wrote(
     run_governance: Callable[..., Result], worked_out: None, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"
     result = run_governance("export", "focus", "--period", MONTH, "--output", str(path))
     assert (result.exit_code, result.stdout) == (0, f"{path}\n")
-    assert f"12 rows; charged in {MONTH}: 15.68140000525 USD" in result.stderr
+    assert f"12 charges of {MONTH}: 15.68140000525 USD\n" in result.stderr
     assert "1 request without a price not in it" in result.stderr
 
 
@@ -402,7 +341,7 @@ def test_totals_are_those_of_the_warehouse(
         charged = report(warehouse, "chargeback", month=FIRST)
         totals = sums((row["currency"], row["total"] or 0) for row in charged)
         assert sums((row["BillingCurrency"], row["BilledCost"]) for row in rows) == totals
-        assert sums(done.totals.items()) == totals
+        assert sums(done.totals.items()) == totals == sums(done.charged.items())
         assert done.unpriced_requests == sum(r["unpriced_requests"] for r in of_reports)
         listed = value(
             warehouse, "select coalesce(sum(coalesce(list_cost_amount, cost_amount)), 0) from core.llm_metrics"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Decimal, localcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -36,13 +36,15 @@ _INSTALL = (
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: rows, the month's billed cost by currency, and the requests without a price, thus no charge.
+    """What was written: rows, their billed cost by currency, and the requests without a price, thus no charge.
 
-    `is_over`: whether the month has ended, so that its figures no longer grow by the day.
+    `charged` is what the report of charges says of the month; `is_over`, whether the month has ended, so that its
+    figures no longer grow by the day.
     """
 
     rows: int
     totals: dict[str, Decimal]
+    charged: dict[str, Decimal]
     unpriced_requests: int
     is_over: bool
 
@@ -71,16 +73,18 @@ def export_focus(
         _require_pyarrow()
     with connect(url, autocommit=False, application="governance export") as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
+        # for a month of a large organisation, whose charges by team and price would go to disk otherwise
+        connection.execute("set local work_mem = '64MB'")
         month, wanted = _month(connection, period), dataset(dataset_name, version)
         with _whole_file(output) as file:
             if file_format == "csv":
-                rows = _write_csv(connection, wanted, month, file)
+                written = _write_csv(connection, wanted, month, file)
             else:
                 with tempfile.TemporaryFile(dir=output.parent) as lines:
-                    rows = _write_csv(connection, wanted, month, lines)
+                    written = _write_csv(connection, wanted, month, lines)
                     lines.seek(0)
                     _write_parquet(lines, wanted, file)
-            return _exported(connection, month, rows)
+            return _exported(connection, month, *written)
 
 
 def _require_known(file_format: str, version: str, name: str) -> None:
@@ -116,19 +120,11 @@ def _month(connection: "psycopg.Connection[TupleRow]", said: str) -> Period:
 
 def _query(wanted: Dataset) -> str:
     columns = ", ".join(f'{_formatted(column)} as "{column.name}"' for column in wanted.columns)
-    of_month = (
-        "from reporting.focus_cost_and_usage where billing_period_start = {start}"
-        # an adjustment may be about a month before; without this bound every day of usage would be read
-        " and (charge_period_start >= {start} or charge_class is not null)"
-    )
-    if wanted.grouped_by:
-        places = ", ".join(str(place + 1) for place in range(wanted.grouped_by))
-        return f"select {columns} {of_month} group by {places} order by {places}"
-    # the key of a charge, so that the same charges are the same file
-    return (
-        f'select {columns} {of_month} order by charge_period_start, sku_price_id collate "C",'
-        ' sub_account_id collate "C", billing_currency collate "C", x_cost_source collate "C", x_price_id, x_origin_id'
-    )
+    places = ", ".join(str(place + 1) for place in range(wanted.grouped_by))
+    # an adjustment may be about a month before; without the second bound every day of usage would be read
+    of_month = "billing_period_start = {start} and (charge_period_start >= {start} or charge_class is not null)"
+    grouped = f" group by {places} order by {places}" if places else ""
+    return f"select {columns} from reporting.focus_cost_and_usage where {of_month}{grouped}"  # noqa: S608 - ours
 
 
 def _formatted(column: Column) -> str:
@@ -140,18 +136,27 @@ def _formatted(column: Column) -> str:
     return column.source
 
 
-def _write_csv(connection: "psycopg.Connection[TupleRow]", wanted: Dataset, month: Period, file: IO[bytes]) -> int:
-    """Writes the rows of the month as CSV, nulls as nothing; returns how many they are."""
+def _write_csv(
+    connection: "psycopg.Connection[TupleRow]", wanted: Dataset, month: Period, file: IO[bytes]
+) -> tuple[int, dict[str, Decimal]]:
+    """Writes the rows of the month as CSV, nulls as nothing; returns how many they are and their sums by currency."""
     from psycopg import sql
 
     query = sql.SQL("copy ({}) to stdout (format csv, header)").format(
         sql.SQL(_query(wanted)).format(start=sql.Literal(month.start))
     )
-    with connection.cursor() as cursor:
+    sums: dict[bytes, Decimal] = {}
+    with connection.cursor() as cursor, localcontext(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN):
         with cursor.copy(query) as lines:
-            for block in lines:
-                file.write(block)
-        return cursor.rowcount
+            rows = iter(lines)
+            file.write(next(rows))
+            for row in rows:
+                file.write(row)
+                if not wanted.grouped_by:
+                    # the two first, neither of which is ever quoted
+                    amount, currency, _ = bytes(row).split(b",", 2)
+                    sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount.decode())
+        return cursor.rowcount, {currency.decode(): sums[currency] for currency in sorted(sums)}
 
 
 def _write_parquet(lines: IO[bytes], wanted: Dataset, file: IO[bytes]) -> None:
@@ -178,12 +183,13 @@ def _write_parquet(lines: IO[bytes], wanted: Dataset, file: IO[bytes]) -> None:
         ) from error
 
 
-def _exported(connection: "psycopg.Connection[TupleRow]", month: Period, rows: int) -> Exported:
-    totals = connection.execute(
-        "select billing_currency, trim_scale(sum(billed_cost)) from reporting.focus_cost_and_usage"
-        " where billing_period_start = %s and (charge_period_start >= %s or charge_class is not null)"
-        " group by billing_currency order by billing_currency",
-        [month.start, month.start],
+def _exported(
+    connection: "psycopg.Connection[TupleRow]", month: Period, rows: int, totals: dict[str, Decimal]
+) -> Exported:
+    charged = connection.execute(
+        "select currency, trim_scale(sum(total)) from reporting.chargeback where month = %s and total is not null"
+        " group by currency order by currency",
+        [month.first],
     ).fetchall()
     unpriced = connection.execute(
         "select coalesce(sum(request_count), 0)::bigint from rollups.llm_charge_daily"
@@ -192,20 +198,22 @@ def _exported(connection: "psycopg.Connection[TupleRow]", month: Period, rows: i
     ).fetchone()
     assert unpriced is not None
     today = datetime.now(ZoneInfo(month.zone)).date()
-    return Exported(rows, dict(totals), int(unpriced[0]), today >= month.after)
+    return Exported(rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
 
 
 @contextmanager
 def _whole_file(output: Path) -> Iterator[IO[bytes]]:
     """A file to write into, which has the name of `output` at the end; nothing is left where the writing fails."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{output.name}-", dir=output.parent)
-    written = Path(name)
+    written = output.with_name(f".{output.name}-{os.getpid()}")
     try:
-        with os.fdopen(descriptor, "wb", buffering=_BLOCK) as file:
+        with written.open("xb", buffering=_BLOCK) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        written.chmod(0o644)
         written.rename(output)
+    except OSError as error:
+        raise GovernanceError(
+            f"{output} can't be written ({error.strerror}): see to that, or name a file elsewhere"
+        ) from error
     finally:
         written.unlink(missing_ok=True)

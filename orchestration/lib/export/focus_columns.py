@@ -99,5 +99,9 @@ def dataset(name: str, version: str) -> Dataset:
         return _BILLING_PERIOD
     if name == "invoice-detail":
         return _INVOICE_DETAIL
-    standard = sorted([*_OF_ALL_VERSIONS, *_OF_VERSION[version]], key=lambda column: column.name)
+    # what a row comes to first, the others by their names
+    standard = sorted(
+        [*_OF_ALL_VERSIONS, *_OF_VERSION[version]],
+        key=lambda column: (column.name not in ("BilledCost", "BillingCurrency"), column.name),
+    )
     return Dataset((*standard, *_CUSTOM))
