@@ -1,27 +1,29 @@
 -- one row per charge: of usage by day, team, SKU and price; of a shared cost by month and team; of an adjustment
 {% set zone = var("reporting_timezone") -%}
+{% set invoice = "concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM')" -%}
 with charges as (
     select
         month, starts_at, ends_at, 'Usage' as category, null::text as class, 'Usage-Based' as frequency, description,
         provider, publisher, team_id, currency, quantity, pricing_unit, unit_price, list_unit_price,
-        consumed_quantity, consumed_unit, sku_id, sku_price_id, sku_meter, sku_price_details, null::numeric as amount,
-        cost_source, date_basis, price_id, null::uuid as origin_id
+        quantity * unit_price as cost, quantity * list_unit_price as list_cost, consumed_quantity, consumed_unit,
+        sku_id, sku_price_id, sku_meter, sku_price_details, cost_source, date_basis, price_id, null::uuid as origin_id
     from {{ ref('stg_focus_usage') }}
     union all
     select
         parts.month, parts.month::timestamp at time zone '{{ zone }}',
         (parts.month + interval '1 month') at time zone '{{ zone }}', 'Purchase', null, 'Recurring', costs.name,
         coalesce(costs.provider, 'internal'), coalesce(costs.provider, 'internal'), parts.team_id, parts.currency,
-        1, 'Charges', parts.amount, parts.amount, null, null, 'shared/' || costs.kind,
-        'shared/' || costs.kind || '/' || costs.id, 'Shared Cost', null, null, null, null, null, costs.id
+        1, 'Charges', parts.amount as unit_price, parts.amount as list_unit_price, parts.amount as cost,
+        parts.amount as list_cost, null, null, 'shared/' || costs.kind,
+        'shared/' || costs.kind || '/' || costs.id, 'Shared Cost', null, null, null, null, costs.id
     from {{ ref('stg_shared_costs') }} as parts
     inner join {{ ref('shared_costs') }} as costs on costs.id = parts.id
     union all
     select
         month, coalesce(corrects_month, month)::timestamp at time zone '{{ zone }}',
         (coalesce(corrects_month, month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment', 'Correction',
-        'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, null, null, null, null,
-        null, null, amount, null, null, null, id
+        'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, amount as cost,
+        amount as list_cost, null, null, null, null, null, null, null, null, null, id
     from {{ ref('cost_adjustments') }}
 ),
 
@@ -32,7 +34,7 @@ places as materialized (
 )
 
 select
-    trim_scale(cost.amount) as billed_cost,
+    trim_scale(charges.cost) as billed_cost,
     charges.provider as billing_account_id,
     null::text as billing_account_name,
     charges.currency as billing_currency,
@@ -46,13 +48,13 @@ select
     charges.starts_at as charge_period_start,
     charges.consumed_quantity,
     charges.consumed_unit,
-    trim_scale(cost.amount) as contracted_cost,
+    trim_scale(charges.cost) as contracted_cost,
     trim_scale(charges.unit_price) as contracted_unit_price,
-    trim_scale(cost.amount) as effective_cost,
-    concat_ws('/', cost.invoice, charges.category, charges.class) as invoice_detail_id,
-    cost.invoice as invoice_id,
+    trim_scale(charges.cost) as effective_cost,
+    {{ invoice }}, charges.currency, charges.category, charges.class) as invoice_detail_id,
+    {{ invoice }}, charges.currency) as invoice_id,
     charges.provider as invoice_issuer_name,
-    trim_scale(coalesce(charges.quantity * charges.list_unit_price, charges.amount)) as list_cost,
+    trim_scale(charges.list_cost) as list_cost,
     trim_scale(charges.list_unit_price) as list_unit_price,
     case when charges.quantity is not null then 'Standard' end as pricing_category,
     trim_scale(charges.quantity) as pricing_quantity,
@@ -74,10 +76,5 @@ select
     charges.date_basis as x_price_date_basis,
     charges.price_id as x_price_id
 from charges
-cross join lateral (
-    select
-        coalesce(charges.quantity * charges.unit_price, charges.amount) as amount,
-        concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM'), charges.currency) as invoice
-) as cost
 left join {{ ref('teams') }} as teams on teams.id = charges.team_id
 left join places on places.team_id = charges.team_id

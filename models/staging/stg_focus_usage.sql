@@ -36,8 +36,11 @@ inner join
         values
         {% for unit, meter, pricing_unit, consumed_unit, direction, cache_action in focus_meters() -%}
         (
-            '{{ unit }}', '{{ meter }}', '{{ pricing_unit }}', '{{ consumed_unit }}', nullif('{{ direction }}', ''),
-            nullif('{{ cache_action }}', ''), {{ pricing_unit.startswith('1000000 ') | lower }}
+            '{{ unit }}', '{{ meter }}',
+            '{{ pricing_unit }}', '{{ consumed_unit }}',
+            nullif('{{ direction }}', ''),
+            nullif('{{ cache_action }}', ''),
+            {{ pricing_unit.startswith('1000000 ') | lower }}
         ){{ ',' if not loop.last }}
         {% endfor %}
     ) as meters (unit, meter, pricing_unit, consumed_unit, direction, cache_action, is_per_million)

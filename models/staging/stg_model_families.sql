@@ -8,8 +8,8 @@ inner join
     (
         values
         {% for pattern, developer, family in model_families() -%}
-        ({{ loop.index }}, '(^|[./:-]){{ pattern }}', '{{ developer }}', '{{ family }}'){{ ',' if not loop.last }}
+        ({{ loop.index }}, '{{ pattern }}', '{{ developer }}', '{{ family }}'){{ ',' if not loop.last }}
         {% endfor %}
     ) as families (place, pattern, developer, family)
-    on lower(names.canonical_model) ~ families.pattern
+    on lower(names.canonical_model) ~ ('(^|[./:-])' || families.pattern)
 order by names.canonical_model, families.place

@@ -1,4 +1,4 @@
--- one row per day, team, provider, model, currency, source of the cost and price, with what its prices explain of the cost
+-- one row per day, team, provider, model, currency, source of the cost and price, with what its prices make of it
 with usage as (
     select
         days.day,
@@ -31,9 +31,7 @@ priced as (
         {% endfor -%}
         prices.has_other_units,
         {% for kind in ['price', 'list'] -%}
-        ({% for column in token_classes() -%}
-        usage.{{ column }} * coalesce(prices.{{ column }}_{{ kind }}, 0) + {% endfor -%}
-        usage.success_count * coalesce(prices.requests_{{ kind }}, 0)) * 0.000001 as explained_{{ kind }},
+        {{ cost_by_units('usage', 'prices', kind) }} as explained_{{ kind }},
         {% endfor -%}
         {{ token_classes() | join(' + ') }} as total_tokens
     from usage
@@ -42,13 +40,12 @@ priced as (
 
 select
     priced.*,
-    -- by unit only where the units make the cost, to the last digit; what is over is for units that the rollup doesn't know
-    coalesce(
-        cost = explained_price
+    -- only where the units make the cost, to the last digit; what is over is for units that the rollup doesn't know
+    priced.has_other_units is not null and (
+        priced.cost = priced.explained_price
         or (
-            cost_source <> 'provider' and has_other_units
-            and cost > explained_price and list_cost >= explained_list
-        ),
-        false
-    ) and has_other_units is not null as is_by_unit
+            priced.cost_source <> 'provider' and priced.has_other_units
+            and priced.cost > priced.explained_price and priced.list_cost >= priced.explained_list
+        )
+    ) as is_by_unit
 from priced

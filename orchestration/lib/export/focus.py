@@ -156,7 +156,7 @@ def _write_csv(
                     # the two first, neither of which is ever quoted
                     amount, currency, _ = bytes(row).split(b",", 2)
                     sums[currency] = sums.get(currency, Decimal(0)) + Decimal(amount.decode())
-        return cursor.rowcount, {currency.decode(): sums[currency] for currency in sorted(sums)}
+        return cursor.rowcount, {currency.decode(): sums[currency].normalize() for currency in sorted(sums)}
 
 
 def _write_parquet(lines: IO[bytes], wanted: Dataset, file: IO[bytes]) -> None:
