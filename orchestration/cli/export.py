@@ -43,10 +43,7 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
     if dataset == "cost-and-usage":
         tell(f"{counted(done.rows, 'charge')} of {visible(period)}: {_amounts(done.totals)}")
         if done.totals != done.charged:
-            tell(
-                f"reporting.chargeback says {_amounts(done.charged)}: days of which the raw requests had expired"
-                " before this release are only there"
-            )
+            tell(f"reporting.chargeback says {_amounts(done.charged)}: docs/focus.md says when they differ")
     else:
         tell(counted(done.rows, "row"))
     if done.unpriced_requests:

@@ -29,7 +29,15 @@ TODAY = datetime.now(UTC).date()
 AFTER = TODAY.replace(day=1)
 FIRST = (AFTER - timedelta(days=1)).replace(day=1)
 BEFORE = (FIRST - timedelta(days=1)).replace(day=1)
-KEY = ("ChargePeriodStart", "SkuPriceId", "SubAccountId", "BillingCurrency", "x_CostSource", "x_PriceId", "x_OriginId")
+KEY: tuple[str, ...] = (
+    "ChargePeriodStart",
+    "SkuPriceId",
+    "SubAccountId",
+    "BillingCurrency",
+    "x_CostSource",
+    "x_PriceId",
+    "x_OriginId",
+)
 KEY += ("InvoiceDetailId", "InvoiceIssuerName")
 MONTH = f"{FIRST:%Y-%m}"
 Load = Callable[..., IngestReport]
@@ -122,7 +130,14 @@ def worked_out(database: str, warehouse: Connection, priced: dict[str, Any], loa
     adjust(warehouse, "-0.05", corrects_month=BEFORE, team_id=search)
 
 
-COLUMNS = ("ChargePeriodStart", "SubAccountName", "SkuPriceId", "PricingQuantity", "ContractedUnitPrice", "BilledCost")
+COLUMNS: tuple[str, ...] = (
+    "ChargePeriodStart",
+    "SubAccountName",
+    "SkuPriceId",
+    "PricingQuantity",
+    "ContractedUnitPrice",
+    "BilledCost",
+)
 COLUMNS += ("ListCost", "ConsumedQuantity", "ConsumedUnit", "x_CostSource")
 
 
