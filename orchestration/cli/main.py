@@ -22,6 +22,7 @@ _COMMANDS = {
     "identities": ("identities",),
     "organisation": ("organisation",),
     "prices": ("prices",),
+    "export": ("export",),
     "reprice": ("reprice",),
     "models": ("models",),
     "sources": ("sources",),
