@@ -38,9 +38,9 @@ def print_comparison(found: "ProviderReconciliation", *, shows_all: bool) -> Non
         theirs, beyond = _sum(row.their_cost for row in rows), len(rows) - matched
         click.echo(
             visible(
-                f"{provider} by {source}, {rows[0].day} to {rows[-1].end_day}, exclusive, of {rows[0].zone}: ours {ours:f},"
-                f" theirs {theirs:f} {currency}, difference {ours - theirs:+f}; {counted(matched, 'row')} matched,"
-                f" {beyond:,} not"
+                f"{provider} by {source}, {rows[0].day} to before {rows[-1].end_day} of {rows[0].zone}:"
+                f" ours {ours:f}, theirs {theirs:f} {currency}, difference {ours - theirs:+f};"
+                f" {counted(matched, 'row')} matched, {beyond:,} not"
             )
         )
     for sentence in (*found.unknown_rates, *_unreached(found)):
@@ -71,7 +71,8 @@ def _print_table(rows: "list[Compared]") -> None:
     for row in rows:
         ours = "-" if row.our_cost is None else f"{row.our_cost:f}"
         if row.converted_cost is not None:
-            ours = f"{row.converted_cost:f} (from {row.converted_from} at {row.exchange_rate:f} of {row.exchange_rate_day})"
+            rate = f"{row.exchange_rate:f} of {row.exchange_rate_day}"
+            ours = f"{row.converted_cost:f} (from {row.converted_from} at {rate})"
         days = f"{row.day}" if (row.end_day - row.day).days == 1 else f"{row.day} … {row.end_day}"
         table.add_row(
             *(visible(text, keep="") for text in (row.provider, row.account or "", row.source, days, row.currency)),

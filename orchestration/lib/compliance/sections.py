@@ -129,7 +129,6 @@ def _judge(contents: Contents, *, runs: int) -> None:
                 "Owners", state, f"Requests without a team: {without:,} ({without / requests:.1%}).", "spend_by_team"
             )
         )
-    _judge_reconciliation(tables["reconciliation"], say)
     _judge_budgets(tables["budgets"], say)
     stale = [row["source"] or "" for row in tables["sources"] if row["is_stale"] == "yes"]
     if tables["sources"]:
@@ -163,16 +162,6 @@ def _judge(contents: Contents, *, runs: int) -> None:
     )
     open_alerts = sum(int(row["open_count"] or 0) for row in tables["alerts"])
     say(Verdict("Alerts", "attention" if open_alerts else "ok", f"{open_alerts} alerts are open.", "alerts"))
-
-
-def _judge_reconciliation(compared: list[dict[str, str | None]], say: Any) -> None:
-    if not compared:
-        message = "No cost report and no invoice of a provider about the period is loaded."
-        say(Verdict("Bills", "no data", message, "reconciliation"))
-        return
-    matched, beyond = _sum(compared, "matched"), _sum(compared, "not_matched")
-    message = f"Days or spans compared with what providers bill: {matched} within the tolerance, {beyond} not."
-    say(Verdict("Bills", "attention" if beyond else "ok", message, "reconciliation"))
 
 
 def _judge_budgets(budgets: list[dict[str, str | None]], say: Any) -> None:

@@ -26,7 +26,8 @@ _COMPARED = """
 """
 # spend that no report reaches: of providers with a report of the period (is_reported), and of those without any
 _UNREACHED = """
-    select usage.provider, usage.currency, sum(usage.cost), min(usage.day), max(usage.day), reported.provider is not null
+    select
+        usage.provider, usage.currency, sum(usage.cost), min(usage.day), max(usage.day), reported.provider is not null
     from reporting.spend_by_model_view as usage
     left join (
         select provider, min(day) as first_day, max(end_day) as end_day
@@ -45,7 +46,7 @@ _UNREACHED = """
 
 @dataclass(frozen=True)
 class Compared:
-    """A row of reporting.provider_reconciliation, judged by the tolerance asked for; `difference` is ours less theirs."""
+    """A row of reporting.provider_reconciliation by the tolerance asked for; `difference` is ours less theirs."""
 
     provider: str
     account: str | None
@@ -133,12 +134,12 @@ def reconcile_provider(
         of = f" of {provider}" if provider else ""
         raise GovernanceError(
             f"nothing can be compared: no cost report and no invoice{of} about {period.name} is loaded; "
-            "`governance ingest --source openai-costs FILE` or `--source invoice FILE` does, docs/reconciliation.md tells"
+            "`governance ingest --source openai-costs FILE`, or `--source invoice`, does (docs/reconciliation.md)"
         )
     unknown = sorted(
         {
-            f"{row.provider} bills {row.currency} where requests have another currency, and no rate to {row.currency} up to "
-            f"{row.end_day} is known: enter it in core.exchange_rates, then it stands beside"
+            f"{row.provider} bills {row.currency} where requests have another currency, and no rate to {row.currency} "
+            f"of before {row.end_day} is known: enter it in core.exchange_rates, with its day and origin"
             for row in rows
             if row.status == "missing here" and "currency" in (row.explained_by or "") and row.exchange_rate is None
         }
