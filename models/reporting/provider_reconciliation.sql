@@ -24,7 +24,6 @@ compared as (
         coalesce(case when paired.requests is null then paired.cost_to_convert * rates.rate else paired.our_cost end, 0)
         - coalesce(paired.their_cost, 0) as difference
     from paired
-    -- the last one of the span, or before it
     left join lateral (
         select exchange_rates.rate, exchange_rates.rate_day, exchange_rates.origin
         from {{ ref('exchange_rates') }} as exchange_rates
@@ -39,41 +38,42 @@ compared as (
     where not (paired.their_cost is null and rates.rate is not null)
 ),
 
+bounded as (
+    select
+        *,
+        greatest(abs({{ tolerance }} * their_cost), rounding, 0) as allowed,
+        least(abs(difference + lag(difference) over days), abs(difference + lead(difference) over days)) as beside,
+        end_day::timestamp at time zone zone + interval '{{ var("late_after") }}' as settled_at
+    from compared
+    window days as (partition by source, provider, zone, currency order by first_day)
+),
+
 judged as (
     select
         *,
-        abs({{ tolerance }} * coalesce(their_cost, 0)) as allowed,
-        lag(difference) over days as difference_before,
-        lead(difference) over days as difference_after,
         case
             when difference = 0 and coalesce(unpriced_requests, 0) = 0 then 'matched'
             when their_cost is null then 'missing there'
             when requests is null and not is_converted then 'missing here'
-            when abs(difference) <= greatest(abs({{ tolerance }} * their_cost), rounding) then 'matched'
+            when abs(difference) <= allowed then 'matched'
             else 'differs'
         end as status
-    from compared
-    window days as (partition by source, provider, zone, currency order by first_day)
+    from bounded
 )
 
 select
-    provider, account, source, first_day as day, end_day, zone, currency, requests, unpriced_requests, our_cost, their_cost,
-    their_adjustment, difference, trim_scale(difference / nullif(their_cost, 0)) as difference_share, rounding,
-    {{ tolerance }}::numeric as tolerance, status,
+    provider, account, source, first_day as day, end_day, zone, currency, requests, unpriced_requests, our_cost,
+    their_cost, their_adjustment, difference, trim_scale(difference / nullif(their_cost, 0)) as difference_share,
+    rounding, {{ tolerance }}::numeric as tolerance, status,
     nullif(concat_ws(
         ', ',
-        case when rate is not null or (is_pair and status <> 'matched') then 'currency' end,
-        case when status = 'differs' and abs(difference + their_adjustment) <= greatest(allowed, rounding) then 'adjustment' end,
+        case when is_converted or (is_pair and status <> 'matched') then 'currency' end,
+        case when status = 'differs' and abs(difference + their_adjustment) <= allowed then 'adjustment' end,
         case when difference <> 0 and abs(difference) <= rounding then 'rounding' end,
-        case when status <> 'matched' and abs(difference) > allowed and (
-            abs(difference + difference_before) <= greatest(allowed, rounding)
-            or abs(difference + difference_after) <= greatest(allowed, rounding)
-        ) then 'time zone' end,
+        case when status <> 'matched' and abs(difference) > allowed and beside <= allowed then 'time zone' end,
         case when status <> 'matched' and unpriced_requests > 0 and difference <= 0 then 'unpriced' end,
-        case when status <> 'matched' and (
-            (difference > 0 and reported_at < end_day::timestamp at time zone zone + interval '{{ var("late_after") }}')
-            or (difference < 0 and {{ reporting_now() }} < end_day::timestamp at time zone zone + interval '{{ var("late_after") }}')
-        ) then 'late' end
+        case when status <> 'matched' and difference > 0 and reported_at < settled_at then 'late' end,
+        case when status <> 'matched' and difference < 0 and {{ reporting_now() }} < settled_at then 'late' end
     ), '') as explained_by,
     case when is_converted then our_currency end as converted_from,
     converted_cost, rate as exchange_rate, rate_day as exchange_rate_day, origin as exchange_rate_origin, reported_at

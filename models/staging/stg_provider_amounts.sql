@@ -21,8 +21,8 @@ usage as (
         from reported
         group by 1, 2
     ) as zones on zones.provider = coalesce(names.canonical_provider, hours.provider)
-    where hours.bucket >= (select min(first_day) - 1 from reported)
-        and hours.bucket < (select max(end_day) + 1 from reported)
+    where hours.bucket >= (select min(reported.first_day) - 1 from reported)
+        and hours.bucket < (select max(reported.end_day) + 1 from reported)
         and (hours.bucket at time zone zones.zone)::date >= zones.first_day
         and (hours.bucket at time zone zones.zone)::date < zones.end_day
     group by 1, 2, 3, 4
@@ -35,14 +35,26 @@ spans as (
     -- days between its reports of which it says nothing
     select distinct reported.source, reported.provider, reported.zone, usage.day, usage.day + 1
     from reported
-    inner join usage
-        on usage.provider = reported.provider and usage.zone = reported.zone
-        and usage.day >= reported.first_day and usage.day < reported.end_day
-    where not exists (
-        select from {{ ref('stg_provider_spans') }} as said
-        where said.source = reported.source and said.provider = reported.provider and said.zone = reported.zone
-            and usage.day >= said.first_day and usage.day < said.end_day
-    )
+    inner join usage on usage.provider = reported.provider and usage.zone = reported.zone
+    where usage.day >= reported.first_day and usage.day < reported.end_day
+        and not exists (
+            select from {{ ref('stg_provider_spans') }} as said
+            where said.source = reported.source and said.provider = reported.provider and said.zone = reported.zone
+                and usage.day >= said.first_day and usage.day < said.end_day
+        )
+),
+
+both_sides as (
+    select
+        provider, zone, null as source, day as first_day, currency, requests, unpriced_requests, cost as our_cost,
+        null as account, null::numeric as their_cost, null::boolean as is_adjustment, null::timestamptz as loaded_at,
+        null::integer as decimals
+    from usage
+    union all
+    select
+        provider, zone, source, first_day, currency, null, null, null, account, cost_amount, is_adjustment, loaded_at,
+        scale(cost_amount)
+    from {{ ref('stg_provider_charges') }}
 )
 
 select
@@ -54,20 +66,10 @@ select
     sum(both_sides.their_cost) as their_cost,
     sum(both_sides.their_cost) filter (where both_sides.is_adjustment) as their_adjustment,
     -- a half of the last decimal that it writes, for each line
-    count(both_sides.their_cost) * 0.5 * power(10::numeric, -greatest(max(scale(both_sides.their_cost)), 2)) as rounding,
+    count(both_sides.their_cost) * 0.5 * power(10::numeric, -greatest(max(both_sides.decimals), 2)) as rounding,
     max(both_sides.loaded_at) as reported_at
 from spans
-inner join (
-    select
-        provider, zone, null as source, day as first_day, currency, requests, unpriced_requests, cost as our_cost,
-        null as account, null::numeric as their_cost, null::boolean as is_adjustment, null::timestamptz as loaded_at
-    from usage
-    union all
-    select
-        provider, zone, source, first_day, currency, null, null, null, account, cost_amount, is_adjustment, loaded_at
-    from {{ ref('stg_provider_charges') }}
-) as both_sides
-    on both_sides.provider = spans.provider and both_sides.zone = spans.zone
-    and both_sides.first_day >= spans.first_day and both_sides.first_day < spans.end_day
+inner join both_sides on both_sides.provider = spans.provider and both_sides.zone = spans.zone
+where both_sides.first_day >= spans.first_day and both_sides.first_day < spans.end_day
     and (both_sides.source is null or both_sides.source = spans.source)
 group by 1, 2, 3, 4, 5, 6

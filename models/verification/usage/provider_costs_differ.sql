@@ -15,7 +15,7 @@ select
         coalesce(trim_scale(their_cost)::text, 'nothing'),
         case when explained_by is not null then format(' (%s)', explained_by) end
     ) as message,
-    'Look at the days beside it with `governance reconcile provider`, load what is missing on either side, price what is'
-    || ' unpriced; where it is right as it is, accept it.' as fix
+    'Look at the days beside it with `governance reconcile provider`, load what is missing on either side and price'
+    || ' what has no price; where it is right as it is, accept it.' as fix
 from {{ ref('provider_reconciliation') }}
 where status <> 'matched' and end_day >= (now() - interval '{{ var("usage_window") }}')::date

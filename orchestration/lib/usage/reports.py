@@ -270,7 +270,7 @@ def _changed_invoices(connection: "psycopg.Connection[TupleRow]", result: Ingest
         f"invoice {name} of {provider}: {before:f} in all is stored, {after:f} in the file"
         for name, provider, before, after, _ in found[:_LISTED_CHANGES]
     ]
-    lines = sum(lines for *_, lines in found)
+    lines: int = sum(lines for *_, lines in found)
     if replaces:
         result.replaced = lines
     else:
