@@ -32,5 +32,6 @@
         'latency_by_model', 'unresolved_owners_view', 'cost_differences', 'cost_basis', 'unpriced_usage',
         'days',
         'focus_cost_and_usage', 'cache_savings',
+        'provider_reconciliation',
     ]) }}
 {% endmacro %}
