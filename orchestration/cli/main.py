@@ -15,6 +15,7 @@ _COMMANDS = {
     "verification": ("verify",),
     "audit": ("audit",),
     "compliance": ("report",),
+    "reviews": ("access-review",),
     "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),

@@ -60,16 +60,22 @@ class Chart:
 
 
 def bars(
-    title: str, values: Sequence[tuple[str, Decimal]], unit: str, limits: Mapping[str, Decimal] | None = None
+    title: str,
+    values: Sequence[tuple[str, Decimal]],
+    unit: str,
+    limits: Mapping[str, Decimal] | None = None,
+    *,
+    digits: int = 2,
+    adds_up: bool = True,
 ) -> Chart | None:
-    """A bar for each value, the largest first; those beyond the twelfth together. None without a value above 0.
+    """A bar for each value, the largest first; those beyond the twelfth together if they add up. None without any.
 
     A limit of a label is drawn across its bar, and a bar beyond its limit is told apart.
     """
     limits = limits or {}
     ordered = sorted(values, key=lambda each: (-each[1], each[0]))
     shown, rest = ordered[:_BARS], ordered[_BARS:]
-    if rest:
+    if rest and adds_up:
         shown = [*shown, (f"{len(rest)} others", sum((value for _, value in rest), Decimal(0)))]
     highest = max((value for _, value in shown), default=Decimal(0))
     if highest <= 0:
@@ -87,7 +93,7 @@ def bars(
                 round(float(value / most) * room, 1),
                 _ROW - 11,
                 label,
-                f"{value:,.2f} {unit}",
+                f"{_amount(value, digits)} {unit}",
                 "over" if is_over else "",
                 None if limit is None else round(_LABEL + float(limit / most) * room, 1),
             )
@@ -117,7 +123,7 @@ def columns(title: str, values: Sequence[tuple[str, Decimal]], unit: str) -> Cha
                 round(step * 0.76, 1),
                 height,
                 label,
-                f"{value:,.2f} {unit}",
+                f"{_amount(value, 2)} {unit}",
             )
         )
     highest = max(marks, key=lambda mark: mark.height)
@@ -135,6 +141,12 @@ def compact(value: Decimal) -> str:
         if value >= size:
             return f"{(value / size).normalize():f}{letter}"
     return f"{value.normalize():f}" if value else "0"
+
+
+def _amount(value: Decimal, digits: int) -> str:
+    """With all of its digits where it would look like 0 and isn't."""
+    rounded = round(value, digits)
+    return f"{rounded:,.{digits}f}" if rounded or not value else f"{value:f}"
 
 
 def _steps(most: Decimal) -> list[Decimal]:

@@ -1,4 +1,4 @@
-"""The control map: each line of seeds/controls.csv is asked, and its answer says what of a report supports which control."""
+"""The control map: each line of seeds/controls.csv is asked, and the answer says what supports which control."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,10 @@ from orchestration.lib.compliance.tables import Connection, Table, as_text
 from orchestration.lib.settings import project_dir
 
 _TITLE = "What supports which control"
-_COLUMNS = ["framework", "reference", "requirement", "evidence", "result", "expected", "answer", "file", "control", "version", "query"]  # fmt: skip
+_COLUMNS = [
+    "framework", "reference", "requirement", "evidence", "result", "expected", "answer", "file", "control", "version",
+    "query",
+]  # fmt: skip
 _SHOWN = ["framework", "reference", "requirement", "evidence", "result", "answer", "file"]
 
 

@@ -53,7 +53,7 @@ def _lacking(text: str) -> list[str]:
     for character in sorted({each for each in text if ord(each) > 0x17F}):
         place = ord(character) if ord(character) < _COMMON else -(ord(character) >> 8)
         if place not in known:
-            source = '#set document(title: "x")\n#sys.inputs.text'.encode()
+            source = b'#set document(title: "x")\n#sys.inputs.text'
             compiler = typst.Compiler(input=source, ignore_system_fonts=True, sys_inputs={"text": character})
             try:
                 compiler.compile(format="pdf", pdf_standards=[_STANDARD])

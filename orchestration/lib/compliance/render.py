@@ -5,20 +5,20 @@ import io
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from orchestration.lib.compliance.cells import cell, heading, is_number
+from orchestration.lib.compliance.cells import cell, heading, is_long, is_number, is_time
 from orchestration.lib.compliance.charts import Chart, bars, columns
 
 __all__ = ["as_csv", "heading", "html", "page", "svg", "templates"]
 
-# how many rows of a table the page shows; its CSV has all
-SHOWN = 25
 # what begins a formula in a spreadsheet, also after blanks
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# bars of a chart, and budgets with a bar
+# findings that stand at the front
 _TOP_FINDINGS = 5
 
 
@@ -27,15 +27,18 @@ def html(report: Mapping[str, Any]) -> str:
     return templates().get_template("report.html.j2").render(page=page(report))
 
 
+@cache
 def templates() -> Environment:
     """The templates of this package: all that is put into them is escaped, and nothing is missing silently."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("orchestration.lib.compliance"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = _code
+    return environment
 
 
 def svg(chart: Chart) -> str:
@@ -62,6 +65,11 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         "state": report["state"],
         "verdicts": report["verdicts"],
         "audit": report["audit"],
+        "counts": [
+            {"state": state, "number": number}
+            for state in ("problem", "attention", "ok", "no data")
+            if (number := sum(verdict["state"] == state for verdict in report["verdicts"]))
+        ],
         "parts": parts,
         "findings": [finding for finding in findings if finding["resolved_at"] is None][:_TOP_FINDINGS],
         "finding_count": sum(finding["resolved_at"] is None for finding in findings),
@@ -90,27 +98,39 @@ def _shown(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a table that the page has room for, its first rows, and where all are."""
     names = table["shown"] or table["columns"]
     places = [table["columns"].index(column) for column in names]
-    count = len(table["rows"])
-    when = "" if table["of_period"] else ", at the time of the report"
+    count, most = len(table["rows"]), table["most"]
+    shown = {"name": name, "title": table["title"], "empty": "", "says": "", "columns": [], "rows": []}
     if not count:
-        return {"name": name, "title": table["title"], "empty": table["empty"], "columns": [], "rows": [], "says": ""}
-    how_many = (
-        f"The first {SHOWN} of {count:,} rows" if count > SHOWN else f"All {count} rows" if count > 1 else "1 row"
-    )
+        return {**shown, "empty": table["empty"]}
+    how_many = f"The first {most} of {count:,} rows" if count > most else f"All {count} rows" if count > 1 else "1 row"
+    when = "" if table["of_period"] else ", at the time of the report"
     return {
-        "name": name,
-        "title": table["title"],
-        "empty": "",
-        "says": f"{how_many}{when}; {'all rows and ' if count > SHOWN else ''}all columns are in",
-        "columns": [{"heading": heading(column), "number": is_number(column)} for column in names],
+        **shown,
+        "says": f"{how_many}{when}; {'all rows and ' if count > most else ''}all columns are in",
+        "columns": [{"heading": heading(column), "kind": _kind(column)} for column in names],
         "rows": [
             [
                 cell(row[place], column, table["nothing"].get(column, "no data"))
                 for place, column in zip(places, names, strict=True)
             ]
-            for row in table["rows"][:SHOWN]
+            for row in table["rows"][:most]
         ],
     }
+
+
+def _kind(column: str) -> str:
+    if is_number(column):
+        return "number"
+    return "when" if is_time(column) else "long" if is_long(column) else "text"
+
+
+def _code(text: str) -> Markup:
+    """What stands between backticks, as code."""
+    pieces = str(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else piece
+        for place, piece in enumerate(pieces)
+    )
 
 
 def _drawn(chart: Chart) -> dict[str, str]:
@@ -137,22 +157,26 @@ def _charts(report: Mapping[str, Any]) -> dict[str, list[Chart]]:
         if len(days) > 1:
             series = [(day, of_days.get(day, Decimal(0))) for day in days]
             found["spend_by_day"] += _some(columns(f"Spend by day, {currency}", series, currency))
-        # of the period itself: a budget of a year is used up by other months too
-        budgets = [
-            row
-            for row in _rows(report, "budget")
-            if row["currency"] == currency and row["target_kind"] == "team" and row["spent"]
-            and row["period_start"] == report["period"]["first"] and row["period_end"] == report["period"]["after"]
-        ]  # fmt: skip
-        found["budget"] += _some(
-            bars(
-                f"Teams against their budget, {currency}",
-                [(row["target_name"], Decimal(row["spent"])) for row in budgets],
-                currency,
-                {row["target_name"]: Decimal(row["limit_amount"]) for row in budgets},
-            )
-        )
+    # of the length of the period: a budget of a year is used up by other months too
+    budgets = [
+        row
+        for row in _rows(report, "budget")
+        if row["target_kind"] == "team" and row["used_share"] is not None
+        and row["period_start"] == report["period"]["first"] and row["period_end"] == report["period"]["after"]
+    ]  # fmt: skip
+    named = _told_apart([row["target_name"] for row in budgets])
+    used = [(name, Decimal(row["used_share"]) * 100) for name, row in zip(named, budgets, strict=True)]
+    limits = dict.fromkeys(named, Decimal(100))
+    found["budget"] += _some(bars("Budget used by team", used, "%", limits, digits=0, adds_up=False))
     return found
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """The names, those that several have with a number."""
+    return [
+        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
 
 
 def _rows(report: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -24,8 +24,11 @@ from orchestration.lib.settings import project_dir
 
 MANIFEST = "manifest.json"
 PAPER = "report.pdf"
-# what a report of the same period on the same data says otherwise at another moment, beside the tables that aren't of it
-_OF_THE_MOMENT = ("as_of", "as_of_local", "state", "verdicts", "figures", "audit", "freshness", "previous", "version", "commit")  # fmt: skip
+# what of report.json and the manifest is of the moment, beside the tables that aren't of the period
+_OF_THE_MOMENT = (
+    "as_of", "as_of_local", "state", "verdicts", "figures", "audit", "freshness", "previous", "version", "commit",
+    "dbt_invocation",
+)  # fmt: skip
 
 
 def write_report(

@@ -1,4 +1,4 @@
-"""What docs/rules says of each rule, for the findings of a report: what it demands, what the usual cause is, and why."""
+"""What docs/rules says of each rule, for the findings of a report: what it demands, its usual cause, and why."""
 
 import re
 from dataclasses import replace

@@ -99,7 +99,7 @@ def _tables(connection: Connection, asked: list[dict[str, Any]], values: Mapping
         columns = [column.name for column in cursor.description]
         rows = [[as_text(value) for value in row] for row in cursor.fetchall()]
         moment = "of the period" if each.get("of_period", True) else "at the time of the report"
-        yield Table(columns=columns, rows=rows, **{"empty": f"No row {moment}.", **each})
+        yield Table(columns=columns, rows=rows, **{"empty": f"No data: no row {moment}.", **each})
 
 
 def _read_freshness(connection: Connection, contents: Contents, values: Mapping[str, Any]) -> None:

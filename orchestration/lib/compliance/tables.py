@@ -15,8 +15,8 @@ Connection = psycopg.Connection[TupleRow]
 class Table:
     """Rows of text under the names of their columns; `of_period` unless it shows the state when the report was made.
 
-    `part` is where it stands, `shown` the columns a page has room for (all, if empty), `nothing` what an empty cell of a
-    column means, `empty` what is said where there is no row.
+    `part` is where it stands, `shown` the columns a page has room for (all, if empty), `nothing` what an empty cell of
+    a column means, `empty` what is said where there is no row, `most` how many rows a page shows.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Table:
     shown: list[str] = field(default_factory=list)
     nothing: dict[str, str] = field(default_factory=dict)
     empty: str = ""
+    most: int = 15
 
     def dicts(self) -> list[dict[str, str | None]]:
         """Each row by the names of its columns."""

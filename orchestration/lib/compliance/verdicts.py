@@ -2,7 +2,7 @@
 
 import statistics
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,17 @@ from orchestration.lib.words import counted
 # days without a sign-in or request
 DORMANT = 90
 _SEVERITIES = {"problem": "error", "attention": "warn"}
+# what is wrong with keys, as key_hygiene says it
+_ISSUES = {
+    "unused": "keys unused",
+    "without expiry": "keys without expiry",
+    "over ": "keys too old",
+    "owner": "keys without an active owner",
+}
+_TIMES = {
+    "hours_to_acknowledge": "hours to acknowledge, median",
+    "hours_to_resolve": "hours to resolve, median",
+}
 
 Row = dict[str, str | None]
 Say = Callable[[Verdict], None]
@@ -106,8 +117,8 @@ def _judge_access(tables: dict[str, list[Row]], say: Say) -> None:
     dormant = _dormant(people)
     own = [row for row in people if row["self_granted_roles"]]
     message = (
-        f"{counted(len(people), 'account')}, {len(privileged)} privileged, {len(bare)} of them without a second factor; "
-        f"{len(dormant)} dormant for {DORMANT} days; {len(own)} granted a role to themselves."
+        f"{counted(len(people), 'account')}, {len(privileged)} privileged, {len(bare)} of them without a second "
+        f"factor; {len(dormant)} dormant for {DORMANT} days; {len(own)} granted a role to themselves."
     )
     say(Verdict("Access", "problem" if bare or own else "attention" if dormant else "ok", message, "accounts"))
     given = [row for row in tables["grants"] if row["is_self_granted"] == "yes"]
@@ -153,12 +164,8 @@ def _add_findings(contents: Contents) -> None:
     rows = list(table.rows)
     for verdict in contents.verdicts:
         if verdict.subject in texts and verdict.state in _SEVERITIES:
-            said = {
-                "severity": _SEVERITIES[verdict.state],
-                "subject": contents.period.name,
-                "condition": verdict.message,
-            }
-            said |= texts[verdict.subject]
+            said = {"severity": _SEVERITIES[verdict.state], "subject": contents.period.name}
+            said |= {"condition": verdict.message, **texts[verdict.subject]}
             rows.append([said.get(column) for column in table.columns])
     own = len(table.rows)
     ranks = {"error": 0, "warn": 1}
@@ -167,89 +174,60 @@ def _add_findings(contents: Contents) -> None:
 
 
 def _figures(tables: dict[str, list[Row]]) -> list[Figure]:
-    figures = []
-    for row in tables["spend"]:
-        currency = row["currency"] or ""
-        figures.append(Figure(f"cost {currency}", "spend", f"cost, {currency}", cell(row["cost"], "cost"), "spend"))
-        if row["change_share"] is not None:
-            change = f"{Decimal(row['change_share']):+.1%}"
-            figures.append(
-                Figure(f"change {currency}", "spend", f"against the period before, {currency}", change, "spend")
-            )
-        if row["forecast"] is not None:
-            forecast = cell(row["forecast"], "forecast")
-            figures.append(
-                Figure(f"forecast {currency}", "spend", f"expected at the end, {currency}", forecast, "spend")
-            )
+    """In the order of the parts' tables. A key says the same thing in each report."""
+    figures = list(_figures_of_spend(tables["spend"]))
 
-    def count(key: str, part: str, label: str, number: int, table: str) -> None:
-        figures.append(Figure(key, part, label, f"{number:,}", table))
+    def count(part: str, table: str, label: str, number: int) -> None:
+        figures.append(Figure(label, part, label, f"{number:,}", table))
 
-    people, keys, alerts = tables["accounts"], tables["keys"], tables["alerts"]
-    count("requests", "completeness", "requests", _sum(tables["spend"], "requests"), "spend_by_day")
-    count("unpriced", "completeness", "without a price", _sum(tables["spend"], "unpriced_requests"), "spend_by_model")
-    count("refused", "completeness", "records refused", _sum(tables["loads"], "refused"), "loads")
-    count("models", "inventory", "models in use", len(tables["inventory"]), "inventory")
-    count("new models", "inventory", "new in the period", _with(tables["inventory"], is_new="yes"), "inventory")
-    count(
-        "off the allow-list",
-        "inventory",
-        "on no allow-list",
-        _with(tables["inventory"], is_on_allowlist="no"),
-        "inventory",
-    )
-    count(
-        "budgets used up",
-        "spend",
-        "budgets used up",
-        len([row for row in tables["budget"] if Decimal(row["used_share"] or 0) >= 1]),
-        "budget",
-    )
-    count("accounts", "access", "accounts", len(people), "accounts")
-    count("privileged", "access", "privileged", _with(people, is_privileged="yes"), "accounts")
+    people, keys, alerts, moves = (tables[name] for name in ("accounts", "keys", "alerts", "joiners_and_leavers"))
+    count("completeness", "spend_by_day", "requests", _sum(tables["spend"], "requests"))
+    count("completeness", "spend_by_model", "without a price", _sum(tables["spend"], "unpriced_requests"))
+    count("completeness", "loads", "records refused", _sum(tables["loads"], "refused"))
+    count("inventory", "inventory", "models in use", len(tables["inventory"]))
+    count("inventory", "inventory", "new in the period", _with(tables["inventory"], is_new="yes"))
+    count("inventory", "inventory", "on no allow-list", _with(tables["inventory"], is_on_allowlist="no"))
+    used_up = [row for row in tables["budget"] if Decimal(row["used_share"] or 0) >= 1]
+    count("spend", "budget", "budgets used up", len(used_up))
+    count("access", "accounts", "accounts", len(people))
+    count("access", "accounts", "privileged", _with(people, is_privileged="yes"))
     secured = f"{_with(people, mfa_enabled='yes') / len(people):.0%}" if people else "no data"
-    figures.append(Figure("second factor", "access", "with a second factor", secured, "accounts"))
-    count("dormant", "access", f"dormant for {DORMANT} days", len(_dormant(people)), "accounts")
-    count(
-        "joined",
-        "access",
-        "accounts created",
-        _with(tables["joiners_and_leavers"], event="account created"),
-        "joiners_and_leavers",
-    )
-    count(
-        "left",
-        "access",
-        "accounts deactivated",
-        _with(tables["joiners_and_leavers"], event="account deactivated"),
-        "joiners_and_leavers",
-    )
-    for issue, label in (
-        ("unused", "keys unused"),
-        ("without expiry", "keys without expiry"),
-        ("over ", "keys too old"),
-        ("owner", "keys without an active owner"),
-    ):
-        count(label, "access", label, len([row for row in keys if issue in (row["issues"] or "")]), "keys")
-    count("blocked", "policies", "requests blocked", _sum(tables["violations"], "blocked"), "violations")
-    count("flagged", "policies", "requests flagged", _sum(tables["violations"], "flagged"), "violations")
-    count("changes", "audit", "changes", _sum(tables["audit_changes"], "entries"), "audit_changes")
-    count("refusals", "audit", "failed or refused", _sum(tables["refusals"], "entries"), "refusals")
-    count("granted", "audit", "roles granted", _with(tables["grants"], event="role granted"), "grants")
-    count("revoked", "audit", "roles revoked", _with(tables["grants"], event="role revoked"), "grants")
-    count("exceptions", "audit", "exceptions in force", len(tables["exceptions"]), "exceptions")
-    count("alerts", "alerts", "alerts", len(alerts), "alerts")
-    count("open alerts", "alerts", "open at the end", _with(alerts, status="open"), "alerts")
-    for column, label in (
-        ("hours_to_acknowledge", "hours to acknowledge, median"),
-        ("hours_to_resolve", "hours to resolve, median"),
-    ):
+    figures.append(Figure("with a second factor", "access", "with a second factor", secured, "accounts"))
+    count("access", "accounts", f"dormant for {DORMANT} days", len(_dormant(people)))
+    count("access", "joiners_and_leavers", "accounts created", _with(moves, event="account created"))
+    count("access", "joiners_and_leavers", "accounts deactivated", _with(moves, event="account deactivated"))
+    for issue, label in _ISSUES.items():
+        count("access", "keys", label, len([row for row in keys if issue in (row["issues"] or "")]))
+    count("policies", "violations", "requests blocked", _sum(tables["violations"], "blocked"))
+    count("policies", "violations", "requests flagged", _sum(tables["violations"], "flagged"))
+    count("policies", "policy_gaps", "teams missed by a type", len(tables["policy_gaps"]))
+    count("audit", "audit_changes", "changes", _sum(tables["audit_changes"], "entries"))
+    count("audit", "refusals", "failed or refused", _sum(tables["refusals"], "entries"))
+    count("audit", "grants", "roles granted", _with(tables["grants"], event="role granted"))
+    count("audit", "grants", "roles revoked", _with(tables["grants"], event="role revoked"))
+    count("audit", "exceptions", "exceptions in force", len(tables["exceptions"]))
+    count("alerts", "alerts", "alerts", len(alerts))
+    count("alerts", "alerts", "open at the end", _with(alerts, status="open"))
+    for column, label in _TIMES.items():
         hours = [Decimal(row[column] or 0) for row in alerts if row[column] is not None]
-        middle = f"{statistics.median(hours):,}" if hours else "not yet" if alerts else "no data"
-        figures.append(Figure(column, "alerts", label, middle, "alerts"))
-    supported = _with(tables["controls"], answer="supports")
-    count("supported", "controls", f"of {len(tables['controls'])} lines support a control", supported, "controls")
+        middle = f"{statistics.median(hours):,.1f}" if hours else "not yet" if alerts else "no data"
+        figures.append(Figure(label, "alerts", label, middle, "alerts"))
+    lines = len(tables["controls"])
+    count("controls", "controls", f"of {lines} lines support a control", _with(tables["controls"], answer="supports"))
     return figures
+
+
+def _figures_of_spend(spend: list[Row]) -> Iterator[Figure]:
+    for row in spend:
+        currency = row["currency"] or ""
+        said = {
+            "cost": cell(row["cost"], "cost"),
+            "against the period before": row["change_share"] and f"{Decimal(row['change_share']):+.1%}",
+            "expected at the end": row["forecast"] and cell(row["forecast"], "forecast"),
+        }
+        for label, value in said.items():
+            if value is not None:
+                yield Figure(f"{label}, {currency}", "spend", f"{label}, {currency}", value, "spend")
 
 
 def _dormant(people: list[Row]) -> list[Row]:

@@ -73,7 +73,8 @@ def _record(connection: Connection, rows: list[dict[str, object]]) -> None:
         connection.execute("select pg_advisory_xact_lock(%s)", [Lock.DBT_RESULTS])
         for start in range(0, len(rows), _AT_ONCE):
             connection.execute(
-                "insert into internal.dbt_results (node, status, failures, seconds, finished_at, recorded_at, invocation)"
+                "insert into internal.dbt_results"
+                " (node, status, failures, seconds, finished_at, recorded_at, invocation)"
                 " select node, status, failures, seconds, finished_at, clock_timestamp(), %s"
                 " from jsonb_to_recordset(%s::jsonb) as results"
                 " (node text, status text, failures bigint, seconds double precision, finished_at timestamptz)"
