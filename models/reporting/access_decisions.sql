@@ -12,10 +12,12 @@ with decided as (
         coalesce(grants.team_id, keys.team_id) as team_id,
         least(grants.revoked_at, grants.expires_at, keys.revoked_at, keys.expires_at) as ended_at,
         -- the same role in the same place, given once more
-        exists (
-            select from {{ ref('stg_live_grants') }} as again
-            where again.user_id = grants.user_id and again.role_id = grants.role_id
-                and again.team_id is not distinct from grants.team_id and again.grant_id <> grants.id
+        grants.id in (
+            select ended.id
+            from {{ ref('user_roles') }} as ended
+            inner join {{ ref('stg_live_grants') }} as again
+                on again.user_id = ended.user_id and again.role_id = ended.role_id
+                    and again.team_id is not distinct from ended.team_id and again.grant_id <> ended.id
         ) as is_granted_again
     from {{ ref('access_reviews') }} as reviews
     left join {{ ref('user_roles') }} as grants on grants.id = reviews.user_role_id

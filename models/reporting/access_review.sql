@@ -3,7 +3,8 @@ with grants_held as (
     select
         grants.user_id,
         array_agg(distinct grants.role_name order by grants.role_name) as role_names,
-        bool_or(grants.role_id in (select privileged.role_id from {{ ref('stg_privileged_roles') }} as privileged)) as is_privileged,
+        bool_or(grants.role_id in (select known.role_id from {{ ref('stg_privileged_roles') }} as known))
+            as is_privileged,
         array_agg(distinct grants.role_name order by grants.role_name) filter (where grants.is_self_granted)
             as self_granted_roles
     from (

@@ -1,4 +1,5 @@
 -- one row per grant of a role that holds and per API key that can still be used: what a review of access decides on
+{% set oldest = reporting_now() ~ " - interval '" ~ var("key_max_age") ~ "'" -%}
 {% set unused = reporting_now() ~ " - interval '" ~ var("key_unused_after") ~ "'" -%}
 select
     'role' as kind,
@@ -37,29 +38,32 @@ left join (
 ) as usage on usage.user_id = grants.user_id
 union all
 select
-    'key',
-    keys.id,
+    'key' as kind,
+    keys.id as item_id,
     keys.user_id,
-    owners.email,
-    owners.display_name,
-    owners.status,
-    format('%s (%s…)', keys.name, keys.key_prefix),
-    teams.name,
-    false,
+    owners.email as owner_email,
+    owners.display_name as owner_name,
+    owners.status as owner_status,
+    format('%s (%s…)', keys.name, keys.key_prefix) as item,
+    teams.name as team_name,
+    false as is_privileged,
     owners.mfa_enabled,
-    makers.email,
-    keys.created_at,
+    makers.email as granted_by,
+    keys.created_at as granted_at,
     keys.expires_at,
     keys.last_used_at,
     array_remove(array[
         case when keys.expires_at is null then 'without expiry' end,
+        case when keys.created_at < {{ oldest }} then 'over {{ var("key_max_age") }} old' end,
         case
-            when keys.created_at < {{ reporting_now() }} - interval '{{ var("key_max_age") }}'
-                then 'over {{ var("key_max_age") }} old'
+            when coalesce(keys.last_used_at, keys.created_at) < {{ unused }}
+                then 'unused for {{ var("key_unused_after") }}'
         end,
-        case when coalesce(keys.last_used_at, keys.created_at) < {{ unused }} then 'unused for {{ var("key_unused_after") }}' end,
-        case when owners.id is null then 'without an owner' when owners.status <> 'active' then 'owner is not active' end
-    ], null)
+        case
+            when owners.id is null then 'without an owner'
+            when owners.status <> 'active' then 'owner is not active'
+        end
+    ], null) as issues
 from {{ ref('stg_live_api_keys') }} as live
 inner join {{ ref('api_keys') }} as keys on keys.id = live.api_key_id
 left join {{ ref('users') }} as owners on owners.id = keys.user_id

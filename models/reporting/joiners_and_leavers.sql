@@ -1,7 +1,12 @@
 -- one row per account that came or went, membership that began or ended, and role that was granted or ended
 with events as (
-    select created_at as happened_at, 'account created' as event, id as user_id, null::uuid as team_id,
-        null::uuid as role_id, null::uuid as by_user_id
+    select
+        created_at as happened_at,
+        'account created' as event,
+        id as user_id,
+        null::uuid as team_id,
+        null::uuid as role_id,
+        null::uuid as by_user_id
     from {{ ref('users') }}
     union all
     select coalesce(deleted_at, updated_at), 'account deactivated', id, null, null, null

@@ -8,7 +8,10 @@ with assignments as (
 ),
 
 covered_teams as (
-    select ancestors.team_id, assignments.policy_type, array_agg(distinct assignments.slug order by assignments.slug) as slugs
+    select
+        ancestors.team_id,
+        assignments.policy_type,
+        array_agg(distinct assignments.slug order by assignments.slug) as slugs
     from assignments
     inner join {{ ref('stg_team_ancestors') }} as ancestors
         on ancestors.ancestor_id = assignments.team_id and ancestors.is_live
@@ -31,7 +34,11 @@ covered_people as (
 ),
 
 people as (
-    select members.team_id, types.policy_type, count(*) as members, count(*) - count(covered.user_id) as uncovered_members
+    select
+        members.team_id,
+        types.policy_type,
+        count(*) as members,
+        count(*) - count(covered.user_id) as uncovered_members
     from members
     cross join (select unnest({{ policy_types() }})) as types (policy_type)
     left join covered_people as covered

@@ -28,7 +28,7 @@ def people(database: str) -> dict[str, UUID]:
     found: dict[str, UUID] = {}
     with connect(database) as connection:
         team = add_team(connection)
-        roles = dict(connection.execute("select slug, id from core.roles").fetchall())
+        roles: dict[str, UUID] = dict(connection.execute("select slug, id from core.roles").fetchall())
         began = NOW - timedelta(days=30)
         for name, role in (("ann", "developer"), ("bob", "viewer"), ("cid", "super-admin")):
             user = add_user(connection, email=f"{name}@example.com", status="active", created_at=began)
