@@ -16,6 +16,7 @@ _COUNTS = {
     "gap_hours", "age_days", "dormant_days", "entries", "recorded_late", "records", "loaded", "duplicates", "refused",
     "requests_evaluated", "requests_flagged", "requests_blocked", "flagged", "blocked", "evaluated", "rows",
     "hours_to_acknowledge", "hours_to_resolve", "members", "uncovered_members", "loads", "failures", "changed",
+    "addresses",
 }  # fmt: skip
 _LONG = {
     "issues", "roles", "condition", "recommendation", "title", "team_path", "evidence", "requirement", "subject",
@@ -25,6 +26,7 @@ _HEADINGS = {
     "mfa_enabled": "Second factor", "cost_before": "Cost before", "requests_30d": "Requests, 30 days",
     "used_share": "Used", "limit_amount": "Limit", "is_new": "New", "is_on_allowlist": "On allow-list",
     "is_privileged": "Privileged", "is_stale": "Silent", "change_share": "Change in %", "resource_type": "What",
+    "is_self_granted": "By themselves",
 }  # fmt: skip
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d):\d\dZ")
@@ -37,7 +39,12 @@ def is_number(column: str) -> bool:
 
 def is_time(column: str) -> bool:
     """Whether a column of this name has times or days, which stay in one line."""
-    return column.endswith(("_at", "_day", "_seen", "_start")) or column in ("day", "month", "oldest", "stored_up_to")
+    return column.endswith(("_at", "_on", "_day", "_seen", "_start")) or column in (
+        "day",
+        "month",
+        "oldest",
+        "stored_up_to",
+    )
 
 
 def is_long(column: str) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -37,7 +38,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["code"] = _code
+    environment.filters |= {"code": _code, "breakable": _breakable}
     return environment
 
 
@@ -122,6 +123,11 @@ def _kind(column: str) -> str:
     if is_number(column):
         return "number"
     return "when" if is_time(column) else "long" if is_long(column) else "text"
+
+
+def _breakable(text: str) -> Markup:
+    """A word such as an address may go on in the next line after each of its marks."""
+    return Markup("<wbr>").join(re.split(r"(?<=[@._/])(?=[^\W\d])", text))
 
 
 def _code(text: str) -> Markup:
