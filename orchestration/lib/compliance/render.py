@@ -25,10 +25,9 @@ _TOP_FINDINGS = 5
 
 def html(report: Mapping[str, Any]) -> str:
     """One self-contained page: no script, no font and no picture from elsewhere."""
-    return templates().get_template("report.html.j2").render(page=page(report))
+    return _environment().get_template("report.html.j2").render(page=page(report))
 
 
-@cache
 def templates() -> Environment:
     """The templates of this package: all that is put into them is escaped, and nothing is missing silently."""
     environment = Environment(
@@ -42,9 +41,15 @@ def templates() -> Environment:
     return environment
 
 
+@cache
+def _environment() -> Environment:
+    """Of the report itself, whose templates are read once."""
+    return templates()
+
+
 def svg(chart: Chart) -> str:
     """A chart as a drawing, the same for the page and for paper."""
-    return templates().get_template("chart.svg.j2").render(chart=chart)
+    return _environment().get_template("chart.svg.j2").render(chart=chart)
 
 
 def page(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from typing import Any
 from orchestration.lib.compliance import controls
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.rules import explained_findings
-from orchestration.lib.compliance.tables import Connection, Table, as_text
+from orchestration.lib.compliance.tables import DORMANT, Connection, Table, as_text
+
+__all__ = ["DORMANT", "Connection", "Contents", "Figure", "Table", "Verdict", "as_text", "read"]
 
 _FRESHNESS = """
 select

@@ -10,6 +10,9 @@ from psycopg.rows import TupleRow
 
 Connection = psycopg.Connection[TupleRow]
 
+# days without a sign-in or request
+DORMANT = 90
+
 
 @dataclass(frozen=True)
 class Table:

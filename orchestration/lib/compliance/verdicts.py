@@ -10,10 +10,9 @@ from typing import Any
 
 from orchestration.lib.compliance.cells import cell
 from orchestration.lib.compliance.sections import Contents, Figure, Verdict
+from orchestration.lib.compliance.tables import DORMANT
 from orchestration.lib.words import counted
 
-# days without a sign-in or request
-DORMANT = 90
 _SEVERITIES = {"problem": "error", "attention": "warn"}
 # what is wrong with keys, as key_hygiene says it
 _ISSUES = {
