@@ -33,5 +33,6 @@
         'days',
         'focus_cost_and_usage', 'cache_savings',
         'provider_reconciliation',
+        'policy_coverage', 'policy_violations', 'joiners_and_leavers', 'access_review_items', 'access_decisions', 'controls',
     ]) }}
 {% endmacro %}

@@ -16,6 +16,7 @@ _COMMANDS = {
     "audit": ("audit",),
     "compliance": ("report",),
     "site": ("site",),
+    "reviews": ("access-review",),
     "backup": ("backup", "restore", "drill"),
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
