@@ -155,5 +155,7 @@ def test_one_dbt_runs_at_a_time_wherever_dagster_runs(definitions: dg.Definition
     compose = yaml.safe_load((project_dir() / "docker" / "dagster.yaml").read_text())
     local = yaml.safe_load(INSTANCE)
     assert local["concurrency"] == compose["concurrency"] == {"pools": {"default_limit": 1}}
+    assert local["run_monitoring"] == compose["run_monitoring"]
+    assert local["freshness"] == compose["freshness"] == {"enabled": True}
     for sender in ("telemetry", "nux"):
         assert local[sender] == compose[sender] == {"enabled": False}

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import takewhile
 from typing import Any
 
@@ -9,11 +10,13 @@ import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.defs.failures import explained
+from orchestration.defs.failures import explained, fail
 from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
+from orchestration.defs.warehouse.row_counts import row_counter
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.database.retry import says_transient
 from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.dbt.manifest import DBT, ensure_manifest
 from orchestration.lib.dbt.runner import refusal
@@ -21,6 +24,9 @@ from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import dbt_target
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import is_built
+
+# refresh_job runs each quarter of an hour; rule stale_rollups allows as long
+_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=1))
 
 
 class WarehouseProject(DbtProjectComponent):
@@ -39,6 +45,11 @@ class WarehouseProject(DbtProjectComponent):
         definitions = self.build_defs_from_state(context, state_path=None)
         (dbt_build,) = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
         return dg.Definitions.merge(definitions, dg.Definitions(sensors=[command_line_sensor(dbt_build)]))
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The asset of a node; a rollup is to be refreshed within hours."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(freshness_policy=_FRESH) if spec.group_name == "rollups" else spec
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -63,7 +74,11 @@ class WarehouseProject(DbtProjectComponent):
             url = database_url()
             if not context.selected_asset_keys and not is_built(url):
                 raise NotBuiltError(NOT_BUILT)
-            with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
+            with (
+                environment(dbt_environment(url, APPLICATION)),
+                build_lock(url, "governance dagster"),
+                row_counter(url, context.asset_key_for_output) as with_row_count,
+            ):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
                 # asked once, when dbt has ended
@@ -72,7 +87,7 @@ class WarehouseProject(DbtProjectComponent):
                 try:
                     for event in build.stream():
                         if (rule := _rule_of(event)) is None:
-                            yield event
+                            yield with_row_count(event)
                         else:
                             asked.append((rule, event))
                 except DagsterDbtCliRuntimeError as error:
@@ -82,6 +97,8 @@ class WarehouseProject(DbtProjectComponent):
                     yield event.with_metadata({**event.metadata, **found[rule]})
                 if failure is not None:
                     said = refusal(str(failure))
+                    if says_transient(str(failure)):
+                        fail(said or str(failure), failure, transient=True)
                     raise failure if said is None else GovernanceError(said) from failure
         shutil.rmtree(build.target_path)
 

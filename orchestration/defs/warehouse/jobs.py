@@ -1,0 +1,22 @@
+"""The whole build, by the clock: what a release brings, and what changes with time, is in the database by itself."""
+
+import dagster as dg
+
+from orchestration.defs.scheduled import limits, scheduled
+
+build_job = dg.define_asset_job(
+    "build_job",
+    # all of dbt and the first account; what writes files or loads usage has jobs of its own
+    selection=dg.AssetSelection.kind("dbt") | dg.AssetSelection.assets("admin_account"),
+    description="Runs the full `dbt build`: schema, seeds, rollups, views and every data test.",
+    tags=limits(180),
+)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Once a week, when nobody works; a release is built when it is put in place."""
+    return dg.Definitions(
+        jobs=[build_job],
+        schedules=[scheduled("build", "0 1 * * 0", "Runs the full `dbt build`, each test included.")],
+    )
