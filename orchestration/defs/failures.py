@@ -20,8 +20,8 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, err
 def explained() -> Iterator[None]:
     """Fails the step with the sentence of a GovernanceError, or of a disk that is full.
 
-    Where the database is away, or other sessions are in its way, the step is tried again, each time after twice as long;
-    after any other error trying again wouldn't help, so it isn't.
+    Where the database is away, or other sessions are in its way, the step is tried again, each time after twice as
+    long; after any other error trying again wouldn't help, so it isn't.
     """
     try:
         with errors.explained("run it again"):

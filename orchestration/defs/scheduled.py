@@ -40,9 +40,7 @@ def limits(minutes: int, *, severity: str = "high") -> dict[str, str]:
     return {"dagster/max_runtime": str(minutes * 60), SEVERITY: severity}
 
 
-def scheduled(
-    name: str, cron: str, why: str, *, is_on: bool = True, due: Due | None = None
-) -> dg.ScheduleDefinition:
+def scheduled(name: str, cron: str, why: str, *, is_on: bool = True, due: Due | None = None) -> dg.ScheduleDefinition:
     """The schedule of <name>_job, which waits until the warehouse is built, and is on unless `is_on` says otherwise.
 
     $GOVERNANCE_<NAME>_SCHEDULE gives another cron, and so turns it on, or `off`; its hours are those of

@@ -15,7 +15,7 @@ _LAUNCHED = frozenset({dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELIN
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     """Fail the runs that are under way by what is recorded, and whose process doesn't live; returns their ids.
 
-    Only of runs that Dagster's daemon starts on its own machine, where this is asked; other launchers say it themselves.
+    Only runs that Dagster's daemon starts on its own machine, where this is asked; other launchers say it themselves.
     """
     if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
         return []

@@ -1,9 +1,10 @@
 """Watches how runs end."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import dagster as dg
 
@@ -20,7 +21,8 @@ SECONDS = 30
 _AT_ONCE = 200
 # who starts to watch looks back so far
 _LOOKING_BACK = timedelta(days=1)
-_FAILED, _SUCCEEDED = dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_SUCCESS
+_FAILED: Literal[dg.DagsterEventType.RUN_FAILURE] = dg.DagsterEventType.RUN_FAILURE
+_SUCCEEDED: Literal[dg.DagsterEventType.RUN_SUCCESS] = dg.DagsterEventType.RUN_SUCCESS
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Ended:
 @dg.sensor(
     minimum_interval_seconds=SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Fails runs whose process is gone; opens an alert about a run that failed, and resolves it once its job "
-    "succeeds.",
+    description="Fails runs whose process is gone; opens an alert about a run that failed, and resolves it once its "
+    "job succeeds.",
 )
 def runs_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
     """It does the work itself, for a run of its own could fail too."""
@@ -69,7 +71,7 @@ def runs_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
 
 
 def _ended(instance: dg.DagsterInstance, seen: dict[str, float]) -> tuple[list[Ended], dict[str, float]]:
-    """Runs that ended since, in their order, and how far that is: when the watch began, and the last of each kind."""
+    """Runs that ended since, in their order, and how far that is: since when, and the last of each kind."""
     found: list[Ended] = []
     since = seen.get("since", (datetime.now(UTC) - _LOOKING_BACK).timestamp())
     until = float("inf")
@@ -123,7 +125,7 @@ def failure(instance: dg.DagsterInstance, ended: Ended) -> FailedRun:
     )
 
 
-def _reasons(instance: dg.DagsterInstance, run_id: str) -> Iterable[tuple[str | None, str]]:
+def _reasons(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[str | None, str]]:
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
         if event is None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -75,7 +76,7 @@ def prove_backup(context: dg.OpExecutionContext) -> None:
     with explained():
         url, output = _built()
         done = drill(url, output, tell=context.log.info)
-    metadata = {"folder": dg.MetadataValue.path(str(done.folder)), "dagster/row_count": done.rows}
+    metadata: dict[str, Any] = {"folder": dg.MetadataValue.path(str(done.folder)), "dagster/row_count": done.rows}
     context.log_event(dg.AssetMaterialization(BACKUP, metadata=metadata))
     context.log_event(
         dg.AssetMaterialization(DRILL, metadata={**metadata, "seconds of the restore": round(done.seconds, 1)})
@@ -93,15 +94,13 @@ def drill_is_recent(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResu
     """A restore was tried within the last 35 days; a warning where it wasn't."""
     event = context.instance.get_latest_materialization_event(DRILL)
     last = None if event is None else datetime.fromtimestamp(event.timestamp, UTC)
-    passed = last is not None and datetime.now(UTC) - last < DRILL_WITHIN
+    if last is not None and datetime.now(UTC) - last < DRILL_WITHIN:
+        return dg.AssetCheckResult(passed=True, metadata={"last drill": dg.MetadataValue.timestamp(last)})
+    known = "No restore was tried here" if last is None else f"The last restore was tried on {last:%Y-%m-%d}"
     return dg.AssetCheckResult(
-        passed=passed,
+        passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description=None
-        if passed
-        else f"{'No restore was tried here' if last is None else f'The last restore was tried on {last:%Y-%m-%d}'}: run "
-        "drill_job, and by GOVERNANCE_DRILL_SCHEDULE each month",
-        metadata={} if last is None else {"last drill": dg.MetadataValue.timestamp(last)},
+        description=f"{known}: run drill_job, and each month by GOVERNANCE_DRILL_SCHEDULE",
     )
 
 

@@ -50,16 +50,6 @@ def report_asset(kind: Kind) -> dg.AssetsDefinition:
     return report
 
 
-def report_job(kind: Kind) -> dg.UnresolvedAssetJobDefinition:
-    """Writes a report of that kind."""
-    return dg.define_asset_job(
-        kind.job,
-        selection=dg.AssetSelection.assets(kind.key),
-        description=f"Writes a report about a {kind.period} that is over.",
-        tags=limits(30),
-    )
-
-
 @dg.definitions
 def defs() -> dg.Definitions:
     """After the checks of the night, when a period is over."""
@@ -67,7 +57,15 @@ def defs() -> dg.Definitions:
     missed = "What was missed while Dagster was down is caught up."
     return dg.Definitions(
         assets=[report_asset(kind) for kind in KINDS],
-        jobs=[report_job(kind) for kind in KINDS],
+        jobs=[
+            dg.define_asset_job(
+                kind.job,
+                selection=dg.AssetSelection.assets(kind.key),
+                description=f"Writes a report about a {kind.period} that is over.",
+                tags=limits(30),
+            )
+            for kind in KINDS
+        ],
         schedules=[
             scheduled("daily_report", "0 6 * * *", f"Writes the report of the day before. {missed}", due=due(day)),
             scheduled("weekly_report", "15 6 * * 1", f"Writes the report of the week before. {missed}", due=due(week)),

@@ -37,7 +37,11 @@ def _per_series(*columns: Callable[[SeriesFigures], Row]) -> Callable[[Retention
 
 
 def _age(each: SeriesFigures) -> Row:
-    return {"oldest row": _day(each.oldest_row), "policy keeps": each.retention, "dropped before": _day(each.dropped_before)}
+    return {
+        "oldest row": _day(each.oldest_row),
+        "policy keeps": each.retention,
+        "dropped before": _day(each.dropped_before),
+    }
 
 
 def _outliving(each: SeriesFigures) -> Row:
@@ -45,25 +49,25 @@ def _outliving(each: SeriesFigures) -> Row:
 
 
 def _size(each: SeriesFigures) -> Row:
-    return {"bytes": each.bytes, "parts": each.parts}
+    return {"bytes": each.parts.bytes, "parts": each.parts.count}
 
 
 def _compression(each: SeriesFigures) -> Row:
     return {
-        "compressed after": each.compress_after or "never",
-        "compressed parts": each.compressed_parts,
-        "oldest uncompressed part ends": _day(each.oldest_uncompressed),
-        "bytes before": _text(each.bytes_before),
-        "bytes after": _text(each.bytes_after),
+        "compressed after": each.parts.compress_after or "never",
+        "compressed parts": each.parts.compressed,
+        "oldest uncompressed part ends": _day(each.parts.oldest_uncompressed),
+        "bytes before": _text(each.parts.bytes_before),
+        "bytes after": _text(each.parts.bytes_after),
     }
 
 
 def _ahead(each: SeriesFigures) -> Row:
-    return {"parts until": _day(each.parts_until), "parts": each.parts}
+    return {"parts until": _day(each.parts.until), "parts": each.parts.count}
 
 
 def _default(each: SeriesFigures) -> Row:
-    return {"rows in the default partition": _text(each.rows_in_default)}
+    return {"rows in the default partition": _text(each.parts.rows_in_default)}
 
 
 def _of_jobs(figures: RetentionFigures) -> list[Row]:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from orchestration.defs.failures import explained, fail
 from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
+from orchestration.defs.warehouse.jobs import build_job, build_schedule
 from orchestration.defs.warehouse.row_counts import row_counter
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.database.retry import says_transient
@@ -27,6 +29,7 @@ from orchestration.lib.warehouse.refresh import is_built
 
 # refresh_job runs each quarter of an hour; rule stale_rollups allows as long
 _FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=1))
+_KINDS = {"managed_table": "table", "rollup": "rollup", "seed": "seed"}
 
 
 class WarehouseProject(DbtProjectComponent):
@@ -44,12 +47,27 @@ class WarehouseProject(DbtProjectComponent):
         # The component would copy the whole project, its environment and its database too, and read the copy.
         definitions = self.build_defs_from_state(context, state_path=None)
         (dbt_build,) = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
-        return dg.Definitions.merge(definitions, dg.Definitions(sensors=[command_line_sensor(dbt_build)]))
+        others = dg.Definitions(
+            jobs=[build_job], schedules=[build_schedule()], sensors=[command_line_sensor(dbt_build)]
+        )
+        return dg.Definitions.merge(definitions, others)
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
-        """The asset of a node; a rollup is to be refreshed within hours."""
+        """The asset of a node: of the group of its folder, which is a domain of core, rollups, reporting or seeds.
+
+        All rules are verification. A rollup is to be refreshed within hours. As templates in defs.yaml the same takes
+        twice as long as everything else that is loaded.
+        """
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(freshness_policy=_FRESH) if spec.group_name == "rollups" else spec
+        node = self.get_resource_props(manifest, unique_id)
+        group = "verification" if node["fqn"][1] == "verification" else Path(node["original_file_path"]).parent.name
+        return spec.replace_attributes(
+            group_name=group,
+            description=node["description"],
+            owners=["team:platform"],
+            kinds={"dbt", "postgres", _KINDS.get(node["config"].get("materialized"), "view")},
+            freshness_policy=_FRESH if group == "rollups" else None,
+        )
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None

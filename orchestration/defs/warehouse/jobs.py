@@ -13,10 +13,6 @@ build_job = dg.define_asset_job(
 )
 
 
-@dg.definitions
-def defs() -> dg.Definitions:
+def build_schedule() -> dg.ScheduleDefinition:
     """Once a week, when nobody works; a release is built when it is put in place."""
-    return dg.Definitions(
-        jobs=[build_job],
-        schedules=[scheduled("build", "0 1 * * 0", "Runs the full `dbt build`, each test included.")],
-    )
+    return scheduled("build", "0 1 * * 0", "Runs the full `dbt build`, each test included.")

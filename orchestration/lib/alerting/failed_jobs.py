@@ -12,8 +12,6 @@ from psycopg.rows import TupleRow
 ALERT_TYPE = "job_failed"
 # what core.alerts takes of a title, and how much of an error is worth reading there
 _TITLE, _MESSAGE = 300, 4000
-# runs that an alert names; more are counted
-_RUNS = 50
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -38,7 +36,10 @@ class FailedRun:
 
 
 def raise_alert(connection: Connection, failed: FailedRun) -> None:
-    """Open an alert about the run, or count it in the one that is open about its cause; a run that is known is not."""
+    """Open an alert about the run, or count it in the one that is open about its cause; a run that is known is not.
+
+    An alert names the last 50 runs.
+    """
     message = _clean(failed.message, _MESSAGE)
     known = connection.execute(
         "select exists (select from core.alerts where alert_type = %s and details @> %s::jsonb)",
@@ -55,14 +56,14 @@ def raise_alert(connection: Connection, failed: FailedRun) -> None:
         "last_failed_at": failed.failed_at.isoformat(),
     }
     connection.execute(
-        f"""
+        """
         insert into core.alerts as alert (alert_type, severity, title, details, dedupe_key, created_at)
         values (%s, %s, %s, %s::jsonb, %s, least(%s, now()))
         on conflict (dedupe_key) where status in ('open', 'acknowledged') do update set
             details = alert.details || jsonb_build_object(
                 'failures', (alert.details ->> 'failures')::integer + 1,
                 'runs', case
-                    when jsonb_array_length(alert.details -> 'runs') < {_RUNS}
+                    when jsonb_array_length(alert.details -> 'runs') < 50
                         then (alert.details -> 'runs') || (excluded.details -> 'runs')
                     else ((alert.details -> 'runs') - 1) || (excluded.details -> 'runs')
                 end,

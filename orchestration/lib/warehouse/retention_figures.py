@@ -1,8 +1,9 @@
 """Figures about retention: how old the raw rows are against what is promised, what was stored, and what jobs did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -15,25 +16,32 @@ Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
-class SeriesFigures:
-    """Of a time-series table: raw rows, their parts, and the buckets that are kept of what was dropped.
+class Parts:
+    """Partitions or chunks: how many, until when, their bytes, and of those that are compressed the bytes before.
 
-    Bytes are those of all parts; `bytes_before` what the compressed ones took before. None where there is no such thing.
+    None where there is no such thing on this engine.
     """
+
+    count: int
+    until: datetime | None
+    bytes: int
+    rows_in_default: int | None = None
+    compressed: int = 0
+    compress_after: str | None = None
+    oldest_uncompressed: datetime | None = None
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+
+
+@dataclass(frozen=True)
+class SeriesFigures:
+    """Of a time-series table: raw rows, their parts, and the buckets of days that outlive what was dropped."""
 
     series: str
     retention: str
     oldest_row: datetime | None
     dropped_before: datetime | None
-    parts: int
-    parts_until: datetime | None
-    rows_in_default: int | None
-    bytes: int
-    compressed_parts: int
-    compress_after: str | None
-    oldest_uncompressed: datetime | None
-    bytes_before: int | None
-    bytes_after: int | None
+    parts: Parts
     oldest_bucket: datetime | None
     outliving_buckets: int
 
@@ -90,11 +98,11 @@ def _of_series(connection: Connection, series: str, of_timescaledb: bool) -> Ser
     chunks = _chunks(connection, series) if of_timescaledb and not is_native else None
     parts = _partitions(connection, series) if chunks is None else chunks
     bucket, buckets = _buckets(connection, series, oldest)
-    return SeriesFigures(series, retention, oldest, dropped_before, *parts, bucket, buckets)
+    return SeriesFigures(series, retention, oldest, dropped_before, parts, bucket, buckets)
 
 
-def _partitions(connection: Connection, series: str) -> tuple[object, ...]:
-    row = _one(
+def _partitions(connection: Connection, series: str) -> Parts:
+    count, until, size = _one(
         connection,
         """
         select count(*), max(high), coalesce(sum(pg_total_relation_size(partition)), 0)::bigint
@@ -105,20 +113,24 @@ def _partitions(connection: Connection, series: str) -> tuple[object, ...]:
     (in_default,) = _one(
         connection, sql.SQL("select count(*) from {}").format(sql.Identifier("core", f"{series}_default"))
     )
-    return (row[0], row[1], in_default, row[2], 0, None, None, None, None)
+    return Parts(count, until, size, rows_in_default=in_default)
 
 
-def _chunks(connection: Connection, series: str) -> tuple[object, ...]:
+def _chunks(connection: Connection, series: str) -> Parts:
     count, until, compressed, uncompressed = _one(
         connection,
         """
-        select count(*), max(range_end), count(*) filter (where is_compressed), min(range_end) filter (where not is_compressed)
+        select
+            count(*), max(range_end), count(*) filter (where is_compressed),
+            min(range_end) filter (where not is_compressed)
         from timescaledb_information.chunks
         where hypertable_schema = 'core' and hypertable_name = %s
         """,
         [series],
     )
-    (size,) = _one(connection, "select coalesce(public.hypertable_size(format('core.%%I', %s::text)::regclass), 0)", [series])
+    (size,) = _one(
+        connection, "select coalesce(public.hypertable_size(format('core.%%I', %s::text)::regclass), 0)", [series]
+    )
     (after,) = _one(
         connection,
         """
@@ -135,7 +147,16 @@ def _chunks(connection: Connection, series: str) -> tuple[object, ...]:
             " from public.hypertable_compression_stats(format('core.%%I', %s::text)::regclass)",
             [series],
         )
-    return (count, until, None, size, compressed, after, uncompressed, before, now)
+    return Parts(
+        count,
+        until,
+        size,
+        compressed=compressed,
+        compress_after=after,
+        oldest_uncompressed=uncompressed,
+        bytes_before=before,
+        bytes_after=now,
+    )
 
 
 def _buckets(connection: Connection, series: str, oldest: datetime | None) -> tuple[datetime | None, int]:
@@ -151,7 +172,8 @@ def _buckets(connection: Connection, series: str, oldest: datetime | None) -> tu
     first, count = _one(
         connection,
         sql.SQL(
-            "select min(bucket), count(distinct bucket) filter (where bucket < date_trunc('day', %s::timestamptz)) from {}"
+            "select min(bucket), count(distinct bucket) filter (where bucket < date_trunc('day', %s::timestamptz))"
+            " from {}"
         ).format(relation),
         [oldest],
     )
@@ -176,7 +198,9 @@ def _jobs(connection: Connection) -> list[JobFigures]:
     return [JobFigures(*row) for row in rows]
 
 
-def _one(connection: Connection, query: str | sql.Composed, values: object = None) -> TupleRow:
-    row = connection.execute(query, values).fetchone()  # type: ignore[arg-type]
+def _one(
+    connection: Connection, query: LiteralString | sql.Composed, values: Sequence[Any] | Mapping[str, Any] | None = None
+) -> TupleRow:
+    row = connection.execute(query, values).fetchone()
     assert row is not None
     return row
