@@ -1,6 +1,6 @@
 """When a job runs by the clock: the project's times, unless the environment says otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
@@ -32,7 +32,9 @@ SEVERITY = "governance/severity"
 ZONE = "GOVERNANCE_SCHEDULE_TIMEZONE"
 NOT_BUILT = "the warehouse isn't built yet: run `governance build`, or materialize all in Dagster"
 
-Due = Callable[[dg.ScheduleEvaluationContext], list[dg.RunRequest] | dg.RunRequest | dg.SkipReason]
+Asked = dg.RunRequest | dg.SkipReason
+# what a tick asks for
+Due = Callable[[dg.ScheduleEvaluationContext], Asked | Iterator[Asked]]
 
 
 def limits(minutes: int, *, severity: str = "high") -> dict[str, str]:
@@ -49,7 +51,7 @@ def scheduled(name: str, cron: str, why: str, *, is_on: bool = True, due: Due | 
     """
     if name not in SCHEDULED:
         raise ValueError(f"{name} is missing in SCHEDULED")
-    variable = _variable(name)
+    named = variable(name)
     given = settings().schedules.get(name, "")
     is_off = given.lower() == "off"
     runs = not is_off if given else is_on
@@ -61,12 +63,12 @@ def scheduled(name: str, cron: str, why: str, *, is_on: bool = True, due: Due | 
             cron_schedule=cron if is_off or not given else given,
             execution_timezone=zone(),
             default_status=dg.DefaultScheduleStatus.RUNNING if runs else dg.DefaultScheduleStatus.STOPPED,
-            description=f"{why} {variable} {turns}.",
+            description=f"{why} {named} {turns}.",
             execution_fn=due or run_unless_unbuilt,
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise GovernanceError(
-            f"{variable} is {given!r}, which is no time: give the five fields of cron, such as {cron!r}, or `off`"
+            f"{named} is {given!r}, which is no time: give the five fields of cron, such as {cron!r}, or `off`"
         ) from error
 
 
@@ -74,8 +76,8 @@ def check_settings() -> None:
     """Raises GovernanceError where a variable about schedules can't be understood, or is about none there is."""
     for name in settings().schedules:
         if name not in SCHEDULED:
-            names = ", ".join(map(_variable, SCHEDULED))
-            raise GovernanceError(f"there is no schedule for {_variable(name)}; the variables are {names}")
+            names = ", ".join(map(variable, SCHEDULED))
+            raise GovernanceError(f"there is no schedule for {variable(name)}; the variables are {names}")
         scheduled(name, "0 4 * * *", "")
     zone()
 
@@ -94,7 +96,8 @@ def waits_for_build() -> bool:
         return False
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The one that gives the schedule of that name its time."""
     return f"GOVERNANCE_{name.upper()}_SCHEDULE"
 
 

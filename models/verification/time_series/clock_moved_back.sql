@@ -1,4 +1,4 @@
--- one row where the clock of the database server is behind what it recorded earlier
+-- one row per database whose server has a clock that is behind what it recorded earlier
 select
     'internal.rollup_state' as subject,
     format(

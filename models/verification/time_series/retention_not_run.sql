@@ -5,7 +5,7 @@ select
         when series.dropped_before > '-infinity'
             then format(
                     'What is past its retention was last dropped on %s.',
-                    to_char(series.dropped_before + settings.value::interval at time zone 'UTC', 'YYYY-MM-DD')
+                    to_char((series.dropped_before + settings.value::interval) at time zone 'UTC', 'YYYY-MM-DD')
                 )
         else format(
                 'What is past its retention was never dropped, and the warehouse is here since %s.',

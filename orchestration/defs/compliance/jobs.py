@@ -61,7 +61,7 @@ def defs() -> dg.Definitions:
             dg.define_asset_job(
                 kind.job,
                 selection=dg.AssetSelection.assets(kind.key),
-                description=f"Writes a report about a {kind.period} that is over.",
+                description=f"Writes the report of a {kind.period} that is over. {kind.what}",
                 tags=limits(30),
             )
             for kind in KINDS

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from orchestration.defs.scheduled import NOT_BUILT, waits_for_build, zone
+from orchestration.defs.scheduled import NOT_BUILT, Due, waits_for_build, zone
 from orchestration.lib.compliance.period import Period, of_day
 
 # reports before it are asked for by hand
@@ -87,15 +86,16 @@ def period_of(kind: Kind, partition: str) -> Period:
     return of_day(kind.period, date.fromisoformat(partition), zone())
 
 
-def due(kind: Kind) -> Callable[[dg.ScheduleEvaluationContext], Any]:
+def due(kind: Kind) -> Due:
     """What a tick asks for: a run for each period that is over and has no report, the oldest first.
 
     The first time that is the last period alone; later ones that were missed, or whose report failed, are caught up.
     """
 
-    def runs(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+    def runs(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
         if waits_for_build():
-            return dg.SkipReason(NOT_BUILT)
+            yield dg.SkipReason(NOT_BUILT)
+            return
         reported = context.instance.get_materialized_partitions(kind.key)
         under_way = {
             run.tags.get("dagster/partition")
@@ -104,8 +104,9 @@ def due(kind: Kind) -> Callable[[dg.ScheduleEvaluationContext], Any]:
         missing = missing_periods(kind, context.scheduled_execution_time, reported)
         keys = [key for key in (f"{period.first}" for period in missing) if key not in under_way]
         if not keys:
-            return dg.SkipReason("every period that is over has its report")
-        return [dg.RunRequest(run_key=key, partition_key=key) for key in keys]
+            yield dg.SkipReason("every period that is over has its report")
+        for key in keys:
+            yield dg.RunRequest(run_key=key, partition_key=key)
 
     return runs
 
