@@ -16,6 +16,7 @@ from psycopg import sql
 from orchestration.cli import ui
 from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
 from orchestration.defs.verification import checks as checks_of_verification
+from orchestration.defs.warehouse.row_counts import ROWS
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
@@ -65,16 +66,15 @@ def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch
     definitions = defs()
     graph = definitions.resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def("build_job").execute_in_process(instance=instance)
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
         log = "\n".join(str(entry) for entry in instance.all_logs(result.run_id))
     assert result.success
     built = {event.asset_key: event.materialization.metadata for event in result.get_asset_materialization_events()}
     assert built.keys() | NOT_BUILT_BY_DBT == graph.get_all_asset_keys()
-    rows = {
-        key: metadata["dagster/row_count"].value for key, metadata in built.items() if key.path[0] != "verification"
-    }
-    assert rows[dg.AssetKey(["core", "users"])] == 0
-    assert rows[dg.AssetKey(["seeds", "system_roles"])] == rows[dg.AssetKey(["core", "roles"])] > 3
+    rows = {key.to_user_string(): each[ROWS].value for key, each in built.items() if ROWS in each}
+    assert {key.path[0] for key in built if key.to_user_string() not in rows} == {"admin_account", "verification"}
+    assert (rows["core/users"], rows["core/llm_metrics"]) == (0, 0)
+    assert rows["seeds/system_roles"] == rows["core/roles"] > 3
     checks = result.get_asset_check_evaluations()
     assert {check.asset_check_key for check in checks} == graph.asset_check_keys
     # nobody has tried a restore so far
@@ -248,9 +248,10 @@ def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
     from orchestration.definitions import defs
 
     definitions = defs()
-    schedules = definitions.get_repository_def().schedule_defs
+    repository = definitions.get_repository_def()
+    schedules = repository.schedule_defs
     with dg.instance_for_test() as instance:
-        now = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC))
+        now = dg.build_schedule_context(instance, repository_def=repository, scheduled_execution_time=datetime.now(UTC))
 
         def ticks() -> list[tuple[int, str | None]]:
             found = [schedule.evaluate_tick(now) for schedule in schedules]

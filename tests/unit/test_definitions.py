@@ -161,7 +161,9 @@ def test_without_a_database_the_sensor_waits_and_a_scheduled_run_says_what_is_mi
     assert isinstance(waits, dg.SkipReason)
     assert str(waits.skip_message).startswith("no database: ")
     with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, scheduled_execution_time=datetime(2026, 11, 27, 6, tzinfo=UTC))
+        context = dg.build_schedule_context(
+            instance, repository_def=repository, scheduled_execution_time=datetime(2026, 11, 27, 6, tzinfo=UTC)
+        )
         for schedule in repository.schedule_defs:
             assert len(schedule.evaluate_tick(context).run_requests or []) == 1, schedule.name
 

@@ -8,7 +8,6 @@ import pytest
 
 from orchestration.defs.compliance import periods
 from orchestration.defs.compliance.periods import KINDS, due, missing_periods, period_of
-from orchestration.defs.scheduled import scheduled
 
 DAY, WEEK, MONTH, QUARTER = KINDS
 NOW = datetime(2026, 11, 28, 6, 30, tzinfo=UTC)
@@ -69,9 +68,8 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
 
 
 def asked(instance: dg.DagsterInstance, now: datetime) -> list[str | None]:
-    schedule = scheduled("daily_report", "0 6 * * *", "Why.", due=due(DAY))
-    tick = schedule.evaluate_tick(dg.build_schedule_context(instance, scheduled_execution_time=now))
-    return [run.partition_key for run in tick.run_requests or []]
+    answers = due(DAY)(dg.build_schedule_context(instance, scheduled_execution_time=now))
+    return [each.partition_key for each in answers if isinstance(each, dg.RunRequest)]
 
 
 def test_ticks_after_three_days_ask_for_each_day_once(instance: dg.DagsterInstance) -> None:

@@ -1,4 +1,6 @@
-"""Writes compliance reports: each an asset with a partition for each period."""
+"""Writes compliance reports: each kind an asset with a partition for each period, and a job that writes one."""
+
+from pathlib import Path
 
 import dagster as dg
 
@@ -7,6 +9,7 @@ from orchestration.defs.compliance.periods import KINDS, Kind, due, period_of
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
 from orchestration.lib.audit.sign import public_key
+from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.report import verify_report, write_report
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError, NotBuiltError
@@ -14,40 +17,55 @@ from orchestration.lib.settings import governance_home, settings
 from orchestration.lib.warehouse.refresh import is_built
 
 
-def report_asset(kind: Kind) -> dg.AssetsDefinition:
-    """The reports of a kind, a partition for each period."""
-
-    @dg.asset(
-        key=kind.key,
+def report_asset(kind: Kind) -> dg.AssetSpec:
+    """The reports of a kind. "Materialize all" is to build the warehouse, so it leaves them to their jobs."""
+    return dg.AssetSpec(
+        kind.key,
         deps=[dg.AssetKey(["verification", "findings"]), dg.AssetKey(["reporting", "access_review"])],
-        description=f"{kind.what} A folder in `reports` of the home folder; `governance report` writes the same.",
+        description=f"{kind.what} A folder in `reports` of the home folder, which {kind.job} writes; `governance "
+        "report` writes the same.",
         partitions_def=kind.partitions(),
         group_name="compliance",
         owners=["team:governance"],
         kinds={"python", "html"},
-        pool="reports",
-        # it is written when its period is over, so that a backfill asks for each by itself
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
     )
-    def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        key, period = settings().audit_key, period_of(kind, context.partition_key)
-        reports = governance_home() / "reports"
-        with explained():
-            url = database_url()
-            if not is_built(url):
-                raise NotBuiltError(NOT_BUILT)
-            folder = reports / f"{period.kind}-{period.name}"
-            if folder.exists():
-                # of the command line, or of a run that ended before it could say so
-                if faults := verify_report(folder):
-                    raise GovernanceError(f"{folder} is there already and is not as it was written: {faults[0]}")
-                context.log.info("%s is there already, as it was written", folder)
-            else:
-                keys = [public_key(key)] if key is not None else []
-                folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=settings().audit_anchors)
-            return dg.MaterializeResult(metadata=as_metadata(folder))
 
-    return report
+
+def report_job(kind: Kind) -> dg.JobDefinition:
+    """Writes the report of its partition."""
+
+    @dg.op(name=f"write_{kind.asset}", pool="reports", description=f"Write the report of a {kind.period}.")
+    def write(context: dg.OpExecutionContext) -> None:
+        with explained():
+            metadata = as_metadata(_written(context, period_of(kind, context.partition_key)))
+        context.log_event(dg.AssetMaterialization(kind.key, partition=context.partition_key, metadata=metadata))
+
+    @dg.job(
+        name=kind.job,
+        description=f"Writes the report of a {kind.period} that is over. {kind.what}",
+        partitions_def=kind.partitions(),
+        tags=limits(30),
+    )
+    def job() -> None:
+        write()
+
+    return job
+
+
+def _written(context: dg.OpExecutionContext, period: Period) -> Path:
+    """The folder of the report: one that is there, of the command line or of a run that was killed, stays."""
+    url, reports, key = database_url(), governance_home() / "reports", settings().audit_key
+    if not is_built(url):
+        raise NotBuiltError(NOT_BUILT)
+    folder = reports / f"{period.kind}-{period.name}"
+    if not folder.exists():
+        keys = [public_key(key)] if key is not None else []
+        folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=settings().audit_anchors)
+        return folder
+    if faults := verify_report(folder):
+        raise GovernanceError(f"{folder} is there already and is not as it was written: {faults[0]}; move it away")
+    context.log.info("%s is there already, as it was written", folder)
+    return folder
 
 
 @dg.definitions
@@ -57,15 +75,7 @@ def defs() -> dg.Definitions:
     missed = "What was missed while Dagster was down is caught up."
     return dg.Definitions(
         assets=[report_asset(kind) for kind in KINDS],
-        jobs=[
-            dg.define_asset_job(
-                kind.job,
-                selection=dg.AssetSelection.assets(kind.key),
-                description=f"Writes the report of a {kind.period} that is over. {kind.what}",
-                tags=limits(30),
-            )
-            for kind in KINDS
-        ],
+        jobs=[report_job(kind) for kind in KINDS],
         schedules=[
             scheduled("daily_report", "0 6 * * *", f"Writes the report of the day before. {missed}", due=due(day)),
             scheduled("weekly_report", "15 6 * * 1", f"Writes the report of the week before. {missed}", due=due(week)),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from orchestration.defs.scheduled import NOT_BUILT, Due, waits_for_build, zone
+from orchestration.defs.scheduled import NOT_BUILT, waits_for_build, zone
 from orchestration.lib.compliance.period import Period, of_day
 
 # reports before it are asked for by hand
@@ -86,7 +86,7 @@ def period_of(kind: Kind, partition: str) -> Period:
     return of_day(kind.period, date.fromisoformat(partition), zone())
 
 
-def due(kind: Kind) -> Due:
+def due(kind: Kind) -> Callable[[dg.ScheduleEvaluationContext], Iterator[dg.RunRequest | dg.SkipReason]]:
     """What a tick asks for: a run for each period that is over and has no report, the oldest first.
 
     The first time that is the last period alone; later ones that were missed, or whose report failed, are caught up.

@@ -3,11 +3,13 @@
 import dagster as dg
 
 from orchestration.defs.scheduled import limits, scheduled
+from orchestration.defs.verification.checks import deep_drift, probe
 
 build_job = dg.define_asset_job(
     "build_job",
-    # all of dbt and the first account; what writes files or loads usage has jobs of its own
-    selection=dg.AssetSelection.kind("dbt") | dg.AssetSelection.assets("admin_account"),
+    # all of dbt and the first account; usage and the deep checks have jobs of their own
+    selection=(dg.AssetSelection.kind("dbt") | dg.AssetSelection.assets("admin_account"))
+    - dg.AssetSelection.checks(deep_drift, probe),
     description="Runs the full `dbt build`: schema, seeds, rollups, views and every data test.",
     tags=limits(180),
 )
