@@ -25,6 +25,7 @@ def report_asset(kind: Kind) -> dg.AssetSpec:
         description=f"{kind.what} A folder in `reports` of the home folder, which {kind.job} writes; `governance "
         "report` writes the same.",
         partitions_def=kind.partitions(),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=kind.fresh_within),
         group_name="compliance",
         owners=["team:governance"],
         kinds={"python", "html"},

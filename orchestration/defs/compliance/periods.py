@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,8 @@ class Kind:
     job: str
     what: str
     looked_back: int
+    # a period, its catching up, and some patience
+    fresh_within: timedelta
     partitions: Callable[[], dg.TimeWindowPartitionsDefinition]
 
     @property
@@ -51,6 +53,7 @@ KINDS = (
         "daily_report_job",
         "Whether the records of a day can be relied on: audit trail, findings, sources, spend.",
         31,
+        timedelta(days=2),
         lambda: dg.DailyPartitionsDefinition(start_date=_FIRST, timezone=zone()),
     ),
     Kind(
@@ -59,6 +62,7 @@ KINDS = (
         "weekly_report_job",
         "What a week cost, against its budgets and the week before.",
         8,
+        timedelta(days=9),
         # from Monday on
         lambda: dg.WeeklyPartitionsDefinition(start_date=_FIRST, day_offset=1, timezone=zone()),
     ),
@@ -68,6 +72,7 @@ KINDS = (
         "report_job",
         "The compliance report of a month.",
         12,
+        timedelta(days=33),
         lambda: dg.MonthlyPartitionsDefinition(start_date=_FIRST, timezone=zone()),
     ),
     Kind(
@@ -76,6 +81,7 @@ KINDS = (
         "quarterly_report_job",
         "The access review of a quarter, within its compliance report.",
         4,
+        timedelta(days=95),
         _quarters,
     ),
 )

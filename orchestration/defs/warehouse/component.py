@@ -15,6 +15,7 @@ from orchestration.defs.failures import explained, fail
 from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
+from orchestration.defs.warehouse.failed_nodes import what_failed
 from orchestration.defs.warehouse.jobs import build_job, build_schedule
 from orchestration.defs.warehouse.row_counts import row_counter
 from orchestration.lib.database.in_use import database_url
@@ -117,7 +118,7 @@ class WarehouseProject(DbtProjectComponent):
                     said = refusal(str(failure))
                     if says_transient(str(failure)):
                         fail(said or str(failure), failure, transient=True)
-                    raise failure if said is None else GovernanceError(said) from failure
+                    raise GovernanceError(said or what_failed(build, found) or str(failure)) from failure
         shutil.rmtree(build.target_path)
 
 

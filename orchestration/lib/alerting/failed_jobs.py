@@ -74,7 +74,7 @@ def raise_alert(connection: Connection, failed: FailedRun) -> None:
         [
             ALERT_TYPE,
             failed.severity,
-            _clean(f"{failed.job} failed: {failed.message.splitlines()[0] if failed.message else 'no reason'}", _TITLE),
+            _clean(f"{failed.job} failed: {failed.message}", _TITLE),
             json.dumps(details),
             failed.cause,
             failed.failed_at,
