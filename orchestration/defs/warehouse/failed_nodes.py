@@ -18,7 +18,10 @@ def what_failed(build: DbtCliInvocation, found: Mapping[str, Mapping[str, Any]])
         results = build.get_artifact("run_results.json")["results"]
     except OSError:
         return None
-    failed = [each for each in results if each["status"] in _FAILED]
+    # what a rule says first, and always in one order, for the cause of an alert is known by the text
+    failed = sorted(
+        (each for each in results if each["status"] in _FAILED), key=lambda each: (not _rule(each, found), _name(each))
+    )
     if not failed:
         return None
     lines = [f"{_name(each)}: {_reason(each, found)}" for each in failed[:_SHOWN]]
@@ -35,9 +38,17 @@ def _name(result: Mapping[str, Any]) -> str:
 
 
 def _reason(result: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> str:
-    shown = found.get(_name(result).removeprefix("no_"), {}).get("what is wrong")
-    if not isinstance(shown, dg.TableMetadataValue):
+    count = int(result["failures"] or 1)
+    if (shown := _rule(result, found)) is None:
+        if result["unique_id"].startswith("test.") and result["status"] == "fail":
+            return f"{counted(count, 'row')} that should not be there"
         return " ".join(str(result["message"] or result["status"]).split())
-    first, count = shown.records[0].data, int(result["failures"] or 1)
+    first = shown.records[0].data
     more = f" And {count - 1:,} more." if count > 1 else ""
     return f"{first['subject']}: {first['what is wrong']} {first['what to do']}{more}"
+
+
+def _rule(result: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]) -> dg.TableMetadataValue | None:
+    """The violations, of a rule that has some."""
+    shown = found.get(_name(result).removeprefix("no_"), {}).get("what is wrong")
+    return shown if isinstance(shown, dg.TableMetadataValue) else None
