@@ -118,15 +118,18 @@ begin
             from reporting.budget_status as s
             where s.period_end::timestamp at time zone zone > since and s.spent > 0
         ),
-        days as (
+        -- what was spent by the end of each day of the period
+        running as (
             select
                 s.budget_id,
                 s.period_start,
-                d.place,
-                coalesce(sum(d.cost) over (partition by s.budget_id, s.period_start order by d.place), 0) as total,
-                coalesce(sum(d.cost) over (partition by s.budget_id, s.period_start order by d.place), 0) - coalesce(d.cost, 0) as before
+                array_agg(coalesce(d.total, 0) order by d.place) as totals
             from statuses as s
-            cross join lateral unnest(s.daily_spend) with ordinality as d (cost, place)
+            cross join lateral (
+                select days.place, sum(days.cost) over (order by days.place) as total
+                from unnest(s.daily_spend) with ordinality as days (cost, place)
+            ) as d
+            group by 1, 2
         )
         select
             l.*,
@@ -135,41 +138,35 @@ begin
             s.starts_at,
             s.ends_at,
             s.period_start + d.place::integer - 1 as day,
-            d.before,
+            coalesce(r.totals[d.place - 1], 0) as before,
             d.total,
             (
                 select max(days.total)
-                from days
-                where days.budget_id = s.budget_id and days.period_start = s.period_start
-                    and s.period_start + days.place::integer - 1 < (l.valid_from at time zone zone)::date
+                from unnest(r.totals) with ordinality as days (total, place)
+                where s.period_start + days.place::integer - 1 < (l.valid_from at time zone zone)::date
             ) as spent_on_days_before,
             -- of the limit that held until then
-            (
-                select p.amount * t.threshold
-                from limits as p
-                where p.target_kind = l.target_kind and p.target = l.target and p.period = l.period and p.currency = l.currency
-                    and p.valid_to = l.valid_from and p.valid_from < l.valid_from and l.valid_from > s.starts_at
-                limit 1
-            ) as former_amount
+            case when l.valid_from > s.starts_at then p.amount * t.threshold end as former_amount
         from statuses as s
+        inner join running as r on r.budget_id = s.budget_id and r.period_start = s.period_start
         inner join limits as l
             on l.target_kind = s.target_kind and l.target = s.target and l.period = s.period and l.currency = s.currency
             and tstzrange(l.valid_from, l.valid_to) && tstzrange(s.starts_at, s.ends_at)
+        left join limits as p
+            on p.target_kind = l.target_kind and p.target = l.target and p.period = l.period and p.currency = l.currency
+            and p.valid_to = l.valid_from and p.valid_from < l.valid_from
         cross join (values (0.5), (0.8), (1)) as t (threshold)
         cross join lateral (
-            select days.*
-            from days
-            where days.budget_id = s.budget_id and days.period_start = s.period_start
-                and days.total > 0 and days.total >= l.amount * t.threshold
+            select days.total, days.place
+            from unnest(r.totals) with ordinality as days (total, place)
+            where days.total > 0 and days.total >= l.amount * t.threshold
             order by days.place
             limit 1
         ) as d
         -- of nothing there is no half
         where (l.amount > 0 or t.threshold = 1)
-            and not exists (
-                select from core.budget_crossings as c
-                where (case when l.is_team then c.team_budget_id else c.budget_id end) = l.id
-                    and c.period_starts_at = s.starts_at and c.threshold = t.threshold
+            and (l.id, s.starts_at, t.threshold) not in (
+                select coalesce(c.team_budget_id, c.budget_id), c.period_starts_at, c.threshold from core.budget_crossings as c
             )
     loop
         low := near.day::timestamp at time zone zone;
