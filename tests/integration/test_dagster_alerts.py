@@ -16,6 +16,7 @@ from orchestration.defs.alerting import lost_runs
 from orchestration.defs.alerting.runs import runs_sensor
 from orchestration.defs.scheduled import limits
 from orchestration.lib.database.connection import connect
+from orchestration.lib.embedded.processes import lived_at
 
 pytestmark = pytest.mark.not_on_pglite("the sensor connects beside the test")
 SLEEPER = Path(__file__).with_name("sleeping_job.py")
@@ -36,7 +37,8 @@ class Watch:
     """Runs of a job and ticks of the sensor."""
 
     def __init__(self, instance: dg.DagsterInstance, url: str) -> None:
-        self.instance, self.url, self.cursor = instance, url, None
+        self.instance, self.url = instance, url
+        self.cursor: str | None = None
 
     def run(self, fails: str | None, partition: str | None = None) -> str:
         tags = {} if partition is None else {"dagster/partition": partition}
@@ -45,7 +47,8 @@ class Watch:
 
     def tick(self) -> str:
         context = dg.build_sensor_context(self.instance, cursor=self.cursor)
-        [skipped] = runs_sensor(context)
+        ticked: Any = runs_sensor(context)
+        [skipped] = ticked
         self.cursor = context.cursor
         return str(skipped.skip_message)
 
@@ -140,6 +143,6 @@ def test_a_run_whose_process_was_killed_is_an_alert_at_the_next_tick(
 
 
 def test_a_later_process_of_the_same_number_is_not_the_run() -> None:
-    assert lost_runs.lived_at(os.getpid(), time.time())
+    assert lived_at(os.getpid(), time.time())
     # of a container that was restarted: the number is taken, by one that began later
-    assert not lost_runs.lived_at(os.getpid(), time.time() - 3600 * 24 * 365)
+    assert not lived_at(os.getpid(), time.time() - 3600 * 24 * 365)

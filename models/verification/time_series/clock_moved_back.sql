@@ -6,7 +6,7 @@ select
         to_char(max(refreshed_at) at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
         to_char(now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
     ) as message,
-    'Set the clock of the database server right, then look at `missing_raw_rows`: what was dropped meanwhile may have been '
-    'dropped too early, and is in the backup only.' as fix
+    'Set the clock of the database server right. What retention dropped meanwhile may have been dropped too early, '
+    'and is in the backup only.' as fix
 from internal.rollup_state
 having max(refreshed_at) > now() + interval '{{ var("clock_skew_allowed") }}'
