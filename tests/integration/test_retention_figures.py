@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_tables(database: str, engine: Engine) -> None:
         assert llm.parts.compressed == 1
         assert llm.parts.bytes_before
         assert llm.parts.bytes_after
-        assert llm.parts.compress_after == "@ 7 days"
+        assert llm.parts.compress_after == "7 days"
         assert {job.what for job in figures.jobs} >= {
             "llm_metrics: policy_retention",
             "llm_metrics: policy_compression",
