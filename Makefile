@@ -53,7 +53,8 @@ malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.e
 		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
 
 kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source, and jobs of Dagster, at random moments (make kills ROUNDS=20)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/integration/test_killed_loads.py tests/integration/test_dagster_faults.py $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest \
+		$(addprefix tests/integration/test_,killed_loads.py dagster_faults.py dagster_alerts.py) $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

@@ -19,6 +19,8 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.embedded.processes import lived_at
 
 pytestmark = pytest.mark.not_on_pglite("the sensor connects beside the test")
+# read here, for no test sees the variables of the shell
+ROUNDS = int(os.environ.get("GOVERNANCE_KILL_ROUNDS") or 1)
 SLEEPER = Path(__file__).with_name("sleeping_job.py")
 
 
@@ -121,8 +123,9 @@ def test_what_cannot_be_told_is_told_when_the_database_is_back(watch: Watch, mon
     assert title.startswith("worked_job failed: no such table [31m and more")
 
 
+@pytest.mark.parametrize("number", range(ROUNDS))
 def test_a_run_whose_process_was_killed_is_an_alert_at_the_next_tick(
-    watch: Watch, monkeypatch: pytest.MonkeyPatch
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Killed with everything that could have said so: nothing but the record of the run is left."""
     environment = os.environ | {"DAGSTER_HOME": watch.instance.root_directory}
