@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from orchestration.defs import failures
+from orchestration.defs.backup import jobs as backups
 from orchestration.defs.compliance import jobs as compliance
 from orchestration.defs.compliance.periods import KINDS
 from orchestration.defs.retention import jobs as retention
@@ -150,3 +151,20 @@ def _end_who_waits(url: str, reader: psycopg.Connection[Any]) -> int:
                 return len(ended)
             time.sleep(0.02)
     return 0
+
+
+def test_a_backup_and_a_drill_are_materializations_and_older_backups_go(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOVERNANCE_BACKUP_KEEP", "1,0,0")
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = [backups.backup_job.execute_in_process(instance=instance) for _ in range(2)]
+        assert [event.asset_key for each in made for event in each.get_asset_materialization_events()] == [
+            backups.BACKUP
+        ] * 2
+        assert len(list((home / "backups").iterdir())) == 1
+        proven = backups.drill_job.execute_in_process(instance=instance)
+        assert [event.asset_key for event in proven.get_asset_materialization_events()] == [
+            backups.BACKUP,
+            backups.DRILL,
+        ]

@@ -10,9 +10,11 @@ from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
 from orchestration.lib.backup.backup import backup
 from orchestration.lib.backup.drill import drill
+from orchestration.lib.backup.encryption import read_identities, read_recipients
+from orchestration.lib.backup.keep import Keep, delete_superseded
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import NotBuiltError
-from orchestration.lib.settings import governance_home
+from orchestration.lib.settings import governance_home, settings
 from orchestration.lib.warehouse.refresh import is_built
 
 BACKUP, DRILL = dg.AssetKey(["operations", "backup"]), dg.AssetKey(["operations", "restored_backup"])
@@ -51,7 +53,12 @@ def _built() -> tuple[str, Path]:
 def back_up(context: dg.OpExecutionContext) -> None:
     """Back the warehouse up while it is in use; what breaks off leaves nothing behind."""
     with explained():
-        folder, manifest = backup(*_built())
+        url, output = _built()
+        keep = Keep.parse(said) if (said := settings().backup_keep) else None
+        recipients = read_recipients(settings().backup_recipients)
+        folder, manifest = backup(url, output, recipients=recipients)
+        for gone in delete_superseded(output, keep, manifest.database) if keep else ():
+            context.log.info("deleted %s, which newer ones supersede", gone)
     context.log_event(
         dg.AssetMaterialization(
             BACKUP,
@@ -59,6 +66,7 @@ def back_up(context: dg.OpExecutionContext) -> None:
                 "folder": dg.MetadataValue.path(str(folder)),
                 "dagster/row_count": manifest.rows,
                 "tables": len(manifest.tables),
+                "encrypted": bool(recipients),
             },
         )
     )
@@ -75,7 +83,14 @@ def prove_backup(context: dg.OpExecutionContext) -> None:
     """Take a backup, restore it into a database that is dropped again, and verify that one."""
     with explained():
         url, output = _built()
-        done = drill(url, output, tell=context.log.info)
+        identity = settings().backup_identity
+        done = drill(
+            url,
+            output,
+            recipients=read_recipients(settings().backup_recipients),
+            identities=read_identities(identity) if identity else (),
+            tell=context.log.info,
+        )
     metadata: dict[str, Any] = {"folder": dg.MetadataValue.path(str(done.folder)), "dagster/row_count": done.rows}
     context.log_event(dg.AssetMaterialization(BACKUP, metadata=metadata))
     context.log_event(
