@@ -31,6 +31,8 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_rollup_zones::test_a_gap_in_the_middle_is_kept_over_changes_of_zone": (),
     "test_rollup_zones::test_a_change_of_zone_that_fails_changes_nothing": (),
     "test_comparison": COMMUNITY,
+    # partitions, chunks, and what was compressed
+    "test_retention_figures": BOTH,
     # names are joined to the rollups, and given by what refreshes them
     "test_names_of_usage": COMMUNITY,
     # each rule asks the engine in its own words

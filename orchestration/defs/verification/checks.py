@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration.defs.scheduled import limits
 from orchestration.defs.verification.violations import as_metadata
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
@@ -30,6 +31,7 @@ deep_verification_job = dg.define_asset_job(
     "deep_verification_job",
     selection=dg.AssetSelection.checks(deep_drift, probe),
     description="Compares the catalog with a build of its own, and tries what must be refused.",
+    tags=limits(60),
 )
 
 
