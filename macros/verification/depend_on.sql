@@ -30,5 +30,6 @@
         'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view', 'access_review', 'key_hygiene', 'model_inventory',
         'budget_status', 'budget_breaches', 'cost_by_tag', 'chargeback', 'month_to_date', 'top_movers', 'cost_of_outcomes',
         'latency_by_model', 'unresolved_owners_view', 'cost_differences', 'cost_basis', 'unpriced_usage',
+        'my_team_spend', 'my_team_members',
     ]) }}
 {% endmacro %}
