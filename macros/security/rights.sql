@@ -67,10 +67,10 @@
     from columns as c
     where c.object = 'core.audit_logs' and c.column_name not in ('recorded_at', 'epoch', 'xid', 'db_user', 'checksum_version', 'checksum')
     union all
-    -- ON CONFLICT reads its columns
+    -- ON CONFLICT reads the columns it names; TimescaleDB refuses rights on single columns of what it compresses
     select 'governance_app', 'column', c.object, c.column_name, 'SELECT'
     from columns as c
-    where c.object = 'core.llm_metrics' and c.column_name in ('request_id', 'time')
+    where c.object = 'core.llm_metrics' and c.relkind = 'p' and c.column_name in ('request_id', 'time')
     union all
     -- the runtime reads all but what opens an account, a session or a key; bcrypt hashes it compares with well-known passwords
     select 'governance_dbt', 'relation', r.object, null, 'SELECT'
