@@ -25,7 +25,7 @@
     the rows that must exist are there, and says who puts them there.
 #}
 {% macro may_write_rows(relation, sql) %}
-    {%- set name = relation.include(database=false) -%}
+    {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
     {%- if run_query("select has_table_privilege('" ~ name ~ "', 'insert') and has_table_privilege('" ~ name ~ "', 'update')").rows[0][0] %}{{ return(true) }}{% endif -%}
     {%- set update_columns = config.get('update_columns', []) -%}
     {%- set conditions = [] -%}

@@ -97,6 +97,14 @@
             select from pg_auth_members as m where m.roleid = to_regrole(w.role) and m.member = to_regrole(w.member)
         )
         union all
+        -- who gives something away must be a member of who gets it
+        select
+            format('grant governance_owner to %I', current_user), r.rolcreaterole,
+            format('%s is no member of governance_owner: let an administrator run `grant governance_owner to %I`', current_user, current_user)
+        from pg_roles as r
+        where r.rolname = current_user and not r.rolsuper
+            and not coalesce(pg_has_role(current_user, to_regrole('governance_owner'), 'usage'), false)
+        union all
         select
             format('alter role governance_migrator in database %I set role = governance_owner', current_database()),
             may.all_roles,

@@ -51,7 +51,7 @@
         )
         select
             format('alter %s owner to %I', o.object, o.wanted) as sql,
-            r.rolsuper or o.has_right and pg_has_role(current_user, o.owner, 'usage') and coalesce(pg_has_role(current_user, to_regrole(o.wanted), 'member'), r.rolcreaterole) as may,
+            r.rolsuper or o.has_right and pg_has_role(current_user, o.owner, 'usage') and coalesce(case when current_setting('server_version_num')::integer >= 160000 then pg_has_role(current_user, to_regrole(o.wanted), 'set') else pg_has_role(current_user, to_regrole(o.wanted), 'member') end, r.rolcreaterole) as may,
             case o.place
                 when 1 then format('database %s stays %s''s, so a build by governance_migrator leaves its search_path and jit as they are: let its owner or a superuser run `alter database %I owner to governance_owner`', current_database(), pg_get_userbyid(o.owner), current_database())
                 else format('what the warehouse is made of stays %s''s, for %s may not give it to %s: build as %s, or let a superuser run `governance roles apply`', pg_get_userbyid(o.owner), current_user, o.wanted, pg_get_userbyid(o.owner))

@@ -1,4 +1,4 @@
--- one row per table that inherits from one of ours without being a partition or chunk of it
+-- one row per table that inherits from one of ours without being a part of it
 {{ depend_on(core_tables()) -}}
 select
     format('%s below %s', format('%I.%I', child_schema.nspname, child.relname), format('%I.%I', schema.nspname, parent.relname)) as subject,
@@ -17,5 +17,9 @@ inner join pg_namespace as child_schema on child_schema.oid = child.relnamespace
 where schema.nspname in ('core', 'internal', 'rollups', 'seeds')
     and child.relkind in ('r', 'p', 'f')
     and not child.relispartition
-    -- chunks of a hypertable
-    and child_schema.nspname <> '_timescaledb_internal'
+    -- an extension may keep parts of a table in a schema of its own
+    and not exists (
+        select 1
+        from pg_depend
+        where pg_depend.classid = 'pg_namespace'::regclass and pg_depend.objid = child_schema.oid and pg_depend.deptype = 'e'
+    )
