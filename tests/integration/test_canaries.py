@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.engines("postgres")]
 HASH = b"canary-of-a-hash-of-32-bytes-..."
 SECRET = b"canary-of-a-second-factor-\xff\xfe-\x00encrypted-by-the-application"
 PASSWORD = "$2b$12$" + "canary0f0ne0passw0rd0hash0".ljust(53, "x")
-DATABASE_PASSWORD = "canary-of-the-database"  # noqa: S105
+DATABASE_PASSWORD = "canary-of-the-database"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from orchestration.lib.warehouse.retention import retain
 from orchestration.lib.warehouse.roles import apply_roles
 
 Connection = psycopg.Connection[TupleRow]
-PASSWORD = "of-a-test"  # noqa: S105
+PASSWORD = "of-a-test"
 # what readers of views call by them, and what reads nothing
 FOR_EVERYBODY = {"rollup_watermark", "function_answers"}
 
@@ -113,7 +113,9 @@ def test_verification_tries_it_and_finds_nothing(warehouse: str) -> None:
 
 
 def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> None:
-    connection.execute("grant usage on schema core to governance_reader; grant select on core.users to governance_reader")
+    connection.execute(
+        "grant usage on schema core to governance_reader; grant select on core.users to governance_reader"
+    )
     connection.execute("revoke insert on core.llm_metrics from governance_app")
     found = {each.subject: each.message for each in try_as_roles(connection, ATTEMPTS).violations}
     assert found == {
@@ -217,9 +219,7 @@ def test_the_runtime_runs_the_warehouse(warehouse: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_runtime_build_of_another_release_says_what_to_run(
-    warehouse: str, older: str, newer: str, says: str
-) -> None:
+def test_a_runtime_build_of_another_release_says_what_to_run(warehouse: str, older: str, newer: str, says: str) -> None:
     url = log_in(warehouse, "dbt")
     with connect(warehouse) as connection:
         connection.execute("set governance.managing_rows = 'on'")

@@ -44,7 +44,8 @@ class Attempt:
 
 
 ATTEMPTS = tuple(
-    Attempt(**each) for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["attempt"]
+    Attempt(**each)
+    for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["attempt"]
 )
 
 
