@@ -1,6 +1,17 @@
 -- one row per day, team, provider, model and currency: those of llm_team_daily, each model under its one name
-with usage as (
-    -- a model of one spelling, as nearly all are, needs no adding up
+-- what has another name, and what has the name of another
+with shared as (
+    select provider, model
+    from {{ ref('stg_model_names') }}
+    where (provider, model) <> (canonical_provider, canonical_model)
+    union
+    select canonical_provider, canonical_model
+    from {{ ref('stg_model_names') }}
+    where (provider, model) <> (canonical_provider, canonical_model)
+),
+
+usage as (
+    -- most need no adding up
     select
         usage.day,
         usage.bucket,
@@ -10,8 +21,7 @@ with usage as (
         usage.currency,
         {{ usage_of_rollup('usage') }}
     from {{ ref('llm_team_daily') }} as usage
-    inner join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
-    where names.is_only_spelling
+    where (usage.provider, usage.model) not in (select shared.provider, shared.model from shared)
 
     union all
 
@@ -25,7 +35,7 @@ with usage as (
         {{ summed_usage_of_rollup('usage') }}
     from {{ ref('llm_team_daily') }} as usage
     left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
-    where names.is_only_spelling is not true
+    where (usage.provider, usage.model) in (select shared.provider, shared.model from shared)
     group by 1, 2, 3, 4, 5, 6
 )
 

@@ -5,7 +5,5 @@ select
     model,
     canonical_provider,
     canonical_model,
-    row(canonical_provider, canonical_model)::text as canonical_name,
-    canonical_provider = provider and canonical_model = model
-    and count(*) over (partition by canonical_provider, canonical_model) = 1 as is_only_spelling
+    row(canonical_provider, canonical_model)::text as canonical_name
 from internal.model_names
