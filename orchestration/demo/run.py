@@ -83,9 +83,7 @@ def run_demo(
         # a server of somebody's own gets roles where he asks for them
         with _step("roles", notify):
             applied = apply_roles(url)
-            notify(
-                f"{counted(len(applied.statements), 'statement')}: governance_reader reads the reports, nothing else"
-            )
+            notify(f"{counted(len(applied.statements), 'statement')}: governance_reader reads reports, nothing else")
             for sentence in applied.impossible:
                 notify(f"not possible: {sentence}")
     with _step("test", notify):

@@ -92,13 +92,14 @@ def test_no_secret_is_shown_logged_or_written(url: str, tmp_path: Path, monkeypa
         assert refresh_job.execute_in_process(instance=instance).success
     with connect(url) as connection:
         for (relation,) in connection.execute(
-            "select format('%I.%I', n.nspname, c.relname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+            "select format('%I.%I', n.nspname, c.relname)"
+            " from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
             " where n.nspname in ('reporting', 'verification') and c.relkind = 'v'"
             " union all values ('core.audit_logs'), ('internal.dbt_results'), ('internal.verification_findings')"
         ).fetchall():
             rows = connection.execute(f"select t::text from {relation} as t".encode()).fetchall()
             said[relation] = "\n".join(row[0] for row in rows).encode()
     files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert {Path(name).relative_to(tmp_path).parts[0] for name in files} >= {"target", "logs", "dagster", "trail"}
+    assert {Path(name).relative_to(tmp_path).parts[0] for name in files} >= {"target", "dagster", "trail", "reports"}
     assert {name: found for name, content in (said | files).items() if (found := leaks(content))} == {}
     assert b"users.insert" in said["core.audit_logs"]

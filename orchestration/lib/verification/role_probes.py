@@ -1,4 +1,4 @@
-"""Probes of the roles of the database: what each may and may not is tried as each, in transactions that are rolled back.
+"""Probes of the roles of the database: what each may and may not is tried as each, and rolled back.
 
 role_probes.toml has them.
 """
@@ -80,7 +80,7 @@ def try_as_roles(connection: Connection, attempts: Sequence[Attempt]) -> Verific
                 continue
             subject = f"governance_{role}: {each.name}"
             wrong = "was refused, though its work needs it" if refused else "was not refused"
-            fix = "Run `governance roles apply`, which gives and takes rights as they should be, and look at who changed them."
+            fix = "Run `governance roles apply`, which puts rights right, and look at who changed them."
             violations.append(Violation(RULE.rule, RULE.severity, subject, f"{each.tries} {wrong}.", fix))
     return Verification([RULE], violations, not_run=not_run)
 

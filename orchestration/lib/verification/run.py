@@ -33,9 +33,9 @@ def verify(
 ) -> Verification:
     """Ask the rules whose name or family matches one of the patterns of `select` (default: all), each for itself.
 
-    `deep` compares the catalog too, `probe` tries what must be refused, also as each role. Passwords, closed days and the audit trail are
-    looked at, and the run is recorded as one of `program` (None: not at all), by a role that may; one that only reads
-    leaves no trace. Raises GovernanceError where nothing can be asked.
+    `deep` compares the catalog too, `probe` tries what must be refused, also as each role of the database. Passwords,
+    closed days and the audit trail are looked at, and the run is recorded as one of `program` (None: not at all), by a
+    role that may; one that only reads leaves no trace. Raises GovernanceError where nothing can be asked.
     """
     rules = chosen_rules(url, select)
     collectors = [collector for rule, collector in _COMPARED_FIRST.items() if any(rule == each.rule for each in rules)]
