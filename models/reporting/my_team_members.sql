@@ -10,9 +10,9 @@ select
 from {{ ref('stg_live_memberships') }} as members
 inner join {{ ref('stg_users') }} as users on users.user_id = members.user_id
 where exists (
-    select 1
-    from {{ ref('stg_my_permissions') }} as permissions
-    where permissions.team_id = members.team_id
-        and permissions.resource in ('team_members', '*')
-        and permissions.action in ('read', '*')
-)
+        select 1
+        from {{ ref('stg_my_permissions') }} as permissions
+        where permissions.team_id = members.team_id
+            and permissions.resource in ('team_members', '*')
+            and permissions.action in ('read', '*')
+    )

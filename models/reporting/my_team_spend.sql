@@ -12,9 +12,9 @@ select
 from {{ ref('llm_spend_daily') }} as spend
 inner join {{ ref('teams') }} as teams on teams.id = spend.team_id
 where exists (
-    select 1
-    from {{ ref('stg_my_permissions') }} as permissions
-    where permissions.team_id = spend.team_id
-        and permissions.resource in ('costs', '*')
-        and permissions.action in ('read', '*')
-)
+        select 1
+        from {{ ref('stg_my_permissions') }} as permissions
+        where permissions.team_id = spend.team_id
+            and permissions.resource in ('costs', '*')
+            and permissions.action in ('read', '*')
+    )

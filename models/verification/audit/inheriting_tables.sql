@@ -1,7 +1,7 @@
 -- one row per table that inherits from one of ours without being a part of it
 {{ depend_on(core_tables()) -}}
 select
-    format('%s below %s', format('%I.%I', child_schema.nspname, child.relname), format('%I.%I', schema.nspname, parent.relname)) as subject,
+    format('%I.%I below %I.%I', child_schema.nspname, child.relname, schema.nspname, parent.relname) as subject,
     format(
         'Its rows show in %I.%I, whose triggers and constraints they never met.', schema.nspname, parent.relname
     ) as message,
@@ -21,5 +21,7 @@ where schema.nspname in ('core', 'internal', 'rollups', 'seeds')
     and not exists (
         select 1
         from pg_depend
-        where pg_depend.classid = 'pg_namespace'::regclass and pg_depend.objid = child_schema.oid and pg_depend.deptype = 'e'
+        where pg_depend.classid = 'pg_namespace'::regclass
+            and pg_depend.objid = child_schema.oid
+            and pg_depend.deptype = 'e'
     )

@@ -31,7 +31,7 @@ select
     case
         when covered.column_name is null
             then format(
-                    'Run `alter table core.audit_logs drop column %I`; what an entry has to say more belongs into metadata.',
+                    'Run `alter table core.audit_logs drop column %I`; what an entry says more belongs into metadata.',
                     present.column_name
                 )
         else 'Restore a backup beside this database and compare the entries.'

@@ -21,7 +21,9 @@ expected (relation, trigger, fires) as (
 
 -- what `enable trigger all` makes triggers of ordinary sessions
 always as (
-    select expected.relation, string_agg(format(', enable always trigger %s', expected.trigger), '' order by expected.trigger) as triggers
+    select
+        expected.relation,
+        string_agg(format(', enable always trigger %s', expected.trigger), '' order by expected.trigger) as triggers
     from expected
     where expected.fires = 'A'
     group by expected.relation
