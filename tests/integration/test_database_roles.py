@@ -263,6 +263,18 @@ def test_pgspot_finds_nothing_in_functions_with_the_owners_rights(connection: Co
     assert "PS003" in found.stdout
 
 
+def test_what_the_trail_redacts_the_runtime_may_not_read() -> None:
+    macros = project_dir() / "macros"
+    redacted = (macros / "bootstrap/functions/create_function_audit_row_change.sql").read_text()
+    hidden = (macros / "security/rights.sql").read_text().split("macro secret_columns()")[1]
+    found = [
+        re.findall(r"'(\w+)'", text.split("[", 1)[1].split("]")[0])
+        for text in (redacted.split("secrets constant")[1].split("array", 1)[1], hidden)
+    ]
+    # it compares bcrypt hashes with well-known passwords
+    assert set(found[0]) - {"password_hash"} == set(found[1])
+
+
 def test_a_manager_sees_own_teams_and_a_leaky_function_no_others(connection: Connection) -> None:
     above, below, other = add_team(connection), add_team(connection), add_team(connection)
     connection.execute("update core.teams set parent_team_id = %s where id = %s", [above, below])
