@@ -22,14 +22,8 @@ _LEFT_OUT = {"team_id", "decision", "reviewer", "decided_on"}
 
 def html(report: Mapping[str, Any]) -> str:
     """One self-contained page: no script, no font and no picture from elsewhere."""
-    environment = Environment(
-        loader=PackageLoader("orchestration.lib.compliance"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"heading": _heading, "cell": _cell}
+    environment = templates()
+    environment.filters |= {"heading": heading, "cell": _cell}
     tables = {name: _shown(table) for name, table in report["tables"].items()}
     return environment.get_template("report.html.j2").render(
         report=report,
@@ -40,12 +34,22 @@ def html(report: Mapping[str, Any]) -> str:
     )
 
 
+def templates() -> Environment:
+    """The templates of this package: all that is put into them is escaped, and nothing is missing silently."""
+    return Environment(
+        loader=PackageLoader("orchestration.lib.compliance"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def as_csv(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
     """A table as CSV (RFC 4180). A cell that a spreadsheet would run begins with an apostrophe."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(names)
-    writer.writerows([["" if cell is None else _neutral(cell) for cell in row] for row in rows])
+    writer.writerows([["" if cell is None else _neutral(cell) for cell in row] for row in (names, *rows)])
     return text.getvalue()
 
 
@@ -101,7 +105,8 @@ def _some(chart: Chart | None) -> list[Chart]:
     return [chart] if chart is not None else []
 
 
-def _heading(name: str) -> str:
+def heading(name: str) -> str:
+    """What stands above a column of this name."""
     return name.replace("_", " ").capitalize()
 
 
