@@ -13,6 +13,7 @@ _COMMANDS = {
     "server": ("up", "down", "status", "url", "psql", "env"),
     "warehouse": ("build", "migrate", "rebuild-rollups", "move-to-hypertables", "retain", "refresh"),
     "verification": ("verify",),
+    "roles": ("roles",),
     "audit": ("audit",),
     "compliance": ("report",),
     "site": ("site",),

@@ -40,6 +40,8 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_verify::test_a_clean_database_passes": BOTH,
     "test_verify::test_a_reader_of_the_schema_sees_what_the_owner_sees_and_no_secret": COMMUNITY,
     "test_probes": COMMUNITY,
+    # chunks, continuous aggregates and their owners
+    "test_database_roles": COMMUNITY,
     # an extension's functions in sessions with other settings
     "test_session_settings::test_commands_say_and_do_what_they_do_elsewhere": COMMUNITY,
     # writers of many rows, and who takes them back

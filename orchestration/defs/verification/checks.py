@@ -10,6 +10,7 @@ from orchestration.lib.evidence.result import Collector
 from orchestration.lib.evidence.store import collect
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
+from orchestration.lib.verification.role_probes import probe_roles
 
 RULES = dg.AssetKey(["verification", "rules"])
 
@@ -24,7 +25,7 @@ def deep_drift() -> dg.AssetCheckResult:
 @dg.asset_check(asset=RULES)
 def probe() -> dg.AssetCheckResult:
     """What must be refused is refused, and what must happen by itself happens; tried and rolled back."""
-    return _result(probe_database)
+    return _result(probe_database, probe_roles)
 
 
 deep_verification_job = dg.define_asset_job(
@@ -35,10 +36,10 @@ deep_verification_job = dg.define_asset_job(
 )
 
 
-def _result(ask: Collector) -> dg.AssetCheckResult:
+def _result(*asks: Collector) -> dg.AssetCheckResult:
     """Fails with a table of what is wrong; as a warning where it isn't known, which is no pass."""
     try:
-        verification = collect(database_url(), [ask], program="governance dagster")
+        verification = collect(database_url(), asks, program="governance dagster")
     except GovernanceError as error:
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"could not run": str(error)}
