@@ -19,6 +19,7 @@ _COMMANDS = {
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
     "identities": ("identities",),
+    "accounts": ("user", "key", "role", "session"),
     "organisation": ("organisation",),
     "prices": ("prices",),
     "reprice": ("reprice",),

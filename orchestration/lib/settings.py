@@ -24,6 +24,8 @@ class Settings:
     admin_password: str | None = None
     audit_key: Path | None = None
     audit_anchors: tuple[Path, ...] = ()
+    mfa_keys: Path | None = None
+    actor: str | None = None
     schedule_timezone: str | None = None
     sources: Path | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +50,8 @@ def settings() -> Settings:
             for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
             if each
         ),
+        mfa_keys=Path(keys).expanduser().absolute() if (keys := _said("GOVERNANCE_MFA_KEYS")) else None,
+        actor=_said("GOVERNANCE_ACTOR"),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         sources=Path(sources).expanduser().absolute() if sources else None,
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
