@@ -1,9 +1,9 @@
 """Accounts for a backend: people, second factors, API keys, roles and sessions, each act audited with who did it.
 
 Every function takes a psycopg connection and an `actor`, does all of what it says or nothing, and raises
-GovernanceError with a sentence for the user. In autocommit mode each is a transaction of its own; in a transaction it is a part of it
-(except `authenticate`). The commands `governance user | key | role | session` call the same functions; docs/accounts.md
-has both. The modules are in orchestration/lib/identity.
+GovernanceError with a sentence for the user. In autocommit mode each is a transaction of its own; in a transaction it
+is a part of it (except `authenticate`). The commands `governance user | key | role | session` call the same functions;
+docs/accounts.md has both. The modules are in orchestration/lib/identity.
 """
 
 from orchestration.lib.identity.acting import SYSTEM, Actor, actor_called

@@ -130,7 +130,9 @@ def acting(connection: "psycopg.Connection[TupleRow]", actor: Actor) -> Iterator
     names = [f"governance.{name}" for name in said]
     try:
         with connection.transaction():
-            before = connection.execute("select coalesce(current_setting(n, true), '') from unnest(%s) n", [names])
+            before = connection.execute(
+                "select coalesce(current_setting(n, true), '') from unnest(%s::text[]) n", [names]
+            )
             kept = [row[0] for row in before]
             if actor.id is not None:
                 _refuse_inactive_actor(find_user(connection, actor.id))

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
-# shorter external ids, such as 42, may mean something else elsewhere: they go where the row is the person's
+# shorter external ids, such as 42, may mean something else elsewhere: they go where the row is the person's;
+# longer ones without a digit, such as robots, where they are all of a text
 _DISTINCT = 6
+# attributes of a person alone; a department's id is shared
+_ID = re.compile(r"(?i)(scim_?|external_?|employee_?|user_?)id|employee_?number|user_?name|login|upn|.*mail")
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _IDENTIFIERS = """
     select field, content from internal.personal_values where person_id = %(person)s
@@ -69,7 +72,15 @@ _MATERIALIZED = """or (n.nspname, c.relname) in (
 )"""
 _TRAIL = """
     select count(*) from core.audit_logs
-    where concat_ws(' ', before, after, metadata, actor_label, request_id, user_agent) ilike any (%s)
+    where concat_ws(' ', before, after, metadata, actor_label, request_id, user_agent, db_user) ilike any (%(like)s)
+        and exists (
+            select
+            from unnest(array[
+                before, after, metadata, to_jsonb(actor_label), to_jsonb(request_id), to_jsonb(user_agent),
+                to_jsonb(db_user)
+            ]) as said (part)
+            where internal.pseudonymised(said.part, %(patterns)s, %(wholes)s, %(salt)s) is distinct from said.part
+        )
 """
 
 
@@ -78,7 +89,7 @@ class Erased:
     """What was done: rows by table in which the person stood, and how much of that could not be changed.
 
     `left_in_trail` counts entries of the audit trail that name the person in words of an application's own, or were
-    written before the trail held references; `left_in_rows` counts rows by table that their triggers keep from changing.
+    written before the trail held references; `left_in_rows` counts rows by table whose triggers let nothing change.
     """
 
     user_id: UUID
@@ -101,6 +112,16 @@ class _Needles:
     def patterns(self) -> list[str]:
         """The texts as regular expressions of PostgreSQL."""
         return ["".join(c if c.isalnum() else f"\\{c}" for c in each) for each in self.inside]
+
+    def given(self, person: Person, wholes: Sequence[str]) -> dict[str, object]:
+        """The parameters of statements."""
+        return {
+            "person": person.id,
+            "patterns": self.patterns,
+            "wholes": list(wholes),
+            "salt": self.salt,
+            "like": self.like(wholes),
+        }
 
     def like(self, wholes: Sequence[str]) -> list[str]:
         """Patterns of ILIKE that every text and every JSON that holds one of them fits."""
@@ -148,39 +169,46 @@ def erase_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, a
         connection.execute("delete from internal.personal_values where person_id = %s", [person.id])
         # what the trail keeps of others that names this person: a manager in somebody's attributes
         connection.execute(
-            "delete from internal.personal_values where content ilike any (%s) and field <> 'users.display_name'",
-            [needles.like(())],
+            "delete from internal.personal_values where content ilike any (%s) and field <> 'users.display_name'"
+            " and internal.pseudonymised_text(content, %s, '{}', %s) <> content",
+            [needles.like(()), needles.patterns, needles.salt],
         )
     return erased
 
 
 def _needles(connection: "psycopg.Connection[TupleRow]", person: Person) -> _Needles:
     """Present and former names, addresses and external ids."""
-    inside, wholes, short = set(), set(), set()
+    inside: set[str] = set()
+    wholes: set[str] = set()
+    short: set[str] = set()
+    external: set[str] = set()
     for named, content in connection.execute(_IDENTIFIERS, {"person": person.id}).fetchall():
         if named == "users.metadata":
-            for each in _external_ids(json.loads(content)):
-                (wholes if len(each) >= _DISTINCT else short).add(each.lower())
+            external.update(_external_ids(json.loads(content)))
         elif _ADDRESS.fullmatch(content):
             inside.add(content)
         elif named == "users.display_name":
             # a name of one word, such as Ann, may be a part of anything
-            (inside if len(content.split()) > 1 else short).add(
-                content if len(content.split()) > 1 else content.lower()
-            )
+            if len(content.split()) > 1:
+                inside.add(content)
+            else:
+                short.add(content.lower())
         elif named == "source_identities.external_id":
-            (wholes if len(content) >= _DISTINCT else short).add(content.lower())
+            external.add(content)
+    for each in external:
+        if len(each) < _DISTINCT:
+            short.add(each.lower())
+        elif re.search(r"\d", each):
+            inside.add(each)
+        else:
+            wholes.add(each.lower())
     longest_first = sorted(inside, key=lambda text: (-len(text), text))
     return _Needles(longest_first, sorted(wholes), sorted(wholes | short), secrets.token_bytes(32))
 
 
 def _external_ids(metadata: dict[str, Any]) -> list[str]:
     """Values of attributes that directories know the person by."""
-    found = []
-    for name, value in metadata.items():
-        if re.search(r"(?i)(id|number|user_?name|login|mail|upn)$", name) and isinstance(value, str | int):
-            found.append(str(value))
-    return [each for each in found if each.strip()]
+    return [str(value) for name, value in metadata.items() if _ID.fullmatch(name) and str(value or "").strip()]
 
 
 def _remove(connection: "psycopg.Connection[TupleRow]", person: Person, erased: Erased) -> None:
@@ -198,9 +226,8 @@ def _rename(connection: "psycopg.Connection[TupleRow]", person: Person, needles:
     extension = connection.execute("select exists (select from pg_extension where extname = 'timescaledb')").fetchone()
     query = _COLUMNS.replace("{and_materialized}", _MATERIALIZED if extension == (True,) else "")
     tables: dict[tuple[str, str], dict[str, str]] = {}
-    for relation, name, column, kind in connection.execute(
-        query.encode(), {"left_alone": list(_LEFT_ALONE)}
-    ).fetchall():
+    found = connection.execute(query.encode(), {"left_alone": list(_LEFT_ALONE)}).fetchall()
+    for relation, name, column, kind in found:
         if column not in _OWN.get(name, ()):
             tables.setdefault((relation, name), {})[column] = kind
     users = {
@@ -235,14 +262,8 @@ def _renamed(
     wholes: Sequence[str],
     condition: str | None,
 ) -> int:
-    """Rows of a table in which the person was renamed; one statement a table, so that the trail sees one change a row."""
-    given = {
-        "person": person.id,
-        "patterns": needles.patterns,
-        "wholes": list(wholes),
-        "salt": needles.salt,
-        "like": needles.like(wholes),
-    }
+    """Rows of a table in which the person was renamed, all columns at once: the trail keeps no half of it."""
+    given = needles.given(person, wholes)
     renamed = {
         "text": "internal.pseudonymised_text({0}, %(patterns)s, %(wholes)s, %(salt)s)",
         "jsonb": "internal.pseudonymised({0}, %(patterns)s, %(wholes)s, %(salt)s)",
@@ -275,7 +296,7 @@ def _matching(
 
 
 def _trail(connection: "psycopg.Connection[TupleRow]", person: Person, needles: _Needles, erased: Erased) -> Erased:
-    row = connection.execute(_TRAIL, [needles.like(needles.wholes)]).fetchone()
+    row = connection.execute(_TRAIL, needles.given(person, needles.wholes)).fetchone()
     return Erased(person.id, erased.pseudonym, erased.rows, erased.left_in_rows, int(row[0]) if row else 0)
 
 

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 _LEAVE = (
     "update core.user_roles set revoked_at = greatest(granted_at, clock_timestamp())"
     " where user_id = %s and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
-    "update core.team_members set left_at = greatest(joined_at, clock_timestamp()) where user_id = %s and left_at is null",
-    "update core.api_keys set revoked_at = greatest(created_at, clock_timestamp()) where user_id = %s and revoked_at is null",
-    "update core.sessions set revoked_at = greatest(created_at, clock_timestamp()), revoked_reason = 'account deactivated'"
+    "update core.team_members set left_at = greatest(joined_at, clock_timestamp())"
+    " where user_id = %s and left_at is null",
+    "update core.api_keys set revoked_at = greatest(created_at, clock_timestamp())"
+    " where user_id = %s and revoked_at is null",
+    "update core.sessions set revoked_at = greatest(created_at, clock_timestamp()),"
+    " revoked_reason = 'account deactivated'"
     " where user_id = %s and revoked_at is null and expires_at > clock_timestamp()",
 )
 

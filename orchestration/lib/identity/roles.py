@@ -93,7 +93,7 @@ def revoke_role(
     team: str | None = None,
     actor: Actor = SYSTEM,
 ) -> UUID:
-    """Take a role away that somebody has everywhere or, where `team` is named, on that team; returns the id of the grant.
+    """Take a role away that somebody has everywhere or, with `team`, on that team; returns the id of the grant.
 
     Raises GovernanceError where they don't have it there or it has expired, for the last administrator, or where the
     actor may not.

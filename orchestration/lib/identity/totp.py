@@ -43,7 +43,7 @@ class MfaKeys:
         return nonce + AESGCM(self.keys[0]).encrypt(nonce, secret, user.bytes)
 
     def open(self, user: UUID, sealed: bytes, identifier: str) -> bytes:
-        """What was sealed. Raises GovernanceError where its key isn't in the file, or it is another user's or damaged."""
+        """What was sealed. Raises GovernanceError without its key, and where it is another user's or damaged."""
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -54,7 +54,7 @@ class MfaKeys:
                 except InvalidTag as error:
                     raise GovernanceError("the stored secret of the second factor is damaged; reset it") from error
         raise GovernanceError(
-            f"the secret of the second factor is encrypted with the key {identifier}, which is not in the file of keys; "
+            f"the secret of the second factor is encrypted with the key {identifier}, which the file lacks; "
             "put that key back, or reset the second factor"
         )
 
@@ -65,7 +65,7 @@ def key_id(key: bytes) -> str:
 
 
 def read_keys(path: Path | None) -> MfaKeys:
-    """The keys of a file: a line each, base64 of 32 bytes, the current one first. Raises GovernanceError without one."""
+    """The keys of a file, base64 of 32 bytes a line, the current one first. Raises GovernanceError without one."""
     if path is None:
         raise GovernanceError(
             "secrets of second factors are encrypted, and there is no key: `governance user mfa-key FILE` makes one, "
@@ -112,7 +112,7 @@ def code_at(secret: bytes, step: int, digits: int = DIGITS) -> str:
 
 
 def matching_step(secret: bytes, code: str, time: float, after: int | None = None) -> int | None:
-    """The step around `time` (seconds since 1970) whose code it is, if that is later than the step `after`, else None."""
+    """The step around `time` (seconds since 1970) whose code it is, if it comes after the step `after`, else None."""
     now = int(time // SECONDS)
     given = code.encode()
     found = None
