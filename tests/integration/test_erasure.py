@@ -73,7 +73,7 @@ def live(connection: Connection) -> UUID:
         [EMAIL, NAME, json.dumps({"external_id": EXTERNAL, "title": "Engineer"}), ann],
     )
     key = accounts.create_key(connection, f"{NAME}'s laptop", user=ann, actor=Actor(ann, EMAIL))
-    accounts.issue_session(connection, SignedIn(ann, EMAIL, False, False), user_agent=f"app of {EMAIL}")
+    accounts.issue_session(connection, SignedIn(ann, EMAIL, False, False), user_agent="browser")
     accounts.enrol_mfa(connection, ann, KEYS)
     add(connection, "source_identities", source="gateway", kind="user", external_id=EXTERNAL, user_id=ann,
         decided_by=EMAIL)  # fmt: skip
@@ -101,7 +101,7 @@ def live(connection: Connection) -> UUID:
     connection.execute(
         "insert into internal.quarantine (source, line, reasons, row_data, row_hash)"
         " values (%s, 1, array[%s], %s, sha256('x'))",
-        [f"{EMAIL}.csv", f"nobody is called {EXTERNAL!r}", json.dumps({"user": EXTERNAL, "by": NAME})],
+        [f"usage of {EMAIL}, May.csv", f"nobody is called {EXTERNAL!r}", json.dumps({"user": EXTERNAL, "by": NAME})],
     )
     connection.execute(
         "insert into internal.changed_requests (decision, source, line, request_id, time, ingested_at, stored, said)"
@@ -136,7 +136,7 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
         assert value(connection, compressed) > 0
     for text in IDENTIFIERS:
         assert places(connection, text)
-    trail = "select count(*), min(checksum) from core.audit_logs where id = any(%s)"
+    trail = "select count(*), string_agg(checksum, '' order by id) from core.audit_logs where id = any(%s)"
     entries = [row[0] for row in connection.execute("select id from core.audit_logs").fetchall()]
     before, trail_before = counts(connection, ann), connection.execute(trail, [entries]).fetchone()
     seal.seal(database)

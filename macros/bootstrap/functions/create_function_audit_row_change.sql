@@ -40,7 +40,7 @@ begin
     end loop;
     before_row := internal.personal_row(tg_table_name, before_row);
     after_row := internal.personal_row(tg_table_name, after_row);
-    if before_row is not null and erased is not null then
+    if tg_op = 'UPDATE' and erased is not null then
         before_row := internal.erased_values(erased::uuid, tg_table_name, before_row, after_row);
     end if;
     insert into core.audit_logs (

@@ -26,7 +26,7 @@ _ADMINISTRATORS = """
     inner join core.roles on roles.id = user_roles.role_id
     where roles.slug = 'super-admin' and user_roles.team_id is null and users.status = 'active'
         and user_roles.revoked_at is null
-        and (user_roles.expires_at is null or user_roles.expires_at > clock_timestamp())
+        and (user_roles.expires_at is null or user_roles.expires_at > now())
 """
 # a permission on a team reaches those below it
 _MAY = """

@@ -150,7 +150,7 @@ def erase_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, a
         connection.execute(
             "update core.users set email = %s, display_name = %s, password_hash = null, metadata = '{}',"
             " must_change_password = false, mfa_enabled = false, failed_login_count = 0, locked_until = null,"
-            " deleted_at = coalesce(deleted_at, clock_timestamp()), erased_at = clock_timestamp() where id = %s",
+            " deleted_at = coalesce(deleted_at, now()), erased_at = now() where id = %s",
             [f"{pseudonym}@erased.invalid", "Erased person", person.id],
         )
         connection.execute("select set_config('governance.erasing', %s, true)", [str(person.id)])

@@ -21,7 +21,7 @@ _PREFIX = 12
 _BYTES = 32
 _KEY = """
     select id, user_id, team_id, name, scopes::text, expires_at, revoked_at is not null,
-        coalesce(expires_at <= clock_timestamp(), false)
+        coalesce(expires_at <= now(), false)
     from core.api_keys
     where {} = %s
     for no key update
@@ -94,7 +94,7 @@ def rotate_key(
         made = _insert(connection, known.name, owner, known.team_id, known.scopes, known.expires_at, actor)
         if overlap > timedelta(0):
             connection.execute(
-                "update core.api_keys set expires_at = least(expires_at, clock_timestamp() + %s) where id = %s",
+                "update core.api_keys set expires_at = least(expires_at, now() + %s) where id = %s",
                 [overlap, known.id],
             )
         else:
@@ -169,6 +169,4 @@ def _refuse_over(known: _Known, key: UUID | str) -> None:
 
 
 def _revoke(connection: "psycopg.Connection[TupleRow]", key: UUID) -> None:
-    connection.execute(
-        "update core.api_keys set revoked_at = greatest(created_at, clock_timestamp()) where id = %s", [key]
-    )
+    connection.execute("update core.api_keys set revoked_at = greatest(created_at, now()) where id = %s", [key])

@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 # what a person who leaves leaves behind, each with when it ended
 _LEAVE = (
-    "update core.user_roles set revoked_at = greatest(granted_at, clock_timestamp())"
-    " where user_id = %s and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
-    "update core.team_members set left_at = greatest(joined_at, clock_timestamp())"
-    " where user_id = %s and left_at is null",
-    "update core.api_keys set revoked_at = greatest(created_at, clock_timestamp())"
-    " where user_id = %s and revoked_at is null",
-    "update core.sessions set revoked_at = greatest(created_at, clock_timestamp()),"
+    "update core.user_roles set revoked_at = greatest(granted_at, now())"
+    " where user_id = %s and revoked_at is null and (expires_at is null or expires_at > now())",
+    "update core.team_members set left_at = greatest(joined_at, now()) where user_id = %s and left_at is null",
+    "update core.api_keys set revoked_at = greatest(created_at, now()) where user_id = %s and revoked_at is null",
+    "update core.sessions set revoked_at = greatest(created_at, now()),"
     " revoked_reason = 'account deactivated'"
-    " where user_id = %s and revoked_at is null and expires_at > clock_timestamp()",
+    " where user_id = %s and revoked_at is null and expires_at > now()",
 )
 
 
@@ -95,9 +93,7 @@ def deactivate_user(
 
 def leave(connection: "psycopg.Connection[TupleRow]", person: Person) -> dict[str, int]:
     """Ends what a person has, in the caller's transaction."""
-    connection.execute(
-        "update core.users set status = 'deactivated', deleted_at = clock_timestamp() where id = %s", [person.id]
-    )
+    connection.execute("update core.users set status = 'deactivated', deleted_at = now() where id = %s", [person.id])
     names = ("roles", "memberships", "keys", "sessions")
     return {
         name: connection.execute(statement, [person.id]).rowcount for name, statement in zip(names, _LEAVE, strict=True)
@@ -124,9 +120,9 @@ def set_password(
             [_hashed(password, person.email), not is_own, person.id],
         )
         connection.execute(
-            "update core.sessions set revoked_at = greatest(created_at, clock_timestamp()),"
+            "update core.sessions set revoked_at = greatest(created_at, now()),"
             " revoked_reason = 'password changed'"
-            " where user_id = %s and revoked_at is null and expires_at > clock_timestamp()",
+            " where user_id = %s and revoked_at is null and expires_at > now()",
             [person.id],
         )
 

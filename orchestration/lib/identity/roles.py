@@ -39,7 +39,7 @@ _PERMISSIONS = """
     order by 1, 2
 """
 _GRANT = """
-    select id, coalesce(expires_at <= clock_timestamp(), false)
+    select id, coalesce(expires_at <= now(), false)
     from core.user_roles
     where user_id = %s and role_id = %s and team_id is not distinct from %s and revoked_at is null
     order by granted_at desc
@@ -78,8 +78,11 @@ def grant_role(
             raise GovernanceError(f"{person.email} has the role {role} there already")
         row = connection.execute(
             "insert into core.user_roles (user_id, role_id, team_id, granted_by, granted_at, expires_at)"
-            " values (%s, %s, %s, %s, clock_timestamp(), %s) returning id",
-            [person.id, role_id, team_id, actor.id, expires_at],
+            " values (%(user)s, %(role)s, %(team)s, %(by)s, greatest(now(), ("
+            " select max(least(expires_at, revoked_at)) from core.user_roles"
+            " where user_id = %(user)s and role_id = %(role)s and team_id is not distinct from %(team)s"
+            ")), %(end)s) returning id",
+            {"user": person.id, "role": role_id, "team": team_id, "by": actor.id, "end": expires_at},
         ).fetchone()
     assert row is not None
     return UUID(str(row[0]))
@@ -112,7 +115,7 @@ def revoke_role(
         if known[1]:
             raise GovernanceError(f"the role {role} of {person.email} has expired already")
         connection.execute(
-            "update core.user_roles set revoked_at = greatest(granted_at, clock_timestamp()) where id = %s", [known[0]]
+            "update core.user_roles set revoked_at = greatest(granted_at, now()) where id = %s", [known[0]]
         )
     return UUID(str(known[0]))
 

@@ -114,8 +114,8 @@ def _require(connection: "psycopg.Connection[TupleRow]", actor: Actor, user: UUI
 
 def _end(connection: "psycopg.Connection[TupleRow]", column: str, value: UUID, reason: str) -> int:
     return connection.execute(
-        f"update core.sessions set revoked_at = greatest(created_at, clock_timestamp()), revoked_reason = %s"  # noqa: S608
-        f" where {column} = %s and revoked_at is null and expires_at > clock_timestamp()".encode(),
+        f"update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s"  # noqa: S608
+        f" where {column} = %s and revoked_at is null and expires_at > now()".encode(),
         [reason.strip(), value],
     ).rowcount
 
