@@ -121,7 +121,9 @@ def test_it_goes_on_wherever_it_was_stopped(engine: Engine, native: str) -> None
     with connect(native) as connection:
         insert(connection, "late", KEPT + timedelta(minutes=1), 16)
     assert plan(native) == []
-    move_to_hypertables(native)
+    if engine.name == "timescaledb":
+        # the build at its end was stopped too
+        move_to_hypertables(native)
     refresh(native)
     assert totals(native) == [(5, Decimal(31))] * len(USAGE_ROLLUPS)
     assert rows(native, "select n from public.someones") == [(4,)]
