@@ -34,7 +34,7 @@ _ACCOUNT = """
 class SignInRefusedError(GovernanceError):
     """Not signed in. The sentence tells a stranger nothing; `reason` is for logs.
 
-    One of unknown, inactive, no_password, locked, password, code_needed, code.
+    One of unknown, inactive, no_password, locked, password, code_needed, code, busy (others try the same account).
     """
 
     def __init__(self, reason: str) -> None:
@@ -70,14 +70,18 @@ def authenticate(
     one account run one after the other; the fifth failure locks it for fifteen minutes. Each try is in the audit trail.
     Raises SignInRefusedError, and GovernanceError where the keys of second factors are missing.
     """
+    from psycopg.errors import LockNotAvailable
     from psycopg.pq import TransactionStatus
 
     if connection.info.transaction_status != TransactionStatus.IDLE:
         raise GovernanceError("sign-in needs a connection outside of a transaction: a failure must stay counted")
     request = Actor(ip_address=ip_address, user_agent=user_agent)
-    with acting(connection, request):
-        connection.execute("select set_config('lock_timeout', %s, true)", [_PATIENCE])
-        answer = _judged(connection, email.strip(), password, code, keys, request)
+    try:
+        with acting(connection, request):
+            connection.execute("select set_config('lock_timeout', %s, true)", [_PATIENCE])
+            answer = _judged(connection, email.strip(), password, code, keys, request)
+    except LockNotAvailable as error:
+        raise SignInRefusedError("busy") from error
     if isinstance(answer, str):
         raise SignInRefusedError(answer)
     return answer
