@@ -4,6 +4,7 @@ do $$
 begin
     if to_regclass('core.users') is not null then
         alter table core.users add column if not exists erased_at timestamptz constraint users_erased_at_check check (isfinite(erased_at));
+        alter table core.users drop constraint if exists users_erased_at_deleted_at_check;
         alter table core.users add constraint users_erased_at_deleted_at_check
             check (erased_at is null or deleted_at is not null and password_hash is null);
         comment on column core.users.erased_at is 'When the person was erased: name and address are pseudonyms since.';
