@@ -26,6 +26,9 @@ class Settings:
     audit_anchors: tuple[Path, ...] = ()
     mfa_keys: Path | None = None
     actor: str | None = None
+    backup_recipients: tuple[str, ...] = ()
+    backup_identity: Path | None = None
+    backup_keep: str | None = None
     schedule_timezone: str | None = None
     sources: Path | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +55,11 @@ def settings() -> Settings:
         ),
         mfa_keys=Path(keys).expanduser().absolute() if (keys := _said("GOVERNANCE_MFA_KEYS")) else None,
         actor=_said("GOVERNANCE_ACTOR"),
+        backup_recipients=tuple((_said("GOVERNANCE_BACKUP_RECIPIENTS") or "").split()),
+        backup_identity=Path(identity).expanduser().absolute()
+        if (identity := _said("GOVERNANCE_BACKUP_IDENTITY"))
+        else None,
+        backup_keep=_said("GOVERNANCE_BACKUP_KEEP"),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         sources=Path(sources).expanduser().absolute() if sources else None,
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
