@@ -22,6 +22,7 @@ _COMMANDS = {
     "usage": ("ingest",),
     "reconciliation": ("reconcile",),
     "identities": ("identities",),
+    "accounts": ("user", "key", "role", "session"),
     "organisation": ("organisation",),
     "prices": ("prices",),
     "export": ("export",),

@@ -48,6 +48,8 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_ingest::test_ids_do_not_depend_on_batches_or_on_where_a_load_broke_off": COMMUNITY,
     "test_loads_undone::test_a_load_is_taken_back_wholly": COMMUNITY,
     "test_corrections::test_what_is_replaced_is_in_the_rollups_and_can_be_taken_back": COMMUNITY,
+    # names in compressed chunks, and in what continuous aggregates store
+    "test_erasure::test_nothing_names_an_erased_person_and_everything_else_is_as_it_was": COMMUNITY,
     "test_demo_command": COMMUNITY,
 }
 
