@@ -1,23 +1,41 @@
 -- one row per month, team and currency
 {% set reporting_currency = var('reporting_currency') or var('default_currency') -%}
-with amounts as (
+with closing as (
+    select coalesce(max(month) + interval '1 month', '-infinity')::date as open_from
+    from {{ ref('closed_periods') }}
+),
+
+-- a closed month is as it was closed
+amounts as (
     select
         date_trunc('month', day::timestamp)::date as month,
         team_id,
         currency,
+        null as closed_cost_center,
+        null as closed_path,
         sum(request_count)::bigint as requests,
         sum(unpriced_request_count)::bigint as unpriced_requests,
         sum(cost_amount) as direct,
         0 as shared,
         0 as adjustment
     from {{ ref('llm_spend_daily') }}
+    where day >= (select closing.open_from from closing)
     group by 1, 2, 3
     union all
-    select month, team_id, currency, 0, 0, 0, amount, 0
+    select month, team_id, currency, null, null, 0, 0, 0, amount, 0
     from {{ ref('stg_shared_costs') }}
+    where month >= (select closing.open_from from closing)
     union all
-    select month, team_id, currency, 0, 0, 0, 0, amount
+    select month, team_id, currency, null, null, 0, 0, 0, 0, amount
     from {{ ref('cost_adjustments') }}
+    where month >= (select closing.open_from from closing)
+    union all
+    select
+        month, team_id, currency, cost_center, team_path, requests, unpriced_requests,
+        case when kind = 'usage' then amount else 0 end,
+        case when kind = 'shared_cost' then amount else 0 end,
+        case when kind = 'adjustment' then amount else 0 end
+    from {{ ref('closed_totals') }}
 ),
 
 charges as (
@@ -25,6 +43,8 @@ charges as (
         month,
         team_id,
         currency,
+        max(closed_cost_center) as closed_cost_center,
+        max(closed_path) as closed_path,
         sum(requests)::bigint as requests,
         sum(unpriced_requests)::bigint as unpriced_requests,
         case when sum(requests) = sum(unpriced_requests) and sum(requests) > 0 then null else sum(direct) end as direct,
@@ -46,9 +66,9 @@ totals as (
 
 select
     totals.month,
-    teams.cost_center,
+    case when closing.open_from <= totals.month then teams.cost_center else totals.closed_cost_center end as cost_center,
     totals.team_id,
-    teams.path as team_path,
+    case when closing.open_from <= totals.month then teams.path else totals.closed_path end as team_path,
     totals.currency,
     totals.direct,
     totals.shared,
@@ -63,6 +83,7 @@ select
     rates.rate_day as exchange_rate_day,
     rates.origin as exchange_rate_origin
 from totals
+cross join closing
 left join {{ ref('stg_team_cost_centers') }} as teams on teams.team_id = totals.team_id
 -- the last one of the month, or before it
 left join lateral (
