@@ -22,6 +22,7 @@ _COMMANDS = {
     "organisation": ("organisation",),
     "prices": ("prices",),
     "reprice": ("reprice",),
+    "closing": ("close",),
     "models": ("models",),
     "sources": ("sources",),
     "demo": ("demo",),

@@ -1,4 +1,4 @@
-"""Brings the rollups up to the last closed hour, and what is found in them: crossings of budgets, changes of closed months."""
+"""Brings the rollups up to the last closed hour; then crossings of budgets and changes of closed months are kept."""
 
 from dataclasses import dataclass
 from datetime import datetime
