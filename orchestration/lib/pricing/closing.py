@@ -43,8 +43,7 @@ def close(url: str, period: str, closed_by: str) -> ClosedPeriod:
     Raises GovernanceError where it hasn't ended, is closed, or isn't the first one that is open; then nothing is done.
     """
     month = parse_month(period)
-    with explained(), connect(url) as connection:
-        _check(connection, month)
+    # what comes between this and the closing is settled by the next one
     refresh(url)
     with explained(), connect(url) as connection, connection.transaction():
         # no other closing, no adjustment and no repricing begins meanwhile
@@ -144,9 +143,7 @@ def _check(connection: "psycopg.Connection[TupleRow]", month: date) -> None:
         )
     expected = _next(last_closed) if last_closed else first_open
     if expected is None or month < expected:
-        raise GovernanceError(
-            f"{name} has no usage and no cost, nor has any month before it: there is nothing to close"
-        )
+        raise GovernanceError(f"there is nothing to close: neither {name} nor a month before it has usage or cost")
     if month != expected:
         raise GovernanceError(f"{name} can't be closed before {expected:%Y-%m}: months are closed in their order")
     if revision is not None:
