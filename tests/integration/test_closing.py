@@ -350,8 +350,9 @@ def play(connection: Connection, url: str, oracle: Oracle, teams: Sequence[Any],
             oracle.requests[name] = request | {"cost": request["said"]}
             add_request(
                 connection, at(request["month"], request["day"]), request_id=name, provider="acme",
-                model=request["model"], team_id=teams[request["team"]], input_tokens=request["input_tokens"], tags=request["tags"],
-                cost_amount=request["said"], cost_source="unpriced" if request["said"] is None else "provider",
+                model=request["model"], team_id=teams[request["team"]], input_tokens=request["input_tokens"],
+                tags=request["tags"], cost_amount=request["said"],
+                cost_source="unpriced" if request["said"] is None else "provider",
             )  # fmt: skip
     elif kind == "price":
         model, oracle.prices[model] = what[0], what[1]
