@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from orchestration.demo.files import UsageExport, latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.money import settle_accounts
 from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import configured_url, embedded_server, start
@@ -16,6 +17,7 @@ from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSW
 from orchestration.lib.settings import governance_home
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.words import counted
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ def run_demo(
         )
     with _step("refresh", notify):
         refresh(url)
+    with _step("closing", notify):
+        closed = settle_accounts(url, load.state, load.through)
+        if closed:
+            notify(f"{counted(closed, 'month')} closed, and a model priced whose price was unknown")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
