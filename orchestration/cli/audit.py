@@ -65,7 +65,8 @@ def seal(watch: float | None) -> None:
 @click.option(
     "--after-recovery", is_flag=True, help="The trail was recovered since: its recovery names the last checkpoint."
 )
-def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool) -> None:
+@click.option("--after-pruning", is_flag=True, help="Entries were pruned since, and you know of it.")
+def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool, after_pruning: bool) -> None:
     """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
 
     Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused.
@@ -76,7 +77,7 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool)
 
     url, folders = database_url(), _anchors(anchors)
     seal_now(url)
-    signed = sign_now(url, _key_file(key_file), folders, accepts_recovery=after_recovery)
+    signed = sign_now(url, _key_file(key_file), folders, accepts_recovery=after_recovery, accepts_pruning=after_pruning)
     tell(f"{signed.checkpoint.size:,} seals {'signed' if signed.is_new else 'were signed already'}")
     if len(folders) == 1:
         tell("note: one anchor only; with a second one that somebody else keeps, no single person can take both back")
@@ -206,6 +207,38 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
     epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}; last checkpoint: {last.size} {last.root}")
     click.echo(f"epoch {epoch} began")
+
+
+@audit.command()
+@click.option("--before", required=True, metavar="MONTH", help="The first month that stays, such as 2024-01, in UTC.")
+@click.option("--reason", required=True, help="Such as the retention that was agreed; kept in the trail.")
+@_KEY
+@_ANCHORS
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, ...], yes: bool) -> None:
+    """Delete the entries of whole months, say so in the trail, and sign it.
+
+    The trail is verified first, and nothing is deleted where that finds anything. The seals stay, with the hash of
+    each entry: an export from before can still be verified. Export first what must be kept.
+    """
+    from datetime import UTC, datetime
+
+    from orchestration.lib.audit.prune import prune as prune_now
+    from orchestration.lib.database.in_use import database_url
+
+    try:
+        first_kept = datetime.strptime(before, "%Y-%m").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise GovernanceError(f"{before} is no month: name the first that stays, such as 2024-01") from error
+    if first_kept > datetime.now(UTC):
+        raise GovernanceError(f"{before} is still to come: name a month that has begun")
+    folders, file = _anchors(anchors), _key_file(key_file)
+    if not yes and not click.confirm(f"Delete every entry from before {before} for good?", err=True):
+        raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+    done = prune_now(database_url(), first_kept, reason, file, folders)
+    click.echo(f"{done.entries:,} entries deleted" if done.entries else f"no sealed entry is from before {before}")
+    for path in done.kept_in:
+        click.echo(path)
 
 
 def _key_file(given: Path | None) -> Path:

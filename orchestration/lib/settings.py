@@ -24,6 +24,9 @@ class Settings:
     admin_password: str | None = None
     audit_key: Path | None = None
     audit_anchors: tuple[Path, ...] = ()
+    backup_recipients: tuple[str, ...] = ()
+    backup_identity: Path | None = None
+    backup_keep: str | None = None
     schedule_timezone: str | None = None
     sources: Path | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +51,11 @@ def settings() -> Settings:
             for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
             if each
         ),
+        backup_recipients=tuple((_said("GOVERNANCE_BACKUP_RECIPIENTS") or "").split()),
+        backup_identity=Path(identity).expanduser().absolute()
+        if (identity := _said("GOVERNANCE_BACKUP_IDENTITY"))
+        else None,
+        backup_keep=_said("GOVERNANCE_BACKUP_KEEP"),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         sources=Path(sources).expanduser().absolute() if sources else None,
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},

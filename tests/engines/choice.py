@@ -3,8 +3,8 @@
 Tables, triggers, loads, accounts, the audit trail and the answers of the reports know no engine: their SQL is the same
 on each, so one tests them, `postgres`, the fastest and the strictest. A test runs on others too where what it is about
 is made in another way there: hypertables and their chunks, compression, continuous aggregates, policies, retention. On
-Community that is most of it, while on the Apache edition rollups are those of `postgres` on the tables of Community: there
-it is the build, the engine's own functions, rollups, rules, and the move of partitions. `make equality` asks all three.
+Community that is most of it, while on the Apache edition rollups are those of `postgres` on the tables of Community:
+there it is the build, the engine's own functions, rollups, rules and the move of partitions. `make equality` asks all.
 """
 
 BOTH, COMMUNITY = ("timescaledb", "timescaledb_apache"), ("timescaledb",)

@@ -188,15 +188,15 @@ def fresh(engine: Engine) -> Iterator[str]:
 def test_a_backup_is_of_one_moment_while_others_write(
     fresh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = backups.run_program
+    run = backups._run
 
-    def write_and_run(name: str, url: str, server: int, *arguments: str) -> None:
+    def write_and_run(name: str, command: list[str], url: str) -> None:
         """Somebody writes after the snapshot was taken, before the dump reads."""
         with connect(fresh) as connection:
             add(connection, "users", email="late@example.com", display_name="Late", status="active")
-        run(name, url, server, *arguments)
+        run(name, command, url)
 
-    monkeypatch.setattr(backups, "run_program", write_and_run)
+    monkeypatch.setattr(backups, "_run", write_and_run)
     folder, manifest = backup(fresh, tmp_path)
     monkeypatch.undo()
     with empty(fresh, "of_one_moment") as url:

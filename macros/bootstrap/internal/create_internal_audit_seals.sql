@@ -7,7 +7,7 @@
 {% macro create_internal_audit_seals() %}
 create table if not exists internal.audit_seals (
     sequence bigint constraint audit_seals_pkey primary key constraint audit_seals_sequence_check check (sequence >= 1),
-    kind text not null constraint audit_seals_kind_check check (kind in ('segment', 'recovery')),
+    kind text not null constraint audit_seals_kind_check check (kind in ('segment', 'recovery', 'tombstone')),
     epoch bigint not null,
     low xid8 not null,
     high xid8 not null,
@@ -23,12 +23,12 @@ create table if not exists internal.audit_seals (
     constraint audit_seals_entry_count_check check (entry_count = cardinality(entry_ids) and entry_count = cardinality(leaves))
 );
 comment on table internal.audit_seals is 'One row per seal of the audit trail: the entries of a span of transactions, in the order of xid and id; append-only.';
-comment on column internal.audit_seals.kind is 'segment; recovery ends an epoch, for transaction ids start anew after a restore.';
+comment on column internal.audit_seals.kind is 'segment; recovery ends an epoch, for transaction ids start anew after a restore; tombstone says which entries were deleted.';
 comment on column internal.audit_seals.low is 'First transaction of the span: where the seal before ended.';
 comment on column internal.audit_seals.high is 'First transaction after the span.';
 comment on column internal.audit_seals.root is 'Root of the Merkle tree over the leaves.';
 comment on column internal.audit_seals.previous_hash is 'seal_hash of the seal before; 32 zero bytes in the first.';
-comment on column internal.audit_seals.note is 'Of a recovery: why, and the last checkpoint that was verified.';
+comment on column internal.audit_seals.note is 'Of a recovery: why, and the last checkpoint that was verified. Of a tombstone: JSON of the last seal whose entries are gone, how many, and why.';
 comment on column internal.audit_seals.seal_hash is 'Hash of internal.audit_seal_text as a leaf.';
 comment on column internal.audit_seals.leaves is 'Hash of each entry, so that one that is missing or changed can be named.';
 
@@ -212,4 +212,59 @@ end $f$;
 comment on function internal.begin_audit_epoch(text) is
     'Seals what the epoch still has and begins the next one: after a restore, for transaction ids start anew. Returns the new epoch.';
 revoke execute on function internal.begin_audit_epoch(text) from public;
+
+create or replace function internal.prune_audit_trail(recorded_before timestamptz, reason text) returns bigint
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    first_kept record;
+    pruned bigint;
+    last_pruned bigint;
+    last_seal internal.audit_seals;
+    place internal.audit_seals;
+    gone bigint;
+begin
+    perform pg_advisory_xact_lock({{ lock_key('seal') }});
+    -- only the owner may, and nobody else writes meanwhile
+    alter table core.audit_logs disable trigger audit_logs_append_only, disable trigger audit_logs_append_only_row;
+    select coalesce(max((seals.note::jsonb ->> 'through')::bigint), 0) into pruned
+    from internal.audit_seals as seals
+    where seals.kind = 'tombstone';
+    -- whole seals, from the first on: up to the one with an entry that is to stay
+    select entries.epoch, entries.xid into first_kept
+    from core.audit_logs as entries
+    where entries.recorded_at >= recorded_before
+    order by entries.epoch, entries.xid
+    limit 1;
+    select seals.* into last_seal
+    from internal.audit_seals as seals
+    where seals.kind <> 'tombstone' and seals.sequence > pruned
+        and (not found or (seals.epoch, seals.high) <= (first_kept.epoch, first_kept.xid))
+    order by seals.sequence desc
+    limit 1;
+    last_pruned := last_seal.sequence;
+    if last_pruned is not null then
+        delete from only core.audit_logs as entries where (entries.epoch, entries.xid) < (last_seal.epoch, last_seal.high);
+        get diagnostics gone = row_count;
+        if gone <> (
+            select sum(seals.entry_count) from internal.audit_seals as seals where seals.sequence > pruned and seals.sequence <= last_pruned
+        ) then
+            raise exception 'the trail has not the entries that its seals cover: run governance audit verify';
+        end if;
+        select seals.* into place from internal.audit_seals as seals order by seals.sequence desc limit 1;
+        if place.kind = 'recovery' then
+            place.epoch := place.epoch + 1;
+            place.high := '0';
+        end if;
+        perform internal.add_audit_seal(
+            'tombstone', place.epoch, place.high, place.high, '{}', '{}',
+            jsonb_build_object('through', last_pruned, 'entries', gone, 'recorded_before', recorded_before, 'reason', reason)::text
+        );
+    end if;
+    alter table core.audit_logs enable always trigger audit_logs_append_only, enable always trigger audit_logs_append_only_row;
+    return coalesce(gone, 0);
+end $f$;
+comment on function internal.prune_audit_trail(timestamptz, text) is
+    'Deletes the entries of the oldest seals, all recorded before a time, and adds a tombstone; the seals stay. Returns how many. `governance audit prune` verifies before and signs after.';
+revoke execute on function internal.prune_audit_trail(timestamptz, text) from public;
 {% endmacro %}

@@ -14,7 +14,10 @@ MOST = 10_000
 
 @dataclass(frozen=True)
 class Status:
-    """How far the trail is sealed; `unsealed_since` is when the oldest entry without a seal was recorded."""
+    """How far the trail is sealed, of the entries that are there.
+
+    `unsealed_since` is when the oldest entry without a seal was recorded.
+    """
 
     epoch: int
     entries: int
@@ -51,7 +54,10 @@ def status(url: str) -> Status:
             select
                 (select epoch from internal.audit_epoch),
                 (select count(*) from core.audit_logs),
-                coalesce(last.total_count, 0),
+                coalesce(last.total_count, 0) - (
+                    select coalesce(sum((note::jsonb ->> 'entries')::bigint), 0)
+                    from internal.audit_seals where kind = 'tombstone'
+                )::bigint,
                 coalesce(last.sequence, 0),
                 last.sealed_at,
                 (
@@ -59,7 +65,7 @@ def status(url: str) -> Status:
                     from core.audit_logs as entries
                     where (entries.epoch, entries.xid) >= (
                         coalesce(last.epoch + (last.kind = 'recovery')::integer, 0),
-                        case when last.kind = 'segment' then last.high else '0' end
+                        case when last.kind <> 'recovery' then last.high else '0' end
                     )
                 )
             from (select true) as one

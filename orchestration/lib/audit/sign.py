@@ -78,26 +78,40 @@ def last_checkpoint(key_file: Path | None, anchors: Sequence[Path]) -> Checkpoin
     return max(kept, key=lambda each: each.size)
 
 
-def sign(url: str, key_file: Path, anchors: Sequence[Path], *, accepts_recovery: bool = False) -> Signed:
+def sign(
+    url: str,
+    key_file: Path,
+    anchors: Sequence[Path],
+    *,
+    accepts_recovery: bool = False,
+    accepts_pruning: bool = False,
+) -> Signed:
     """Sign the log of seals as it is now and add the checkpoint to each anchor.
 
     An anchor is a folder; a file in it is never written over. Beside the key the last checkpoint is kept, and a log
     that is shorter than it, or not its continuation, is refused: it was truncated or rewritten. After a restore
-    `accepts_recovery` allows it, if a recovery seal names that checkpoint.
+    `accepts_recovery` allows it, if a recovery seal names that checkpoint. A tombstone since then is refused without
+    `accepts_pruning`: else whoever owns the database could delete entries and have it signed.
     """
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
     name, key = _read(key_file)
     state = key_file.with_name(f"{key_file.name}.last")
     with export.snapshot(url) as connection:
-        hashes, notes = [], []
+        hashes, notes, tombstones = [], [], 0
         for seal in export.seals(connection):
             hashes.append(leaf(seal.text.encode()))
             kind, note = json.loads(seal.text)[3], json.loads(seal.text)[-1]
             notes += [note or ""] if kind == "recovery" else []
+            tombstones = len(hashes) if kind == "tombstone" else tombstones
     last = _last(state, _public(name, key))
     if last is not None:
         _refuse_another_history(hashes, notes if accepts_recovery else [], last)
+    if tombstones > (last.size if last else 0) and not accepts_pruning:
+        raise GovernanceError(
+            f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
+            "meant, sign with --after-pruning"
+        )
     root = merkle_root(hashes)
     checkpoint = Checkpoint(name, len(hashes), root.hex())
     if not hashes:

@@ -103,7 +103,9 @@ class Report:
     seals: int = 0
     signed_seals: int = 0
     unsealed: int = 0
+    pruned: int = 0
     recoveries: list[str] = field(default_factory=list)
+    prunings: list[str] = field(default_factory=list)
     findings: list[tuple[Verdict, str, str]] = field(default_factory=list)
     counts: dict[Verdict, int] = field(default_factory=dict)
 
@@ -151,9 +153,11 @@ def verify(
     report = Report()
     now = now or datetime.now(UTC)
     hashes: list[bytes] = []
-    # by id: which seal covers it, and its leaf; why it belongs to none, and its leaf
-    missing: dict[str, tuple[str, bytes]] = {}
+    # by id: the number of the seal that covers it, and its leaf; why it belongs to none, and its leaf
+    missing: dict[str, tuple[int, bytes]] = {}
     extra: dict[str, tuple[str, bytes]] = {}
+    # of each tombstone: its number, and that of the last seal whose entries it says are gone
+    tombstones: list[tuple[int, int]] = []
     unsealed: list[int] = []
     signed_until = max((each.size for each in checkpoints), default=0)
     unsigned_since: int | None = None
@@ -179,6 +183,9 @@ def verify(
         if said.kind == "recovery":
             report.recoveries.append(said.note or "")
             place = (said.epoch + 1, 0)
+        if said.kind == "tombstone":
+            tombstones.append((said.sequence, _through(said, name)))
+            report.prunings.append(said.note or "")
         if report.seals > signed_until and unsigned_since is None:
             unsigned_since = said.sealed_at
         _compare(seal, reader.before((said.epoch, said.high)), report, missing, extra)
@@ -189,8 +196,11 @@ def verify(
             unsealed.append(recorded_at)
             _check_checksum(entry, report)
     report.entries = reader.read
-    _tell(missing, extra, report)
     _check_log(hashes, list(checkpoints), report)
+    # an unsigned one may be of whoever deleted the entries
+    pruned = max((through for number, through in tombstones if number <= report.signed_seals), default=0)
+    report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
+    _tell({each: found for each, found in missing.items() if found[0] > pruned}, extra, report)
     report.unsealed = len(unsealed)
     border = _microseconds(now - blind_window)
     late = sum(each < border for each in unsealed)
@@ -229,6 +239,15 @@ def _said(seal: Seal, name: str) -> _Said:
     if (kind, version) != ("llm-governance-audit-seal", 1):
         raise NotVerifiableError(f"{name} is of another kind or a newer version: {kind} {version}")
     return said
+
+
+def _through(said: _Said, name: str) -> int:
+    """The last seal whose entries a tombstone says are gone."""
+    try:
+        through = int(json.loads(said.note or "")["through"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotVerifiableError(f"{name} is a tombstone that can't be read: {error}") from error
+    return min(through, said.sequence - 1)
 
 
 class _Reader:
@@ -279,7 +298,7 @@ def _compare(
     seal: Seal,
     entries: Iterable[Entry],
     report: Report,
-    missing: dict[str, tuple[str, bytes]],
+    missing: dict[str, tuple[int, bytes]],
     extra: dict[str, tuple[str, bytes]],
 ) -> None:
     sealed = dict(zip(seal.ids, seal.leaves, strict=False))
@@ -291,24 +310,23 @@ def _compare(
             report.add(Verdict.MODIFIED, f"entry {entry.id}", f"it is not what seal {report.seals} covers")
         else:
             _check_checksum(entry, report)
-    missing.update({identifier: (f"seal {report.seals}", digest) for identifier, digest in sealed.items()})
+    missing.update({identifier: (report.seals, digest) for identifier, digest in sealed.items()})
 
 
-def _tell(missing: dict[str, tuple[str, bytes]], extra: dict[str, tuple[str, bytes]], report: Report) -> None:
+def _tell(missing: dict[str, tuple[int, bytes]], extra: dict[str, tuple[str, bytes]], report: Report) -> None:
     """An entry that is missing in its place and extra in another was changed, and so was a seal that misnames one."""
     covered = {digest for _, digest in missing.values()}
     for identifier, (message, digest) in extra.items():
         if identifier in missing:
-            report.add(
-                Verdict.MODIFIED, f"entry {identifier}", f"it is not what {missing[identifier][0]} covers: {message}"
-            )
+            said = f"it is not what seal {missing[identifier][0]} covers: {message}"
+            report.add(Verdict.MODIFIED, f"entry {identifier}", said)
         elif digest in covered:
             report.add(Verdict.SEAL_BROKEN, f"entry {identifier}", "a seal covers it under another id")
         else:
             report.add(Verdict.EXTRA, f"entry {identifier}", message)
-    for identifier, (name, _) in missing.items():
+    for identifier, (number, _) in missing.items():
         if identifier not in extra:
-            report.add(Verdict.MISSING, f"entry {identifier}", f"{name} covers it, and it is not there")
+            report.add(Verdict.MISSING, f"entry {identifier}", f"seal {number} covers it, and it is not there")
 
 
 def _leaf_of(entry: Entry) -> bytes:
@@ -496,7 +514,9 @@ def as_json(report: Report) -> str:
             "seals": report.seals,
             "signed_seals": report.signed_seals,
             "unsealed": report.unsealed,
+            "pruned": report.pruned,
             "recoveries": report.recoveries,
+            "prunings": report.prunings,
             "counts": counts,
             "findings": findings,
         }
@@ -515,6 +535,7 @@ def as_text(report: Report) -> str:
     rest = sum(report.counts.values()) - 20
     lines += [f"  and {rest:,} more"] if rest > 0 else []
     lines += [f"  recovery: {note}" for note in report.recoveries]
+    lines += [f"  pruned: {note}" for note in report.prunings]
     return "\n".join(lines)
 
 

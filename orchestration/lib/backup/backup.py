@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from orchestration.lib.backup.encryption import ENDING, Identity, Recipient, decrypt_input, encrypt_output
 from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
 from orchestration.lib.database.connection import connect, program_environment, without_password
 from orchestration.lib.embedded.binaries import bundled_program
@@ -17,6 +19,8 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
+# of a backup's folder, after its moment in UTC
+NAME = "%Y-%m-%dT%H%M%SZ"
 _FORMAT = 1
 
 
@@ -41,8 +45,11 @@ class Manifest:
         return sum(table.rows for table in self.tables.values())
 
 
-def backup(url: str, output: Path) -> tuple[Path, Manifest]:
+def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> tuple[Path, Manifest]:
     """Write a backup into a new folder in `output`, named after its moment; returns both.
+
+    With recipients the dump is encrypted for them, and can't be read here. The manifest is not: it has names of tables,
+    counts and sums of hashes.
 
     The dump and the fingerprints are of one snapshot, so writers go on meanwhile. Raises GovernanceError where pg_dump
     is missing or older than the server; then nothing is left.
@@ -64,12 +71,13 @@ def backup(url: str, output: Path) -> tuple[Path, Manifest]:
         ).fetchone()
         assert row is not None
         snapshot, made_at, database, server, timescaledb, epoch, seals, seal_hash, changes = row
-        folder = output / f"{made_at.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
+        folder = output / f"{made_at.astimezone(UTC):{NAME}}"
         if folder.exists():
             raise GovernanceError(f"{folder} is there already: wait a second and run it again")
         with whole_folder(folder, mode=0o700) as written:
             # what is in nobody's schema, such as _timescaledb_internal, belongs to the dump too
-            run_program("pg_dump", url, server, "--format=custom", f"--snapshot={snapshot}", f"--file={written / DUMP}")
+            dump = written / (DUMP + ENDING if recipients else DUMP)
+            _dump(url, server, snapshot, dump, recipients)
             manifest = Manifest(
                 f"{made_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 database,
@@ -80,7 +88,7 @@ def backup(url: str, output: Path) -> tuple[Path, Manifest]:
                 seal_hash,
                 changes,
                 fingerprints(connection),
-                {DUMP: digest(written / DUMP)},
+                {dump.name: digest(dump)},
             )
             _put(written / MANIFEST, json.dumps({"format": _FORMAT, **asdict(manifest)}, indent=1))
     return folder, manifest
@@ -88,6 +96,17 @@ def backup(url: str, output: Path) -> tuple[Path, Manifest]:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a backup whose files are those that were written; raises GovernanceError where they aren't."""
+    manifest = parse_manifest(folder)
+    for name, expected in manifest.files.items():
+        if digest(folder / name) != expected:
+            raise GovernanceError(
+                f"{folder / name} is damaged: it is not the file that was written; take another backup"
+            )
+    return manifest
+
+
+def parse_manifest(folder: Path) -> Manifest:
+    """The manifest of a backup whose files are all there, whatever is in them; raises GovernanceError where not."""
     try:
         said: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if said.pop("format") != _FORMAT:
@@ -96,24 +115,44 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(tables=tables, **said)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GovernanceError(f"{folder} is no backup: its {MANIFEST} can't be read: {error}") from error
-    for name, expected in manifest.files.items():
+    for name in manifest.files:
         if not (folder / name).is_file():
             raise GovernanceError(f"{folder} is incomplete: {name} is missing; take another backup")
-        if digest(folder / name) != expected:
-            raise GovernanceError(
-                f"{folder / name} is damaged: it is not the file that was written; take another backup"
-            )
     return manifest
 
 
-def run_program(name: str, url: str, server: int, *arguments: str) -> None:
-    """Run pg_dump or pg_restore on a database; it mustn't be older than the server, and the same is best."""
-    program = _program(name, server)
-    command = [str(program), f"--dbname={without_password(url)}", "--no-password", *arguments]
+def _dump(url: str, server: int, snapshot: str, path: Path, recipients: Sequence[Recipient]) -> None:
+    command = _command("pg_dump", url, server, "--format=custom", f"--snapshot={snapshot}")
+    if recipients:
+        _assert_done("pg_dump", encrypt_output(command, program_environment(url), path, recipients))
+    else:
+        _run("pg_dump", [*command, f"--file={path}"], url)
+
+
+def restore_dump(url: str, server: int, path: Path, identities: Sequence[Identity]) -> None:
+    """Run pg_restore on an empty database, with what the identities decrypt where the file is encrypted."""
+    # never with --jobs, which loses rows of hypertables without a word
+    command = _command("pg_restore", url, server, "--exit-on-error", "--no-owner")
+    if path.name.endswith(ENDING):
+        _assert_done("pg_restore", decrypt_input(command, program_environment(url), path, identities))
+    else:
+        _run("pg_restore", [*command, str(path)], url)
+
+
+def _command(name: str, url: str, server: int, *arguments: str) -> list[str]:
+    """The program mustn't be older than the server, and of the same version is best."""
+    return [str(_program(name, server)), f"--dbname={without_password(url)}", "--no-password", *arguments]
+
+
+def _run(name: str, command: list[str], url: str) -> None:
     done = subprocess.run(command, env=program_environment(url), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = [line for line in done.stderr.splitlines() if "error:" in line] or done.stderr.splitlines()
-        raise GovernanceError(f"{name} failed: {' '.join(said[:3]) or 'it says nothing'}")
+    _assert_done(name, (done.stderr or "it says nothing") if done.returncode else "")
+
+
+def _assert_done(name: str, complaint: str) -> None:
+    if complaint:
+        said = [line for line in complaint.splitlines() if "error:" in line] or complaint.splitlines()
+        raise GovernanceError(f"{name} failed: {' '.join(said[:3])}")
 
 
 def _program(name: str, server: int) -> Path:

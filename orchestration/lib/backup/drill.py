@@ -1,13 +1,14 @@
 """A drill: a backup is taken, restored into a database that is thrown away, and verified there."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg import sql
 
 from orchestration.lib.backup.backup import backup
+from orchestration.lib.backup.encryption import Identity, Recipient
 from orchestration.lib.backup.restore import restore
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.errors import GovernanceError
@@ -24,13 +25,21 @@ class Drill:
 
 
 def drill(
-    url: str, output: Path, *, server_url: str | None = None, tell: Callable[[str], None] = lambda line: None
+    url: str,
+    output: Path,
+    *,
+    recipients: Sequence[Recipient] = (),
+    identities: Sequence[Identity] = (),
+    server_url: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Drill:
     """Take a backup into `output` and prove it, in a database made on the same server or that of `server_url`.
 
     Raises GovernanceError where it can't be restored, or verification finds an error in it that isn't in the original.
     """
-    folder, manifest = backup(url, output)
+    if recipients and not identities:
+        raise GovernanceError("a drill of an encrypted backup needs the file of an identity that it is for: --identity")
+    folder, manifest = backup(url, output, recipients=recipients)
     tell(f"backed up {manifest.rows:,} rows into {folder}")
     target = server_url or url
     name = f"governance_drill_{folder.name.lower().replace('-', '').removesuffix('z')}"
@@ -38,7 +47,7 @@ def drill(
     began = time.monotonic()
     try:
         there = with_database(target, name)
-        restore(folder, there, tell=tell)
+        restore(folder, there, identities=identities, tell=tell)
         seconds = time.monotonic() - began
         tell("verifying what was restored")
         known = {violation.key for violation in verify(url).violations}

@@ -1,11 +1,12 @@
 """Restores a backup into an empty database and proves that every row is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestration.lib.audit.seal import begin_epoch
 from orchestration.lib.audit.verify_offline import Checkpoint
-from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, run_program
+from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, restore_dump
+from orchestration.lib.backup.encryption import ENDING, Identity, assert_decryptable
 from orchestration.lib.backup.fingerprints import fingerprints
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
@@ -15,6 +16,7 @@ def restore(
     folder: Path,
     url: str,
     *,
+    identities: Sequence[Identity] = (),
     begins_epoch: bool = True,
     last: Checkpoint | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -22,10 +24,16 @@ def restore(
     """Restore a backup into the empty database at `url`, and begin a new epoch of the audit trail there.
 
     The seal of the recovery names the last checkpoint that was signed, which may cover more than the backup holds.
+    A dump that is encrypted needs one of the identities it is for.
     Raises GovernanceError where a file is damaged, the database isn't empty, the server or its TimescaleDB is another
     one, or a table isn't what the manifest says; what was restored is left to be looked at.
     """
     manifest = read_manifest(folder)
+    dump = folder / (DUMP if DUMP in manifest.files else DUMP + ENDING)
+    if dump.name.endswith(ENDING):
+        if not identities:
+            raise GovernanceError(f"{folder} is encrypted: give the file of an identity that it is for by --identity")
+        assert_decryptable(dump, identities)
     server = _assert_fits(url, manifest)
     if manifest.timescaledb is not None:
         with connect(url) as connection:
@@ -34,8 +42,7 @@ def restore(
         with connect(url) as connection:
             connection.execute("select public.timescaledb_pre_restore()")
     tell(f"restoring {manifest.rows:,} rows of {manifest.made_at}")
-    # never with --jobs, which loses rows of hypertables without a word
-    run_program("pg_restore", url, server, "--exit-on-error", "--no-owner", str(folder / DUMP))
+    restore_dump(url, server, dump, identities)
     if manifest.timescaledb is not None:
         with connect(url) as connection:
             connection.execute("select public.timescaledb_post_restore()")
