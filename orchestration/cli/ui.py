@@ -73,12 +73,23 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     ensure_manifest()
     if password:
         notify(f"First password of {ADMIN_EMAIL} once Dagster has made it, shown only now: {password}")
+    notify(where_pages_are())
     notify(f"Dagster opens on http://{HOST}:{port}, ctrl-c ends it.")
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]
     options = ["--host", HOST, "--port", str(port), "--module-name", "orchestration.definitions"]
     os.chdir(project_dir())
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
+
+
+def where_pages_are() -> str:
+    """A sentence with the link to the newest pages of `governance site`, or how to make them."""
+    places = [governance_home() / "site" / "index.html", governance_home() / "demo" / "site" / "index.html"]
+    written = [path for path in places if path.is_file()]
+    if not written:
+        return "`governance site` writes pages about spend, budgets, access and findings, to look at each day."
+    newest = max(written, key=lambda path: path.stat().st_mtime)
+    return f"Spend, budgets, access and findings: {newest.as_uri()} (`governance site` writes them anew)."
 
 
 def instance_home(host: str, port: int, database: str) -> Path:

@@ -1,4 +1,4 @@
-"""The whole demo: database, build, load, refresh, tests."""
+"""The whole demo: database, build, load, refresh, tests, pages."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from orchestration.demo.files import UsageExport, latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.pages import DemoPages, write_pages
 from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import configured_url, embedded_server, start
@@ -25,6 +26,7 @@ class DemoRun:
     url: str
     load: DemoLoad
     exports: list[UsageExport]
+    pages: DemoPages
 
     @property
     def heading(self) -> str:
@@ -42,7 +44,7 @@ def run_demo(
     default_password: bool = False,
     notify: Callable[[str], None] = lambda message: None,
 ) -> DemoRun:
-    """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
+    """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh, test, show.
 
     `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
     well-known one; else one is made up, unless the environment gives one, and told to `notify`. Raises
@@ -80,7 +82,9 @@ def run_demo(
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
-    return DemoRun(url, load, latest_exports(folder))
+    with _step("pages", notify):
+        pages = write_pages(url, folder)
+    return DemoRun(url, load, latest_exports(folder), pages)
 
 
 def _instant(today: date) -> datetime:
