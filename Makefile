@@ -52,8 +52,9 @@ malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.e
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_MALFORMED_RECORDS=$(RECORDS) $(BIN)/python -m pytest \
 		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
 
-kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source at random moments (make kills ROUNDS=20)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/integration/test_killed_loads.py $(ARGS)
+kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source, and jobs of Dagster, at random moments (make kills ROUNDS=20)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest \
+		$(addprefix tests/integration/test_,killed_loads.py dagster_faults.py dagster_alerts.py) $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
@@ -85,7 +86,7 @@ parquet: $(VENV)/.parquet ## install what reads Parquet files
 
 pdf: $(VENV)/.pdf ## install what writes report.pdf beside report.html
 
-generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
+generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, docs/jobs.md and the snapshot of Dagster's definitions
 	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
 

@@ -30,9 +30,10 @@
         'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view', 'access_review', 'key_hygiene', 'model_inventory',
         'budget_status', 'budget_breaches', 'cost_by_tag', 'chargeback', 'month_to_date', 'top_movers', 'cost_of_outcomes',
         'latency_by_model', 'unresolved_owners_view', 'cost_differences', 'cost_basis', 'unpriced_usage',
-        'policy_coverage', 'policy_violations', 'joiners_and_leavers', 'access_review_items', 'access_decisions', 'controls',
         'days',
         'focus_cost_and_usage', 'cache_savings',
         'provider_reconciliation',
+        'policy_coverage', 'policy_violations', 'joiners_and_leavers', 'access_review_items', 'access_decisions', 'controls',
+        'my_team_spend', 'my_team_members',
     ]) }}
 {% endmacro %}

@@ -36,6 +36,22 @@ concurrency:
   pools:
     default_limit: 1
 """
+# the file as earlier releases wrote it: nobody changed it, so it becomes today's
+_EARLIER = (INSTANCE,)
+# A run that doesn't start, doesn't end when it is told to, or takes too long fails.
+INSTANCE += """
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 120
+  cancel_timeout_seconds: 120
+  poll_interval_seconds: 60
+  # where dagster/max_runtime of its job says nothing
+  max_runtime_seconds: 21600
+  free_slots_after_run_end_seconds: 60
+
+freshness:
+  enabled: true
+"""
 
 
 @click.command()
@@ -106,7 +122,7 @@ def prepare_instance(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         configuration = home / "dagster.yaml"
-        if not configuration.exists():
+        if not configuration.exists() or configuration.read_text() in _EARLIER:
             configuration.write_text(INSTANCE)
     except OSError as error:
         raise GovernanceError(

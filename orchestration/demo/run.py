@@ -17,6 +17,8 @@ from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSW
 from orchestration.lib.settings import governance_home
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.roles import apply_roles
+from orchestration.lib.words import counted
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,13 @@ def run_demo(
         )
     with _step("refresh", notify):
         refresh(url)
+    if configured_url() is None:
+        # a server of somebody's own gets roles where he asks for them
+        with _step("roles", notify):
+            applied = apply_roles(url)
+            notify(f"{counted(len(applied.statements), 'statement')}: governance_reader reads reports, nothing else")
+            for sentence in applied.impossible:
+                notify(f"not possible: {sentence}")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)

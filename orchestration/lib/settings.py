@@ -24,6 +24,8 @@ class Settings:
     admin_password: str | None = None
     audit_key: Path | None = None
     audit_anchors: tuple[Path, ...] = ()
+    mfa_keys: Path | None = None
+    actor: str | None = None
     backup_recipients: tuple[str, ...] = ()
     backup_identity: Path | None = None
     backup_keep: str | None = None
@@ -51,6 +53,8 @@ def settings() -> Settings:
             for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
             if each
         ),
+        mfa_keys=Path(keys).expanduser().absolute() if (keys := _said("GOVERNANCE_MFA_KEYS")) else None,
+        actor=_said("GOVERNANCE_ACTOR"),
         backup_recipients=tuple((_said("GOVERNANCE_BACKUP_RECIPIENTS") or "").split()),
         backup_identity=Path(identity).expanduser().absolute()
         if (identity := _said("GOVERNANCE_BACKUP_IDENTITY"))

@@ -21,8 +21,6 @@ FIRST = (NOW - timedelta(days=20)).date()
 IN_FORCE = (
     "select invoice_id, sum(cost_amount) from core.provider_usage where replaced_at is null group by 1 order by 1"
 )
-    "select invoice_id, sum(cost_amount) from core.provider_usage where replaced_at is null group by 1 order by 1"
-)
 pytestmark = pytest.mark.usefixtures("emptied_and_refreshed", "no_reports")
 
 Write = Callable[..., str]

@@ -71,7 +71,8 @@ def test_a_database_with_bad_rows_is_upgraded_and_says_what_is_to_be_mended(olde
         assert (names[hidden], names[blank]) == ("Ann Lee", "\u3000")
         assert value(connection, "select name from core.roles where id = %s", role) == "Role"
         trail = (
-            "select before ->> 'display_name' from core.audit_logs where resource_id = %s and action = 'users.update'"
+            "select internal.audit_row(before) ->> 'display_name' from core.audit_logs"
+            " where resource_id = %s and action = 'users.update'"
         )
         assert value(connection, trail, hidden) == "\u200eAnn\ufeff Lee"
         emails: dict[Any, str] = dict(connection.execute("select id, email from core.users").fetchall())

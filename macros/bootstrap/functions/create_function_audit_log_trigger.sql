@@ -12,6 +12,11 @@ begin
     new.xid := pg_current_xact_id();
     new.epoch := (select epoch from internal.audit_epoch);
     new.db_user := session_user;
+    if new.actor_id is not null or position('@' in new.actor_label) > 0 then
+        new.actor_label := internal.personal_reference(
+            internal.person_called(new.actor_id, new.actor_label), 'actor_label', new.actor_label
+        );
+    end if;
     new.checksum_version := 1;
     new.checksum := core.generate_audit_checksum(
         new.checksum_version, new.id, new.epoch, new.xid, new.recorded_at, new.occurred_at, new.db_user,

@@ -13,6 +13,8 @@ declare
     before_row jsonb := case when tg_op in ('UPDATE', 'DELETE') then to_jsonb(old) end;
     after_row jsonb := case when tg_op in ('INSERT', 'UPDATE') then to_jsonb(new) end;
     actor text := nullif(current_setting('governance.actor_id', true), '');
+    -- set while a person is erased: what goes is theirs
+    erased text := nullif(current_setting('governance.erasing', true), '');
     changed text[];
     secret text;
 begin
@@ -36,6 +38,11 @@ begin
             after_row := after_row || jsonb_build_object(secret, '[redacted]');
         end if;
     end loop;
+    before_row := internal.personal_row(tg_table_name, before_row);
+    after_row := internal.personal_row(tg_table_name, after_row);
+    if tg_op = 'UPDATE' and erased is not null then
+        before_row := internal.erased_values(erased::uuid, tg_table_name, before_row, after_row);
+    end if;
     insert into core.audit_logs (
         actor_type, actor_id, actor_label, action, resource_type, resource_id, before, after,
         ip_address, user_agent, request_id, metadata
@@ -57,6 +64,6 @@ begin
     return null;
 end $f$;
 comment on function internal.audit_row_change() is
-    'Trigger: writes a change of a row to audit_logs with who, before and after; secrets redacted, noise such as last_seen_at skipped.';
+    'Trigger: writes a change of a row to audit_logs with who, before and after; secrets redacted, people by reference, noise such as last_seen_at skipped.';
 revoke execute on function internal.audit_row_change() from public;
 {% endmacro %}

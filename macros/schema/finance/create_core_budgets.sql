@@ -32,7 +32,7 @@ create or replace trigger budgets_supersede before insert on {{ relation }}
     for each row execute function internal.supersede_budget();
 comment on trigger budgets_supersede on {{ relation }} is 'A new limit ends the one before it of the same target, period and currency.';
 {{ create_updated_at_trigger(relation) }}
-{{ create_rewrite_trigger(relation, ['valid_to', 'target'], 'insert the new limit, which ends this one, or set valid_to') }}
+{{ create_rewrite_trigger(relation, ['valid_to', 'target', 'set_by_label'], 'insert the new limit, which ends this one, or set valid_to') }}
 {{ create_delete_triggers(relation, 'set valid_to instead') }}
 {{ create_audit_triggers(relation) }}
 {{ comment_on_indexes(relation, {

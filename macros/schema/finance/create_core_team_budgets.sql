@@ -11,7 +11,7 @@ create table if not exists {{ relation }} (
 );
 create index if not exists team_budgets_team_id_valid_from_idx on {{ relation }} (team_id, valid_from);
 {{ create_updated_at_trigger(relation) }}
-{{ create_rewrite_trigger(relation, ['valid_to'], 'set budget_amount of the team, which ends this limit and begins another') }}
+{{ create_rewrite_trigger(relation, ['valid_to', 'set_by_label'], 'set budget_amount of the team, which ends this limit and begins another') }}
 {{ create_delete_triggers(relation, 'set valid_to instead') }}
 {{ create_audit_triggers(relation) }}
 {{ comment_on_indexes(relation, {

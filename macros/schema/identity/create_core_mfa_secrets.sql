@@ -16,6 +16,7 @@ create table if not exists {{ relation }} (
     last_used_at timestamptz constraint mfa_secrets_last_used_at_check check (isfinite(last_used_at)),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
+    last_used_step bigint constraint mfa_secrets_last_used_step_check check (last_used_step >= 0),
     constraint mfa_secrets_user_id_kind_key unique (user_id, kind)
 );
 create index if not exists mfa_secrets_encryption_key_id_idx on {{ relation }} (encryption_key_id);

@@ -22,8 +22,10 @@ create table if not exists {{ relation }} (
     created_at timestamptz not null default now() constraint users_created_at_check check (isfinite(created_at)),
     updated_at timestamptz not null default now(),
     deleted_at timestamptz constraint users_deleted_at_check check (isfinite(deleted_at)),
+    erased_at timestamptz constraint users_erased_at_check check (isfinite(erased_at)),
     constraint users_email_look_check check (internal.validate_email('users.email', email)),
-    constraint users_deleted_at_status_check check (deleted_at is null or status = 'deactivated')
+    constraint users_deleted_at_status_check check (deleted_at is null or status = 'deactivated'),
+    constraint users_erased_at_deleted_at_check check (erased_at is null or deleted_at is not null and password_hash is null)
 );
 create unique index if not exists users_email_key on {{ relation }} (lower(email));
 create index if not exists users_search_idx on {{ relation }} using gin (email gin_trgm_ops, display_name gin_trgm_ops);
