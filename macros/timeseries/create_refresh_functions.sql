@@ -208,9 +208,10 @@ begin
         call internal.refresh_rollup(rollup);
     end loop;
     perform internal.find_budget_crossings();
+    perform internal.settle_closed_periods();
     commit;
 end $f$;
-comment on procedure internal.refresh_rollups() is 'Makes partitions ahead, refreshes every rollup, those read by others first, and looks for crossings of budgets; to be called outside a transaction.';
+comment on procedure internal.refresh_rollups() is 'Makes partitions ahead, refreshes every rollup, those read by others first, looks for crossings of budgets and settles closed months; to be called outside a transaction.';
 {% endmacro %}
 
 {# What applications wrote has its names with the rollup that has each provider and model by itself. #}

@@ -28,7 +28,7 @@
         'user_permissions_view', 'team_hierarchy_view', 'cost_summary_view', 'active_sessions_view', 'alert_summary_view',
         'policy_compliance_view', 'user_activity_summary_view', 'spend_by_team_view', 'spend_by_team_model_view',
         'spend_by_user_view', 'spend_by_key_view', 'spend_by_model_view', 'access_review', 'key_hygiene', 'model_inventory',
-        'budget_status', 'budget_breaches', 'cost_by_tag', 'chargeback', 'month_to_date', 'top_movers', 'cost_of_outcomes',
+        'budget_status', 'budget_breaches', 'cost_by_tag', 'chargeback', 'period_totals', 'month_to_date', 'top_movers', 'cost_of_outcomes',
         'latency_by_model', 'unresolved_owners_view', 'cost_differences', 'cost_basis', 'unpriced_usage',
         'days',
         'focus_cost_and_usage', 'cache_savings',

@@ -27,6 +27,7 @@ _COMMANDS = {
     "prices": ("prices",),
     "export": ("export",),
     "reprice": ("reprice",),
+    "closing": ("close",),
     "models": ("models",),
     "sources": ("sources",),
     "demo": ("demo",),

@@ -21,6 +21,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--model", help="Only this model, as the requests say it.")
 @click.option("--unpriced", is_flag=True, help="Only requests that have no cost, from whatever day.")
 @click.option("--reason", help="Why; it is kept with the revision.")
+@click.option("--into-closed", is_flag=True, help="Closed months too; the difference is charged in the open month.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option("--resume", is_flag=True, help="Go on with a revision that was stopped.")
 def reprice(
@@ -30,21 +31,24 @@ def reprice(
     model: str | None,
     unpriced: bool,
     reason: str | None,
+    into_closed: bool,
     yes: bool,
     resume: bool,
 ) -> None:
     """Cost requests anew by the prices of today.
 
     Shows the effect first, then asks. The act is kept in core.price_revisions, each figure that it replaces in
-    core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow.
+    core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow. Requests of
+    closed months are refused without --into-closed, with which what they cost more or less is charged as adjustments.
     """
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.closing import open_part
     from orchestration.lib.pricing.reprice import begin, effect, scope_of_days
 
     url = database_url()
     if resume:
-        if first or last or provider or model or unpriced or reason:
+        if first or last or provider or model or unpriced or reason or into_closed:
             raise click.UsageError("--resume goes on with what was asked for: give nothing else")
         _proceed(url)
         return
@@ -53,6 +57,8 @@ def reprice(
     if not reason or not reason.strip():
         raise click.UsageError("give --reason: it is kept with the figures that are replaced")
     scope = scope_of_days(url, _named(first), _named(last), provider, model, only_unpriced=unpriced)
+    if not into_closed:
+        scope = open_part(url, scope)
     effects = effect(url, scope)
     if not effects:
         click.echo("no request would cost something else")
@@ -62,7 +68,7 @@ def reprice(
         if not sys.stdin.isatty():
             raise GovernanceError("nothing is written: look at the effect, then give --yes")
         click.confirm("Reprice them?", abort=True, err=True)
-    begin(url, scope, reason.strip(), getpass.getuser())
+    begin(url, scope, reason.strip(), getpass.getuser(), into_closed=into_closed)
     _proceed(url)
 
 

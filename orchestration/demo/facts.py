@@ -173,6 +173,7 @@ SERVICES = _table("services.csv", Service, share=int, models=_weights)
 GAUGES = _table("gauges.csv", Gauge, idle=float, busy=float)
 EVENTS = _rows("events.csv")
 POLICIES = _toml("policies.toml")["policies"]
+FINANCE = _toml("finance.toml")
 QUESTIONS = _toml("questions.toml")["questions"]
 ORGANISATION = _toml("organisation.toml")
 KINDS = {name: _kind(row) for name, row in ORGANISATION["kinds"].items()}

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from orchestration.demo.files import UsageExport, latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
+from orchestration.demo.money import settle_accounts
 from orchestration.demo.pages import DemoPages, write_pages
 from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
@@ -88,6 +89,10 @@ def run_demo(
             notify(f"{counted(len(applied.statements), 'statement')}: governance_reader reads reports, nothing else")
             for sentence in applied.impossible:
                 notify(f"not possible: {sentence}")
+    with _step("closing", notify):
+        closed = settle_accounts(url, load.state, load.through)
+        if closed:
+            notify(f"{counted(closed, 'month')} closed, and a model priced whose price was unknown")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)

@@ -34,6 +34,11 @@ class DemoState:
         return self.through or start_of(self.starts_on, self.zone)
 
     @property
+    def since_start(self) -> datetime:
+        """First instant of the demo's usage."""
+        return start_of(self.starts_on, self.zone)
+
+    @property
     def options(self) -> str:
         """The parameters as they are typed."""
         return f"--seed {self.seed} --people {self.people} --days {self.days}"

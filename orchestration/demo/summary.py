@@ -126,6 +126,40 @@ def _complete_sources(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     ]
 
 
+def _closed_months(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    closed, changed = len({row[0] for row in rows if row[1]}), len({row[0] for row in rows if row[5]})
+    sentence = (
+        f"{counted(closed, 'month')} closed; {changed} of them changed since, which the open month is charged for."
+    )
+    return sentence if closed else "No month is closed.", [
+        (month, "closed" if is_closed else "open", *(_perhaps(amount, currency) for amount in amounts))
+        for month, is_closed, currency, *amounts in rows
+    ]
+
+
+def _used_up_budgets(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    return f"{counted(len(rows), 'budget')}, the last one first." if rows else "None was used up.", [
+        (
+            name,
+            f"{_money(limit, currency)} a {period}",
+            _share(threshold),
+            f"{at:%Y-%m-%d %H:%M}",
+            _money(spent, currency),
+        )
+        for name, limit, currency, period, threshold, at, spent in rows
+    ]
+
+
+def _priced_later(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    requests = counted(sum(row[2] for row in rows), "request")
+    is_priced = any(row[4] is not None for row in rows)
+    sentence = f"{requests}, costed by `governance reprice` once its prices and a discount were known."
+    return sentence if is_priced else f"{requests}, and no price yet.", [
+        (month, f"{count:,}", *(_perhaps(amount, currency) for amount in amounts))
+        for month, currency, count, *amounts in rows
+    ]
+
+
 _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "user_permissions_view": _who_can_delete_policies,
     "team_hierarchy_view": _teams_near_their_budget,
@@ -135,11 +169,18 @@ _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "policy_compliance_view": _busiest_policies,
     "user_activity_summary_view": _unused_access,
     "usage_sources": _complete_sources,
+    "period_totals": _closed_months,
+    "budget_breaches": _used_up_budgets,
+    "cost_basis": _priced_later,
 }
 
 
 def _money(amount: Decimal, currency: str) -> str:
     return f"{amount:,.2f} {currency}"
+
+
+def _perhaps(amount: Decimal | None, currency: str) -> str:
+    return "-" if amount is None else _money(amount, currency)
 
 
 def _share(share: Decimal, decimals: int = 0) -> str:

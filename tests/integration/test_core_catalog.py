@@ -121,7 +121,7 @@ def test_every_foreign_key_says_what_a_delete_does_and_has_an_index(connection: 
         "budgets.api_key_id": belongs,
         "budget_crossings.team_budget_id": belongs,
         "budget_crossings.budget_id": belongs,
-        "cost_adjustments.team_id": carries,
+        "closed_totals.month": carries,
     }
 
 

@@ -44,6 +44,9 @@ VIEWS = (
     "policy_compliance_view",
     "user_activity_summary_view",
     "usage_sources",
+    "period_totals",
+    "budget_breaches",
+    "cost_basis",
 )
 FOLDER = tempfile.TemporaryDirectory(prefix="governance-demo-")
 CHANGE = (project_dir() / "macros" / "schema" / "changes" / "change_0018_demo_state.sql").read_text()
@@ -273,7 +276,7 @@ def test_the_view_says_what_was_generated_to_the_last_digit(url: str) -> None:
     assert isinstance(rows[0][0], date)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [view for view in VIEWS if view != "budget_breaches"])
 def test_every_view_has_rows(url: str, view: str) -> None:
     ((count,),) = rows_of(url, f"select count(*) from reporting.{view}")
     assert count > 0
@@ -286,8 +289,8 @@ def test_the_summary_answers_from_each_view(url: str) -> None:
         assert answer.question.endswith("?")
         assert answer.sentence.endswith(".")
         assert all(len(row) == len(answer.columns) for row in answer.rows)
-        # whether somebody is signed in without a second factor depends on the day
-        assert answer.rows or answer.view == "active_sessions_view"
+        # whether somebody is signed in without a second factor, or has used up a budget, depends on the day
+        assert answer.rows or answer.view in ("active_sessions_view", "budget_breaches")
     stewards = next(answer for answer in given if answer.view == "user_permissions_view")
     assert any("inherited from policy-steward" in row[2] for row in stewards.rows)
 

@@ -117,14 +117,25 @@ def _united(effects: list[Effect]) -> Effect:
     )
 
 
-def begin(url: str, scope: Scope, reason: str, requested_by: str) -> int:
-    """Enters a revision, which `proceed` does; returns its number. Raises GovernanceError where one was stopped."""
+def begin(url: str, scope: Scope, reason: str, requested_by: str, *, into_closed: bool = False) -> int:
+    """Enters a revision, which `proceed` does; returns its number.
+
+    Raises GovernanceError where one was stopped, and where it reaches into a closed month without `into_closed`.
+    """
     with explained(), connect(url) as connection, connection.transaction():
         connection.execute("lock table core.price_revisions in share row exclusive mode")
         stopped = _unfinished(connection)
         if stopped:
             raise GovernanceError(
                 f"revision {stopped.number} ({stopped.reason}) has not ended: `governance reprice --resume` goes on"
+            )
+        # a month is closed only while no revision is open, so it stays so until this one has ended
+        closed = connection.execute("select max(month) from core.closed_periods where ends_at > %s", [scope.starts])
+        last = closed.fetchone()
+        if last and last[0] and not into_closed:
+            raise GovernanceError(
+                f"{last[0]:%Y-%m} is closed: give --into-closed to charge the difference as adjustments, "
+                "or a later --from"
             )
         row = connection.execute(
             """

@@ -1,4 +1,4 @@
-"""Brings the rollups up to the last closed hour, and keeps which requests crossed a threshold of a budget."""
+"""Brings the rollups up to the last closed hour; then crossings of budgets and changes of closed months are kept."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,8 @@ def is_built(url: str) -> bool:
 def refresh(url: str) -> list[RefreshedRollup]:
     """Refresh every rollup of the database at `url`, those that others read first; returns them in that order.
 
-    Afterwards crossings of budgets are looked for (core.budget_crossings).
+    Afterwards crossings of budgets are looked for (core.budget_crossings), and what changed in closed months becomes
+    adjustments of the open one (core.cost_adjustments).
 
     Raises NotBuiltError before the first build, else GovernanceError.
     """
@@ -44,6 +45,7 @@ def refresh(url: str) -> list[RefreshedRollup]:
             with_retries(partial(connection.execute, "call internal.refresh_rollup(%s)", [name]))
         # while the raw rows are there that say which request it was
         connection.execute("select internal.find_budget_crossings()")
+        connection.execute("select internal.settle_closed_periods()")
         rows = connection.execute(
             "select name, watermark from internal.rollup_state order by parent is not null, name"
         ).fetchall()
