@@ -6,6 +6,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 _MONEY = {
     "cost", "cost_before", "change", "forecast", "limit_amount", "spent", "direct", "shared", "adjustment", "total",
     "expected_by_run_rate", "expected_by_weekday",
+    "our_cost", "their_cost", "difference",
 }  # fmt: skip
 _SHARES = {
     "used_share", "change_share", "team_coverage", "user_coverage", "compliance_rate", "late_share", "unowned_share",
@@ -16,7 +17,7 @@ _COUNTS = {
     "gap_hours", "age_days", "dormant_days", "entries", "recorded_late", "records", "loaded", "duplicates", "refused",
     "requests_evaluated", "requests_flagged", "requests_blocked", "flagged", "blocked", "evaluated", "rows",
     "hours_to_acknowledge", "hours_to_resolve", "members", "uncovered_members", "loads", "failures", "changed",
-    "addresses",
+    "addresses", "matched", "not_matched",
 }  # fmt: skip
 _LONG = {
     "issues", "roles", "condition", "recommendation", "title", "team_path", "evidence", "requirement", "subject",
