@@ -16,7 +16,7 @@ RUN pip install --require-hashes --only-binary :all: --requirement requirements.
 COPY . .
 RUN pip install --no-deps --no-build-isolation --editable . \
     && useradd --create-home governance \
-    && mkdir -p "$DAGSTER_HOME/storage" \
+    && mkdir -p "$DAGSTER_HOME/storage" .governance \
     && cp docker/dagster.yaml "$DAGSTER_HOME/" \
     && chown -R governance: "$DAGSTER_HOME" .
 

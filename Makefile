@@ -31,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality malformed kills ui build embedded parquet generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed kills ui build embedded parquet pdf generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -52,8 +52,9 @@ malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.e
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_MALFORMED_RECORDS=$(RECORDS) $(BIN)/python -m pytest \
 		tests/integration/test_malformed_records.py --engine postgres $(ARGS)
 
-kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source at random moments (make kills ROUNDS=20)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/integration/test_killed_loads.py $(ARGS)
+kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source, and jobs of Dagster, at random moments (make kills ROUNDS=20)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest \
+		$(addprefix tests/integration/test_,killed_loads.py dagster_faults.py dagster_alerts.py) $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))
@@ -83,7 +84,9 @@ lint-dbt: $(VENV)/.development
 
 parquet: $(VENV)/.parquet ## install what reads Parquet files
 
-generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, and the snapshot of Dagster's definitions
+pdf: $(VENV)/.pdf ## install what writes report.pdf beside report.html
+
+generate: $(VENV)/.development $(VENV)/.embedded ## write what is generated: docs/schema.md of a fresh database, docs/jobs.md and the snapshot of Dagster's definitions
 	@$(BIN)/python -m orchestration.lib.warehouse.schema_docs
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -q --update-snapshots tests/unit/test_definitions.py
 
@@ -101,6 +104,7 @@ lock: $(VENV)/.tools ## compile the locks from pyproject.toml (newer versions to
 	$(UV_COMPILE) pyproject.toml --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 	$(BIN)/python -c '$(EXTRA)' embedded | $(UV_COMPILE) --no-annotate --output-file requirements-embedded.lock -
 	$(BIN)/python -c '$(EXTRA)' parquet | $(UV_COMPILE) --no-annotate --output-file requirements-parquet.lock -
+	$(BIN)/python -c '$(EXTRA)' pdf | $(UV_COMPILE) --no-annotate --output-file requirements-pdf.lock -
 
 clean: ## remove the environment and everything that can be made again; never the database in .governance
 	rm -rf $(VENV) *.egg-info target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/engines/node_modules
@@ -137,6 +141,10 @@ $(VENV)/.embedded: $(VENV)/.runtime requirements-embedded.lock
 
 $(VENV)/.parquet: $(VENV)/.runtime requirements-parquet.lock
 	@$(UV_INSTALL_LOCKED) --requirement requirements-parquet.lock
+	@touch $@
+
+$(VENV)/.pdf: $(VENV)/.runtime requirements-pdf.lock
+	@$(UV_INSTALL_LOCKED) --requirement requirements-pdf.lock
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime requirements-dev.lock

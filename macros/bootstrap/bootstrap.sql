@@ -11,12 +11,23 @@
         {%- if sets_database and not has_database_setting('search_path') %}{% do assert_none_hidden() %}{% endif -%}
         {%- set text = bootstrap_changes(sets_database) | trim -%}
         {%- if text -%}
+            {% do assert_may_change('internal') %}
             {%- if not sets_database -%}
                 {% do log('search_path and jit of the database stay as they are, for it is shared or not ours to alter: name our tables with their schema (docs/operations.md)', info=true) %}
             {%- endif -%}
             select pg_advisory_xact_lock({{ lock_key('build') }});
             {{ text }}
         {%- endif -%}
+    {%- endif -%}
+{% endmacro %}
+
+{# Who runs the warehouse without owning it builds what is there already; whatever is new is the owner's to make. #}
+{% macro assert_may_change(name) %}
+    {%- set owner = built_by() -%}
+    {%- if owner and not run_query("select pg_has_role(" ~ dbt.string_literal(dbt.escape_single_quotes(owner)) ~ ", 'usage')").rows[0][0] -%}
+        {{ exceptions.raise_compiler_error(
+            name ~ ' is not that of this release or of these vars, and this role may not change it: run `governance build` as ' ~ owner ~ ', then build again'
+        ) }}
     {%- endif -%}
 {% endmacro %}
 

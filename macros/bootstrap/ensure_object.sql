@@ -10,6 +10,7 @@
         {%- set text = portable_ddl(relation, ddl) -%}
         {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
         {%- if not is_applied(name, text) -%}
+            {% do assert_may_change(name) %}
             set local lock_timeout = '5s';
             {{ text }}
             {{ mark_applied(name, text) }}

@@ -8,7 +8,8 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {% do take_build_lock() %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% set rows_sql = insert_rows(relation, sql) if config.get('conflict_key') else sql %}
+    {% set rows_sql = sql %}
+    {% if config.get('conflict_key') and may_write_rows(relation, sql) %}{% set rows_sql = insert_rows(relation, sql) %}{% endif %}
     {% call statement('main') %}{{ rows_sql }}{% endcall %}
     {% do assert_no_drift(relation, model) %}
     {% do persist_comments(relation, model) %}
@@ -18,6 +19,34 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [relation]}) }}
 {% endmaterialization %}
+
+{#
+    Whether the role may write to the table. One that runs the warehouse may not change what people decide on: it looks whether
+    the rows that must exist are there, and says who puts them there.
+#}
+{% macro may_write_rows(relation, sql) %}
+    {%- set name = relation.schema ~ '.' ~ relation.identifier -%}
+    {%- if run_query("select has_table_privilege('" ~ name ~ "', 'insert') and has_table_privilege('" ~ name ~ "', 'update')").rows[0][0] %}{{ return(true) }}{% endif -%}
+    {%- set update_columns = config.get('update_columns', []) -%}
+    {%- set conditions = [] -%}
+    {%- for c in config.get('conflict_key') %}{% do conditions.append('excluded.' ~ c ~ ' = existing.' ~ c) %}{% endfor -%}
+    {%- set query -%}
+        select count(*) from ({{ sql }}
+        ) as excluded
+        left join {{ relation }} as existing on {{ conditions | join(' and ') }}
+        where existing.{{ config.get('conflict_key')[0] }} is null
+        {%- if update_columns %}
+            or ({{ config.get('conflict_where', 'true') }})
+            and ({{ prefixed(update_columns, 'existing') }}) is distinct from ({{ prefixed(update_columns, 'excluded') }})
+        {%- endif %}
+    {%- endset -%}
+    {%- if run_query(query).rows[0][0] -%}
+        {{ exceptions.raise_compiler_error(
+            name ~ ' lacks rows of this release, and this role may not write them: run `governance build` as ' ~ built_by() ~ ', then build again'
+        ) }}
+    {%- endif -%}
+    {{ return(false) }}
+{% endmacro %}
 
 {% macro insert_rows(relation, sql) %}
     {% set update_columns = config.get('update_columns', []) %}

@@ -39,3 +39,8 @@
 {% endmacro %}
 
 {% macro dollar_quote(text) %}{{ return('$c$' ~ (text or '') | trim ~ '$c$') }}{% endmacro %}
+
+{# dbt's own, of seeds, sends every comment at each build, which only the owner of a table may. #}
+{% macro postgres__persist_docs(relation, model, for_relation, for_columns) %}
+    {% do persist_comments(relation, model) %}
+{% endmacro %}

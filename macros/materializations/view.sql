@@ -5,7 +5,7 @@
     {% if pre_hooks %}{% do take_build_lock() %}{% endif %}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
-    {% call statement('main') %}{{ build_lock_sql() }}; {{ replace_view_in_place(relation, sql) }}{% endcall %}
+    {% call statement('main') %}{{ build_lock_sql() }}; {{ replace_view_in_place(relation, sql, security_barrier=config.get('security_barrier', false)) }}{% endcall %}
     {#- readers of a view that was replaced wait for this commit, and shall not wait for what else is sent from here #}
     {{ adapter.commit() }}
     {% set comments = pending_comments(relation, model) %}
@@ -25,7 +25,8 @@
     ours depends on it; a rollup has views of ours, which are dropped and made again with it), create, grant again. A lock
     is waited for 300 ms at a time, so readers never queue behind us for long.
 #}
-{% macro replace_view_in_place(relation, sql, recreate_dependents=false) %}
+{% macro replace_view_in_place(relation, sql, recreate_dependents=false, security_barrier=false) %}
+{%- set options = ' with (security_barrier = true)' if security_barrier else '' %}
 {%- set name = relation.schema ~ '.' ~ relation.identifier %}
 {#- each {{ sql }} ends its line, for it may end in a comment #}
 do $do$
@@ -51,6 +52,7 @@ begin
             select array_agg((attname, atttypid, atttypmod)::text order by attnum)
             from pg_attribute where attrelid = 'pg_temp.governance_probe'::regclass
         )
+        and coalesce((select reloptions from pg_class where oid = existing), '{}') = '{{ '{security_barrier=true}' if security_barrier else '{}' }}'
     into unchanged;
     -- grants on the view, and those on columns that it will still have
     select array_agg(format(
@@ -80,7 +82,7 @@ begin
         begin
             set local lock_timeout = '300ms';
             begin
-                create or replace view {{ name }} as {{ sql }}
+                create or replace view {{ name }}{{ options }} as {{ sql }}
     ;
             exception when invalid_table_definition then
                 {%- if recreate_dependents %}
@@ -94,7 +96,7 @@ begin
                 end loop;
                 {%- endif %}
                 drop view {{ name }};
-                create view {{ name }} as {{ sql }}
+                create view {{ name }}{{ options }} as {{ sql }}
     ;
                 for i in 1 .. coalesce(array_length(grants, 1), 0) loop
                     execute grants[i];
@@ -120,6 +122,10 @@ begin
         exception
             when lock_not_available or deadlock_detected then
                 perform pg_sleep(0.05 + random() * 0.1);
+            when insufficient_privilege then
+                raise exception 'view {{ name }} is not that of this release, and % may not change it (%): run `governance build` as %, then build again',
+                    current_user, sqlerrm, (select relowner::regrole from pg_class where oid = existing)
+                    using errcode = 'insufficient_privilege';
             when dependent_objects_still_exist then
                 get stacked diagnostics readers = pg_exception_detail;
                 raise exception 'view {{ name }} cannot get other columns while something depends on it (%); drop that and build again', replace(readers, e'\n', ', ')

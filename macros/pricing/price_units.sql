@@ -3,6 +3,9 @@
     {{ return(['requests', 'images', 'seconds', 'hours', 'searches', 'characters', 'pages']) }}
 {% endmacro %}
 
+{# The units of which the rollups know how many there were: the classes of tokens, and requests that succeeded. #}
+{% macro price_units_by_class() %}{{ return(token_classes() + ['requests']) }}{% endmacro %}
+
 {% macro price_units() %}{{ return(token_classes() + other_price_units()) }}{% endmacro %}
 
 {# Where a list has no price for a class of tokens, the provider bills them as the class they are part of. #}

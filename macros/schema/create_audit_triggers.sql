@@ -7,4 +7,6 @@ comment on trigger {{ table }}_audit on {{ relation }} is 'Writes each change of
 create or replace trigger {{ table }}_audit_truncate after truncate on {{ relation }}
     for each statement execute function internal.audit_row_change();
 comment on trigger {{ table }}_audit_truncate on {{ relation }} is 'Writes to audit_logs that the table was emptied, which no row trigger sees.';
+-- also in a session that pretends to be a replica
+alter table {{ relation }} enable always trigger {{ table }}_audit, enable always trigger {{ table }}_audit_truncate;
 {% endmacro %}

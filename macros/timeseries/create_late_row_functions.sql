@@ -5,7 +5,7 @@
 #}
 {% macro create_late_row_functions() %}
 create or replace function internal.open_chunks(series text, days timestamptz[], counts bigint[]) returns text[]
-language plpgsql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $f$
 {%- if time_series_engine() == 'timescaledb' %}
 declare
@@ -34,7 +34,7 @@ comment on function internal.open_chunks(text, timestamptz[], bigint[]) is 'Deco
 revoke all on function internal.open_chunks(text, timestamptz[], bigint[]) from public;
 
 create or replace function internal.close_chunks(chunks text[]) returns void
-language plpgsql volatile set search_path = pg_catalog, pg_temp
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $f$
 {%- if time_series_engine() == 'timescaledb' %}
 declare

@@ -41,7 +41,8 @@ comment on function internal.raw_floor(text) is 'Oldest instant whose raw rows a
 
 create or replace function internal.ensure_partitions(parent regclass, from_time timestamptz, to_time timestamptz)
 returns integer
-language plpgsql volatile set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+-- the owner's: who runs the warehouse owns no table of core
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC'
 as $f$
 declare
     width interval := (select value from internal.settings where name = 'partition_width')::interval;
@@ -59,15 +60,16 @@ begin
     if default_partition is null then
         return 0;  -- a hypertable makes its chunks itself
     end if;
+    if namespace <> 'core' then
+        raise exception '% is no time-series table of this project', parent using errcode = 'insufficient_privilege';
+    end if;
     select string_agg(quote_ident(attname), ', ' order by attnum)
     into columns
     from pg_attribute
     where attrelid = parent and attnum > 0 and not attisdropped and attgenerated = '';
 
-    if namespace = 'core' then
-        -- a partition made anew has the name of one that was dropped by hand; before any lock that a refresh may wait for
-        perform internal.note_gone_parts(parent_name);
-    end if;
+    -- a partition made anew has the name of one that was dropped by hand; before any lock that a refresh may wait for
+    perform internal.note_gone_parts(parent_name);
     first := date_bin(width, from_time, origin);
     if to_time - first > 10000 * width then
         raise exception 'from % to % are more than 10,000 partitions of %; make them where rows are: `call internal.partition_default_rows(''%'')`',

@@ -37,4 +37,20 @@ begin
 end $f$;
 comment on function internal.drop_raw(text, timestamptz) is 'Drops the partitions or chunks of a time-series table that end at or before an instant; returns them with their rows.';
 revoke all on function internal.drop_raw(text, timestamptz) from public;
+
+create or replace function internal.drop_past_retention(series text)
+returns table (dropped text, rows bigint, older_than timestamptz)
+-- the owner's: who runs the warehouse drops what is past its retention, and nothing else
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $f$
+declare
+    floor constant timestamptz := internal.raw_floor(series);
+begin
+    if not exists (select from internal.time_series as t where t.name = series) then
+        raise exception 'there is no time-series table %; `select name from internal.time_series` lists them', series;
+    end if;
+    return query select d.dropped, d.rows, floor from internal.drop_raw(series, floor) as d;
+end $f$;
+comment on function internal.drop_past_retention(text) is 'Drops the partitions or chunks of a time-series table that are past its retention; returns them with their rows and the instant.';
+revoke all on function internal.drop_past_retention(text) from public;
 {% endmacro %}

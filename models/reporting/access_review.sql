@@ -1,21 +1,10 @@
 -- one row per account that isn't deactivated, with what a reviewer of access has to know
-with recursive privileged as (
-    select id, 1 as level
-    from {{ ref('roles') }}
-    where slug = any(string_to_array('{{ var("privileged_roles") | join(",") }}', ','))
-    union all
-    -- a role has what its parent has
-    select roles.id, privileged.level + 1
-    from privileged
-    inner join {{ ref('roles') }} as roles on roles.parent_role_id = privileged.id
-    where privileged.level < 10
-),
-
-grants_held as (
+with grants_held as (
     select
         grants.user_id,
         array_agg(distinct grants.role_name order by grants.role_name) as role_names,
-        bool_or(grants.role_id in (select privileged.id from privileged)) as is_privileged,
+        bool_or(grants.role_id in (select known.role_id from {{ ref('stg_privileged_roles') }} as known))
+            as is_privileged,
         array_agg(distinct grants.role_name order by grants.role_name) filter (where grants.is_self_granted)
             as self_granted_roles
     from (

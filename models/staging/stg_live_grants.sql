@@ -1,5 +1,6 @@
 -- one row per grant of a role that holds now; a grant on a deleted team holds no more
 select
+    user_roles.id as grant_id,
     user_roles.user_id,
     user_roles.team_id,
     user_roles.role_id,

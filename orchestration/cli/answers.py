@@ -26,6 +26,7 @@ def print_summary(
     given: list[Answer],
     further: list[tuple[str, str]],
     loads: list[str] | None = None,
+    pages: list[tuple[str, str]] | None = None,
     file: TextIO | None = None,
 ) -> None:
     """Print the answers, with colour on a terminal and plain elsewhere, what loaded files, where to look further."""
@@ -51,6 +52,12 @@ def print_summary(
         console.print(Text("Part of the usage came as files of other systems, each loaded by", style="bold"))
         for command in loads:
             console.print(Text(command, style="cyan"), soft_wrap=True)
+    if pages:
+        console.print()
+        console.print(Text("Open in a browser", style="bold"))
+        for path, purpose in pages:
+            console.print(Text(path, style="cyan"), soft_wrap=True)
+            console.print(Text(f"    {purpose}"))
     console.print()
     console.print(Text("Look further", style="bold"))
     table = Table(box=None, pad_edge=False, show_header=False)
@@ -67,6 +74,14 @@ def loading_commands(run: DemoRun) -> list[str]:
         lines = textwrap.wrap(words, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
         commands.append(" \\\n    ".join(lines))
     return commands
+
+
+def demo_pages(run: DemoRun) -> list[tuple[str, str]]:
+    """What the demo wrote to look at, and what it is."""
+    return [
+        (_from_here(run.pages.site), "spend, budgets, access, alerts, findings: what people look at each day"),
+        (_from_here(run.pages.report), "the compliance report of the last whole month, with its CSV files beside it"),
+    ]
 
 
 def look_further(run: DemoRun) -> list[tuple[str, str]]:

@@ -25,13 +25,13 @@ from orchestration.lib.settings import governance_home, settings
 def report(ctx: click.Context, period: str, output: Path | None) -> None:
     """Write the compliance report about a period; prints its folder last.
 
-    report.html is for reading, the CSV files have every row, manifest.json the hash of each file and of the report
-    before. The audit trail is verified where GOVERNANCE_AUDIT_KEY and GOVERNANCE_AUDIT_ANCHORS are set.
+    report.html and report.pdf are for reading, the CSV files have every row, manifest.json the hash of each file and
+    of the report before. The audit trail is verified where GOVERNANCE_AUDIT_KEY and GOVERNANCE_AUDIT_ANCHORS are set.
     """
     if ctx.invoked_subcommand is not None:
         return
     from orchestration.lib.audit.sign import public_key
-    from orchestration.lib.compliance.report import write_report
+    from orchestration.lib.compliance.report import PAPER, write_report
     from orchestration.lib.database.in_use import database_url
 
     key, anchors = settings().audit_key, settings().audit_anchors
@@ -41,6 +41,8 @@ def report(ctx: click.Context, period: str, output: Path | None) -> None:
     )
     for verdict in contents.verdicts:
         tell(f"{verdict.state:<10} {verdict.subject}: {visible(verdict.message)}")
+    if not (folder / PAPER).exists():
+        tell(f"without {PAPER}: what writes it isn't installed (`make pdf`, or pip install '.[pdf]')")
     click.echo(folder)
 
 

@@ -31,6 +31,7 @@ from orchestration.lib.words import counted
 NOTHING_LOADED = 3
 _LOADS_SHOWN = 50
 _REASONS = 5
+_DIFFERENCES = 5
 # a source's name is never cut
 _WIDTH = 2_000
 
@@ -82,7 +83,7 @@ def load_files(
         for line in _describe_quarantine(report, files):
             tell(visible(line))
         written = report.loaded + report.replaced
-        if report.loaded and source in REPORTS:
+        if written and source in REPORTS:
             tell("core.provider_usage has it; it isn't counted beside requests")
         elif written and refreshes:
             refresh_rollups(url)
@@ -109,7 +110,10 @@ def undo_load(which: str, *, refreshes: bool) -> None:
     if undone.load.report:
         if gone := undone.load.loaded - undone.rows:
             tell(f"{counted(gone, 'other row')} of it had been replaced by a newer report before")
-        tell("what it took the place of isn't brought back: load the older report again if you want that")
+        if undone.load.report in REPORTS and REPORTS[undone.load.report].is_invoice:
+            tell("an invoice that it had taken the place of holds again")
+        else:
+            tell("what it took the place of isn't brought back: load the older report again if you want that")
     elif (undone.rows or undone.restored) and refreshes:
         refresh_rollups(url)
 
@@ -165,7 +169,7 @@ def _describe_report(report: IngestReport) -> Iterator[str]:
             yield "records that say something else than what is stored"
         for text in report.differences:
             yield f"  {text}"
-        if report.changed > len(report.differences):
+        if report.changed > len(report.differences) >= _DIFFERENCES:
             yield f"  and {report.changed - len(report.differences):,} more"
     if report.quarantined:
         yield "quarantined because"

@@ -31,9 +31,10 @@ def import_prices(file: Path | None, observed_on: datetime | None, dry_run: bool
     Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
     superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
     """
+    from orchestration.cli.terminal import tell
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
-    from orchestration.lib.pricing.price_changes import apply_changes, changes_of
+    from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
     from orchestration.lib.pricing.price_file import read_prices
     from orchestration.lib.settings import project_dir
 
@@ -42,6 +43,11 @@ def import_prices(file: Path | None, observed_on: datetime | None, dry_run: bool
     read = read_prices(file or project_dir() / "seeds" / "model_price_list.csv")
     changes = changes_of(url, read, day)
     _show_changes(changes)
+    for currency in currencies_without_rate(url, changes.add):
+        tell(
+            f"No exchange rate from {currency} is known, so costs in {currency} will have no converted total:"
+            " enter one in core.exchange_rates."
+        )
     if dry_run or not changes:
         return
     if not yes:

@@ -1,4 +1,4 @@
-"""The command that compares what is loaded with what a source says itself."""
+"""The commands that compare what is loaded with what a source or a provider says itself."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ def _amount(ctx: click.Context, parameter: click.Parameter, value: str) -> Decim
 
 @click.group()
 def reconcile() -> None:
-    """Compare what is loaded with what its source says itself."""
+    """Compare what is loaded with what its source or the provider says itself."""
 
 
 @reconcile.command()
@@ -76,6 +76,51 @@ def litellm(location: str, since: datetime | None, until: datetime | None, toler
     else:
         _print(found)
     sys.exit(1 if found.differences else 0)
+
+
+def _share(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        share = Decimal(value.strip().removesuffix("%")) / (100 if value.strip().endswith("%") else 1)
+    except InvalidOperation:
+        share = Decimal("NaN")
+    if not share.is_finite() or not 0 <= share <= 1:
+        raise click.BadParameter(f"{value!r} is no share: write it as 1% or 0.01", ctx, parameter)
+    return share
+
+
+@reconcile.command()
+@click.option("--period", required=True, metavar="PERIOD", help="2026-10, 2026-Q3, 2026-11-27, last-month, last-week …")
+@click.option("--provider", metavar="NAME", help="Only this provider, by its one name; all that report.")
+@click.option(
+    "--tolerance",
+    callback=_share,
+    metavar="SHARE",
+    help="What ours may differ by from theirs, 1% or 0.01; the var reconciliation_tolerance.",
+)
+@click.option("--all", "shows_all", is_flag=True, help="Show what is matched, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a table.")
+def provider(period: str, provider: str | None, tolerance: Decimal | None, shows_all: bool, as_json: bool) -> None:
+    """Compare what requests cost with the cost reports and invoices of providers, by day.
+
+    Exit code 0 if all is within the tolerance, 1 if something isn't or a provider's reports leave days out, 2 if it
+    could not be compared. docs/reconciliation.md explains what accounts for differences.
+    """
+    from orchestration.cli import provider_costs
+    from orchestration.lib.database.in_use import database_url
+    from orchestration.lib.usage.provider_costs import reconcile_provider
+
+    try:
+        found = reconcile_provider(database_url(), period, provider=provider, tolerance=tolerance)
+    except GovernanceError as error:
+        click.echo(f"error: {visible(str(error))}", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(provider_costs.as_json(found))
+    else:
+        provider_costs.print_comparison(found, shows_all=shows_all)
+    sys.exit(0 if found.is_matched else 1)
 
 
 def _print(found: "Reconciliation") -> None:

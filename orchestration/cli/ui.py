@@ -36,6 +36,22 @@ concurrency:
   pools:
     default_limit: 1
 """
+# the file as earlier releases wrote it: nobody changed it, so it becomes today's
+_EARLIER = (INSTANCE,)
+# A run that doesn't start, doesn't end when it is told to, or takes too long fails.
+INSTANCE += """
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 120
+  cancel_timeout_seconds: 120
+  poll_interval_seconds: 60
+  # where dagster/max_runtime of its job says nothing
+  max_runtime_seconds: 21600
+  free_slots_after_run_end_seconds: 60
+
+freshness:
+  enabled: true
+"""
 
 
 @click.command()
@@ -73,12 +89,23 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     ensure_manifest()
     if password:
         notify(f"First password of {ADMIN_EMAIL} once Dagster has made it, shown only now: {password}")
+    notify(where_pages_are())
     notify(f"Dagster opens on http://{HOST}:{port}, ctrl-c ends it.")
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]
     options = ["--host", HOST, "--port", str(port), "--module-name", "orchestration.definitions"]
     os.chdir(project_dir())
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
+
+
+def where_pages_are() -> str:
+    """A sentence with the link to the newest pages of `governance site`, or how to make them."""
+    places = [governance_home() / "site" / "index.html", governance_home() / "demo" / "site" / "index.html"]
+    written = [path for path in places if path.is_file()]
+    if not written:
+        return "`governance site` writes pages about spend, budgets, access and findings, to look at each day."
+    newest = max(written, key=lambda path: path.stat().st_mtime)
+    return f"Spend, budgets, access and findings: {newest.as_uri()} (`governance site` writes them anew)."
 
 
 def instance_home(host: str, port: int, database: str) -> Path:
@@ -95,7 +122,7 @@ def prepare_instance(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
         configuration = home / "dagster.yaml"
-        if not configuration.exists():
+        if not configuration.exists() or configuration.read_text() in _EARLIER:
             configuration.write_text(INSTANCE)
     except OSError as error:
         raise GovernanceError(

@@ -89,6 +89,11 @@ class _Ingest(click.Command):
     show_default=True,
     help="What becomes of a record that says something else than the request of its id and time that is stored.",
 )
+@click.option(
+    "--decimal",
+    type=click.Choice([".", ","]),
+    help="Decimal mark of the amounts of an invoice, 1.234,56 or 1,234.56; else only 1234.56 is one.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")
 @click.option("--no-refresh", is_flag=True, help="Leave the rollups as they are, so reports don't have it yet.")
 @click.option("--loads", "lists", is_flag=True, help="List the latest loads.")
@@ -102,6 +107,7 @@ def ingest(
     ignored: tuple[str, ...],
     file_format: str | None,
     on_conflict: "Conflict",
+    decimal: str | None,
     dry_run: bool,
     no_refresh: bool,
     lists: bool,
@@ -150,6 +156,8 @@ def ingest(
     elif undo is not None:
         undo_load(undo, refreshes=not no_refresh)
     else:
+        if decimal:
+            constants["decimal"] = decimal
         code = load_files(
             files,
             mapping,

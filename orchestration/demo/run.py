@@ -1,4 +1,4 @@
-"""The whole demo: database, build, load, refresh, tests."""
+"""The whole demo: database, build, load, refresh, tests, pages."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from orchestration.demo.files import UsageExport, latest_exports
 from orchestration.demo.load import DemoLoad, load_demo
 from orchestration.demo.money import settle_accounts
+from orchestration.demo.pages import DemoPages, write_pages
 from orchestration.demo.state import check_demo
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import configured_url, embedded_server, start
@@ -17,6 +18,7 @@ from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSW
 from orchestration.lib.settings import governance_home
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.roles import apply_roles
 from orchestration.lib.words import counted
 
 
@@ -27,6 +29,7 @@ class DemoRun:
     url: str
     load: DemoLoad
     exports: list[UsageExport]
+    pages: DemoPages
 
     @property
     def heading(self) -> str:
@@ -44,7 +47,7 @@ def run_demo(
     default_password: bool = False,
     notify: Callable[[str], None] = lambda message: None,
 ) -> DemoRun:
-    """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh and test.
+    """Build the warehouse in the database in use (the embedded one is started), load the demo, refresh, test, show.
 
     `today` pretends that it's an earlier day. With `default_password` the administrator's first password is the
     well-known one; else one is made up, unless the environment gives one, and told to `notify`. Raises
@@ -83,10 +86,19 @@ def run_demo(
         closed = settle_accounts(url, load.state, load.through)
         if closed:
             notify(f"{counted(closed, 'month')} closed, and a model priced whose price was unknown")
+    if configured_url() is None:
+        # a server of somebody's own gets roles where he asks for them
+        with _step("roles", notify):
+            applied = apply_roles(url)
+            notify(f"{counted(len(applied.statements), 'statement')}: governance_reader reads reports, nothing else")
+            for sentence in applied.impossible:
+                notify(f"not possible: {sentence}")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
-    return DemoRun(url, load, latest_exports(folder))
+    with _step("pages", notify):
+        pages = write_pages(url, folder)
+    return DemoRun(url, load, latest_exports(folder), pages)
 
 
 def _instant(today: date) -> datetime:

@@ -31,6 +31,8 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_rollup_zones::test_a_gap_in_the_middle_is_kept_over_changes_of_zone": (),
     "test_rollup_zones::test_a_change_of_zone_that_fails_changes_nothing": (),
     "test_comparison": COMMUNITY,
+    # partitions, chunks, and what was compressed
+    "test_retention_figures": BOTH,
     # names are joined to the rollups, and given by what refreshes them
     "test_names_of_usage": COMMUNITY,
     # each rule asks the engine in its own words
@@ -38,6 +40,8 @@ BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     "test_verify::test_a_clean_database_passes": BOTH,
     "test_verify::test_a_reader_of_the_schema_sees_what_the_owner_sees_and_no_secret": COMMUNITY,
     "test_probes": COMMUNITY,
+    # chunks, continuous aggregates and their owners
+    "test_database_roles": COMMUNITY,
     # an extension's functions in sessions with other settings
     "test_session_settings::test_commands_say_and_do_what_they_do_elsewhere": COMMUNITY,
     # writers of many rows, and who takes them back

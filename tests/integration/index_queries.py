@@ -354,6 +354,7 @@ QUERIES: list[tuple[str, str, str]] = [
             "llm_tag_daily",
             "llm_policy_daily",
             "llm_price_daily",
+            "llm_charge_daily",
             "llm_unresolved_daily",
         )
     ),

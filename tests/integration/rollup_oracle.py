@@ -263,21 +263,16 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
         "request_count",
         "cost_amount",
     )
-    yield (
-        "llm_price_daily",
-        [
-            {
-                **key,
-                "provider": "p",
-                "price_id": None,
-                **{name: measures(rows)[name] for name in priced},
-                **dict.fromkeys(("compared_count", "differing_count"), 0),
-                **dict.fromkeys(("list_cost_amount", "listed_cost_amount")),
-                **dict.fromkeys(("source_cost_amount", "computed_cost_amount")),
-            }
-            for key, rows in oracle.groups("requests", "day", ("model", "currency", "cost_source"))
-        ],
-    )
+    compared: Row = dict.fromkeys(("compared_count", "differing_count"), 0)
+    compared |= dict.fromkeys(("source_cost_amount", "computed_cost_amount"))
+    by_price: Row = {"is_by_price": False}
+    for rollup, dimensions, counted, more in (
+        ("llm_price_daily", (), priced, compared),
+        ("llm_charge_daily", ("team_id",), (*priced, "success_count"), by_price),
+    ):
+        same: Row = {"provider": "p", **dict.fromkeys(("price_id", "list_cost_amount", "listed_cost_amount")), **more}
+        groups = oracle.groups("requests", "day", (*dimensions, "model", "currency", "cost_source"))
+        yield rollup, [{**key, **same, **{name: measures(rows)[name] for name in counted}} for key, rows in groups]
     yield (
         "llm_unresolved_daily",
         [

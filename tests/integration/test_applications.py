@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from engines import Engine
+from psycopg import sql
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.drift.find import find_drift
+from orchestration.lib.verification.role_probes import ROLES
+from orchestration.lib.warehouse.roles import apply_roles
 
 # a role is the server's own matter, and the file is psql's
 pytestmark = pytest.mark.engines("postgres")
@@ -23,6 +26,7 @@ LOGIN = "postgresql://applications:it%27s%20a%20%22secret%22@"
 @pytest.fixture(scope="module")
 def application(database: str) -> Iterator[str]:
     """URL with which an application connects, after the file was run twice, as two builds do it."""
+    apply_roles(database)
     psql = bundled_program("psql")
     assert psql is not None
     for _ in range(2):
@@ -44,6 +48,9 @@ def application(database: str) -> Iterator[str]:
     yield LOGIN + database.split("@")[1]
     with connect(database) as session:
         session.execute("drop owned by applications; drop role applications")
+        ours = sql.SQL(", ").join(sql.Identifier(f"governance_{role}") for role in ROLES)
+        session.execute(sql.SQL("reassign owned by {} to current_user; drop owned by {}").format(ours, ours))
+        session.execute(sql.SQL("drop role {}").format(ours))
 
 
 def test_an_application_does_its_work(application: str) -> None:

@@ -97,7 +97,7 @@ def test_a_row_that_no_rollup_knows_of_is_found_and_its_range_recomputed(warehou
         silently(connection, f"update core.system_metrics set value = 0.2 where time = {NOON.format(21)}")
         connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
         found = differing(warehouse)
-        assert found.keys() == OF_RAW_ROWS | {"llm_price_daily", "system_metrics_hourly"}
+        assert found.keys() == OF_RAW_ROWS | {"llm_price_daily", "llm_charge_daily", "system_metrics_hourly"}
         assert found["llm_metrics_hourly"].startswith("2 days were not what raw rows make them")
         assert found["llm_metrics_hourly"].endswith("; what they are made of changed since they were equal.")
         assert found["system_metrics_hourly"].startswith("The day was not what raw rows make it")

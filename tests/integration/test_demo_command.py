@@ -1,6 +1,7 @@
 """`governance demo` itself: its steps, what it prints, odd sizes."""
 
 import io
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -41,12 +42,15 @@ def test_the_smallest_demo(database: str, monkeypatch: pytest.MonkeyPatch, dbt_c
     assert "Look further" in output
     assert "\x1b" not in output
     assert max(map(len, output.splitlines())) <= WIDTH
-    assert [step for step in ("build:", "load:", "refresh:", "test:") if step in messages] == [
+    assert [step for step in ("build:", "load:", "refresh:", "test:", "pages:") if step in messages] == [
         "build:",
         "load:",
         "refresh:",
         "test:",
+        "pages:",
     ]
+    written = output.split("Open in a browser\n")[1].splitlines()
+    assert [Path(line).is_file() for line in (written[0], written[2])] == [True, True]
     with connect(database) as connection:
         people = connection.execute("select count(*) from core.users").fetchone()
         admin = connection.execute("select password_hash from core.users where email = %s", [ADMIN_EMAIL]).fetchone()

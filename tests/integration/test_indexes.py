@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from core_rows import Connection
 from engines import Engine
-from index_queries import QUERIES
+from index_queries import QUERIES as OTHER_QUERIES
+from index_queries_of_reviews import QUERIES as QUERIES_OF_REVIEWS
 
 from benchmarks.organisation import Size, load_organisation
 from orchestration.lib.database.connection import connect
 from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("postgres")
+
+QUERIES = [*OTHER_QUERIES, *QUERIES_OF_REVIEWS]
 SIZE = Size(
     users=3_000, teams=500, sessions=6_000, alerts=8_000, policies=500, roles=1_000, requests=30_000, audit_rows=40_000
 )
@@ -66,6 +69,22 @@ IDENTITIES = """
     union all
     select 'litellm', 'team', slug, null, id, null from core.teams
 """
+# a decision about each grant and key, by somebody else
+REVIEWS = """
+    insert into core.access_reviews
+        (user_role_id, api_key_id, user_id, decision, reviewer_id, decided_on, request_id, imported_at)
+    select
+        grant_id, key_id, user_id, 'keep', md5('user-' || 1 + (n + (user_id = reviewer)::integer) % 3000)::uuid,
+        current_date, 'review', now() - n * interval '1 hour'
+    from (
+        select *, row_number() over () as n, md5('user-' || 1 + row_number() over () % 3000)::uuid as reviewer
+        from (
+            select id as grant_id, null::uuid as key_id, user_id from core.user_roles
+            union all
+            select null, id, user_id from core.api_keys where user_id is not null
+        ) as items
+    ) as numbered
+"""
 UNKNOWN = """
     update core.llm_metrics
     set metadata = jsonb_build_object('unresolved_owner', jsonb_build_object('user', jsonb_build_array(request_id, '')))
@@ -80,6 +99,7 @@ def organisation(engine: Engine) -> Iterator[Connection]:
         connection.execute(BUDGETS)
         connection.execute(AGREEMENTS)
         connection.execute(IDENTITIES)
+        connection.execute(REVIEWS)
         connection.execute(UNKNOWN)
         refresh(url)
         connection.execute("vacuum analyze")

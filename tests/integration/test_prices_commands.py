@@ -46,6 +46,11 @@ def test_an_import_shows_first_and_writes_only_what_was_agreed_to(database: str,
     assert shown.exit_code == 1
     assert "+ input_tokens of acme/import-1: 3 EUR from 2026-01-01 (decided)" in shown.output
     assert "nothing is written: look at the changes, then give --yes" in shown.output
+    # the default currency needs no rate, another one is told of
+    assert "No exchange rate from EUR is known, so costs in EUR will have no converted total" in shown.output
+    dollars = price_file(tmp_path, "Acme,import-1,USD,2026-01-01,,decided,3,0.3,15,")
+    assert "exchange rate" not in run("import", dollars, "--dry-run").output
+    first = price_file(tmp_path, "Acme,import-1,EUR,2026-01-01,,decided,3,0.3,15,")
     with connect(database) as connection:
         count = "select count(*) from core.model_prices where model = 'import-1'"
         assert value(connection, count) == 0

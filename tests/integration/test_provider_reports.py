@@ -44,6 +44,7 @@ def load(database: str, *files: str | Path, source: str, **options: Any) -> Inge
         ("anthropic-costs", (3, 0, 1), "11.1828912"),
         ("openrouter-activity", (2, 0, 1), "0.5150000000000000001"),
         ("focus", (3, 0, 1), "3.7400000001"),
+        ("invoice", (3, 0, 0), "1200.1250000000000000001"),
     ],
 )
 def test_a_report_is_loaded_once(database: str, source: str, expected: tuple[int, int, int], cost: str | None) -> None:
@@ -52,7 +53,10 @@ def test_a_report_is_loaded_once(database: str, source: str, expected: tuple[int
     assert query(database, COST) == [(cost and Decimal(cost),)]
     assert counts(load(database, file, source=source)) == (0, expected[0], expected[2])
     assert query(database, COST) == [(cost and Decimal(cost),)]
-    assert query(database, "select count(*) from internal.quarantine") == [(1,)]
+    assert query(database, "select count(*) from internal.quarantine") == [(expected[2],)]
+    assert query(database, f"select distinct file = '{file}', line > 0, replaced_at from core.provider_usage") == [
+        (True, True, None)
+    ]
 
 
 def page(*buckets: tuple[int, int, list[object]]) -> str:

@@ -6,6 +6,7 @@ make test ARGS='tests/unit/test_definitions.py --update-snapshots'
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import pytest
 import yaml
 
 from orchestration.cli.ui import INSTANCE
-from orchestration.defs.scheduled import SCHEDULED
+from orchestration.defs.page import jobs_page
+from orchestration.defs.scheduled import SCHEDULED, SEVERITY
 from orchestration.lib.settings import project_dir
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "definitions.json"
-NOT_OF_DBT = {"admin_account"}
-CHECKS_NOT_OF_DBT = {"deep_drift", "probe"}
+PAGE = project_dir() / "docs" / "jobs.md"
+OF_REPORTS = {f"compliance/{kind}_report" for kind in ("daily", "weekly", "monthly", "quarterly")}
+NOT_OF_DBT = {"admin_account", "operations/backup", "operations/restored_backup"} | OF_REPORTS
+CHECKS_NOT_OF_DBT = {"deep_drift", "probe", "drill_is_recent"}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,23 @@ def test_assets_checks_jobs_and_schedules_are_those_of_the_snapshot(
     if request.config.getoption("--update-snapshots"):
         SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n")
     assert found == json.loads(SNAPSHOT.read_text()), "if that's meant: see the head of this file"
+
+
+def test_the_page_about_jobs_is_that_of_the_definitions(
+    definitions: dg.Definitions, request: pytest.FixtureRequest
+) -> None:
+    page = jobs_page(definitions)
+    if request.config.getoption("--update-snapshots"):
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page, "run `make generate`"
+
+
+def test_every_job_is_limited_and_says_how_bad_a_failure_is(definitions: dg.Definitions) -> None:
+    jobs = [job for job in definitions.get_repository_def().get_all_jobs() if not job.name.startswith("__")]
+    assert len(jobs) >= 15
+    for job in jobs:
+        assert 600 <= int(job.tags["dagster/max_runtime"]) <= 28800, job.name
+        assert job.tags[SEVERITY] in ("medium", "high", "critical"), job.name
 
 
 def test_every_seed_and_model_of_dbt_is_an_asset(definitions: dg.Definitions, nodes: list[dict[str, Any]]) -> None:
@@ -139,8 +160,12 @@ def test_without_a_database_the_sensor_waits_and_a_scheduled_run_says_what_is_mi
     waits = repository.get_sensor_def("command_line_sensor")(dg.build_sensor_context(repository_def=repository))
     assert isinstance(waits, dg.SkipReason)
     assert str(waits.skip_message).startswith("no database: ")
-    for schedule in repository.schedule_defs:
-        assert len(schedule.evaluate_tick(dg.build_schedule_context()).run_requests or []) == 1
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(
+            instance, repository_def=repository, scheduled_execution_time=datetime(2026, 11, 27, 6, tzinfo=UTC)
+        )
+        for schedule in repository.schedule_defs:
+            assert len(schedule.evaluate_tick(context).run_requests or []) == 1, schedule.name
 
 
 def test_the_project_is_read_where_it_lies(definitions: dg.Definitions) -> None:
@@ -155,5 +180,7 @@ def test_one_dbt_runs_at_a_time_wherever_dagster_runs(definitions: dg.Definition
     compose = yaml.safe_load((project_dir() / "docker" / "dagster.yaml").read_text())
     local = yaml.safe_load(INSTANCE)
     assert local["concurrency"] == compose["concurrency"] == {"pools": {"default_limit": 1}}
+    assert local["run_monitoring"] == compose["run_monitoring"]
+    assert local["freshness"] == compose["freshness"] == {"enabled": True}
     for sender in ("telemetry", "nux"):
         assert local[sender] == compose[sender] == {"enabled": False}

@@ -17,6 +17,7 @@ LOCKS = {
     "requirements-dev.lock": ["", "dev"],
     "requirements-embedded.lock": ["embedded"],
     "requirements-parquet.lock": ["parquet"],
+    "requirements-pdf.lock": ["pdf"],
 }
 
 

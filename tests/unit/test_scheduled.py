@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.defs.page import in_words
 from orchestration.defs.scheduled import SCHEDULED, ZONE, check_settings, scheduled
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
@@ -55,8 +56,8 @@ def test_what_makes_no_sense_is_one_sentence(
 
 
 def test_a_schedule_that_the_environment_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match="backup is missing in SCHEDULED"):
-        scheduled("backup", "0 1 * * *", "Why.")
+    with pytest.raises(ValueError, match="sweeping is missing in SCHEDULED"):
+        scheduled("sweeping", "0 1 * * *", "Why.")
 
 
 def test_the_variables_are_documented_and_reach_the_services_of_compose() -> None:
@@ -64,6 +65,33 @@ def test_the_variables_are_documented_and_reach_the_services_of_compose() -> Non
     services = yaml.safe_load((project_dir() / "docker-compose.yml").read_text())["services"]
     for name in ("dagster-webserver", "dagster-daemon"):
         assert {variable for variable in variables if variable in services[name]["environment"]} == variables
-    for path in (".env.example", "docs/operations.md"):
+    for path in (".env.example", "docs/jobs.md"):
         text = (project_dir() / path).read_text()
         assert {variable for variable in variables if variable in text} == variables, path
+
+
+@pytest.mark.parametrize(
+    ("given", "status"), [(None, STOPPED), ("", STOPPED), ("0 3 * * *", RUNNING), ("off", STOPPED)]
+)
+def test_what_is_off_is_turned_on_by_giving_its_time(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, status: dg.DefaultScheduleStatus
+) -> None:
+    if given is not None:
+        monkeypatch.setenv("GOVERNANCE_BACKUP_SCHEDULE", given)
+    assert scheduled("backup", "0 2 * * *", "Why.", is_on=False).default_status == status
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("*/15 * * * *", "every 15 minutes"),
+        ("7 * * * *", "each hour at :07"),
+        ("0 3 * * *", "each day at 3:00"),
+        ("0 1 * * 0", "each Sunday at 1:00"),
+        ("15 6 * * 1", "each Monday at 6:15"),
+        ("30 6 1 * *", "on day 1 of each month at 6:30"),
+        ("45 6 1 1,7 *", "on day 1 of January, July at 6:45"),
+    ],
+)
+def test_times_are_said_as_people_say_them(cron: str, words: str) -> None:
+    assert in_words(cron) == words

@@ -64,6 +64,10 @@ def test_taken_port_is_one_sentence() -> None:
 def test_instance_is_made_once_and_then_the_users(tmp_path: Path) -> None:
     home = prepare_instance(tmp_path / "home" / "dagster")
     assert (home / "dagster.yaml").read_text() == INSTANCE
+    # as an earlier release wrote it
+    (home / "dagster.yaml").write_text(INSTANCE.partition("\nrun_monitoring:")[0])
+    prepare_instance(home)
+    assert (home / "dagster.yaml").read_text() == INSTANCE
     (home / "dagster.yaml").write_text("retention: {}\n")
     prepare_instance(home)
     assert (home / "dagster.yaml").read_text() == "retention: {}\n"

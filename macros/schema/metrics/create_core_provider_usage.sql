@@ -1,6 +1,7 @@
 {#
-    What providers and clouds report of usage and cost by period. Sums, not requests: the reports on usage don't read
-    it, so nothing is counted beside the requests of a gateway. A period is replaced as a whole by a newer report of it.
+    What providers and clouds report and invoice of usage and cost by period. Sums, not requests: the reports on usage
+    don't read it, so nothing is counted beside the requests of a gateway. A period is replaced as a whole by a newer
+    report of it; an invoice that was replaced stays, with when.
 #}
 {% macro create_core_provider_usage(relation) %}
 create table if not exists {{ relation }} (
@@ -27,6 +28,11 @@ create table if not exists {{ relation }} (
     currency text constraint provider_usage_currency_check check (currency ~ '^[A-Z]{3}$'),
     dimensions jsonb not null default '{}' constraint provider_usage_dimensions_check check (jsonb_typeof(dimensions) = 'object'),
     loaded_at timestamptz not null default now(),
+    zone text not null default 'UTC',
+    invoice_id text,
+    file text,
+    line bigint,
+    replaced_at timestamptz,
     constraint provider_usage_period_check
         check (period_start < period_end and isfinite(period_start) and isfinite(period_end)),
     constraint provider_usage_ends_at_check check (starts_at < ends_at and isfinite(starts_at) and isfinite(ends_at)),

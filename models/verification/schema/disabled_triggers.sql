@@ -13,6 +13,20 @@ with triggers as (
     left join pg_inherits on pg_inherits.inhrelid = pg_class.oid and pg_class.relispartition
     inner join pg_class as tables on tables.oid = coalesce(pg_inherits.inhparent, pg_class.oid)
     where pg_class.relnamespace::regnamespace::text in ('core', 'internal')
+),
+
+expected (relation, trigger, fires) as (
+    values {{ expected_triggers() }}
+),
+
+-- what `enable trigger all` makes triggers of ordinary sessions
+always as (
+    select
+        expected.relation,
+        string_agg(format(', enable always trigger %s', expected.trigger), '' order by expected.trigger) as triggers
+    from expected
+    where expected.fires = 'A'
+    group by expected.relation
 )
 
 select distinct
@@ -28,7 +42,7 @@ select distinct
     case when triggers.is_of_a_key then 'As a superuser run `' else 'Run `' end
     || case
         -- a key's triggers have no name of their own
-        when triggers.is_of_a_key then format('alter table %s enable trigger all', triggers.relation)
+        when triggers.is_of_a_key then format('alter table %s enable trigger all%s', triggers.relation, always.triggers)
         else format(
                 'alter table %s enable %strigger %s',
                 triggers.relation,
@@ -38,7 +52,8 @@ select distinct
     end
     || '`, then look at what was written meanwhile.' as fix
 from triggers
-left join (values {{ expected_triggers() }}) as expected (relation, trigger, fires)
+left join always on always.relation = triggers.table_name
+left join expected
     on expected.relation = triggers.table_name and expected.trigger = triggers.trigger
 where triggers.fires = 'D'
     or (triggers.fires = 'R' and expected.fires is distinct from 'R')

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import NOT_BUILT, scheduled
+from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
@@ -58,7 +58,7 @@ def sign_trail(context: dg.OpExecutionContext) -> None:
     context.log.info("%s seals signed, kept in %s", signed.checkpoint.size, ", ".join(map(str, signed.kept_in)))
 
 
-@dg.job
+@dg.job(tags=limits(10))
 def signing_job() -> None:
     """Signs how far the audit trail is sealed, with a key that the database never sees."""
     sign_trail()
@@ -85,7 +85,7 @@ def verify_trail(context: dg.OpExecutionContext) -> None:
     context.log.info(said)
 
 
-@dg.job
+@dg.job(tags=limits(120, severity="critical"))
 def audit_job() -> None:
     """Verifies the whole audit trail against its seals and the signed checkpoints."""
     verify_trail()

@@ -1,53 +1,96 @@
-"""Writes the compliance report of the last month and the last week."""
+"""Writes compliance reports: each kind an asset with a partition for each period, and a job that writes one."""
+
+from pathlib import Path
 
 import dagster as dg
 
+from orchestration.defs.compliance.metadata import as_metadata
+from orchestration.defs.compliance.periods import KINDS, Kind, due, period_of
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import scheduled
+from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
 from orchestration.lib.audit.sign import public_key
-from orchestration.lib.compliance.report import write_report
+from orchestration.lib.compliance.period import Period
+from orchestration.lib.compliance.report import verify_report, write_report
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import governance_home, settings
+from orchestration.lib.warehouse.refresh import is_built
 
 
-@dg.op(config_schema={"period": dg.Field(str, default_value="last-month", description="Such as 2026-10 or last-week.")})
-def write_compliance_report(context: dg.OpExecutionContext) -> None:
-    """Write the report about a period into `reports` of $GOVERNANCE_HOME."""
-    key = settings().audit_key
-    with explained():
-        folder, contents = write_report(
-            database_url(),
-            context.op_config["period"],
-            governance_home() / "reports",
-            keys=[public_key(key)] if key is not None else [],
-            checkpoints=settings().audit_anchors,
-        )
-    for verdict in contents.verdicts:
-        context.log.info("%s %s: %s", verdict.state, verdict.subject, verdict.message)
-    context.add_output_metadata(
-        {
-            "verdict": contents.state,
-            "report": dg.MetadataValue.path(str(folder / "report.html")),
-            "parts": dg.MetadataValue.md(
-                "\n".join(
-                    ["| part | state | what was found |", "|---|---|---|"]
-                    + [f"| {verdict.subject} | {verdict.state} | {verdict.message} |" for verdict in contents.verdicts]
-                )
-            ),
-        }
+def report_asset(kind: Kind) -> dg.AssetSpec:
+    """The reports of a kind. "Materialize all" is to build the warehouse, so it leaves them to their jobs."""
+    return dg.AssetSpec(
+        kind.key,
+        deps=[dg.AssetKey(["verification", "findings"]), dg.AssetKey(["reporting", "access_review"])],
+        description=f"{kind.what} A folder in `reports` of the home folder, which {kind.job} writes; `governance "
+        "report` writes the same.",
+        partitions_def=kind.partitions(),
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=kind.fresh_within),
+        group_name="compliance",
+        owners=["team:governance"],
+        kinds={"python", "html"},
     )
 
 
-@dg.job
-def report_job() -> None:
-    """Writes the compliance report of the last month, or of the period that its configuration names."""
-    write_compliance_report()
+def report_job(kind: Kind) -> dg.JobDefinition:
+    """Writes the report of its partition."""
+
+    @dg.op(name=f"write_{kind.asset}", pool="reports", description=f"Write the report of a {kind.period}.")
+    def write(context: dg.OpExecutionContext) -> None:
+        with explained():
+            metadata = as_metadata(_written(context, period_of(kind, context.partition_key)))
+        context.log_event(dg.AssetMaterialization(kind.key, partition=context.partition_key, metadata=metadata))
+
+    @dg.job(
+        name=kind.job,
+        description=f"Writes the report of a {kind.period} that is over. {kind.what}",
+        partitions_def=kind.partitions(),
+        tags=limits(30),
+    )
+    def job() -> None:
+        write()
+
+    return job
+
+
+def _written(context: dg.OpExecutionContext, period: Period) -> Path:
+    """The folder of the report: one that is there, of the command line or of a run that was killed, stays."""
+    url, reports, key = database_url(), governance_home() / "reports", settings().audit_key
+    if not is_built(url):
+        raise NotBuiltError(NOT_BUILT)
+    folder = reports / f"{period.kind}-{period.name}"
+    if not folder.exists():
+        keys = [public_key(key)] if key is not None else []
+        folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=settings().audit_anchors)
+        return folder
+    if faults := verify_report(folder):
+        raise GovernanceError(f"{folder} is there already and is not as it was written: {faults[0]}; move it away")
+    context.log.info("%s is there already, as it was written", folder)
+    return folder
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """On the first of a month, after the checks of the night."""
+    """After the checks of the night, when a period is over."""
+    day, week, month, quarter = KINDS
+    missed = "What was missed while Dagster was down is caught up."
     return dg.Definitions(
-        jobs=[report_job],
-        schedules=[scheduled("report", "30 6 1 * *", "Writes the compliance report of the month that is over.")],
+        assets=[report_asset(kind) for kind in KINDS],
+        jobs=[report_job(kind) for kind in KINDS],
+        schedules=[
+            scheduled("daily_report", "0 6 * * *", f"Writes the report of the day before. {missed}", due=due(day)),
+            scheduled("weekly_report", "15 6 * * 1", f"Writes the report of the week before. {missed}", due=due(week)),
+            scheduled(
+                "report",
+                "30 6 1 * *",
+                f"Writes the compliance report of the month that is over. {missed}",
+                due=due(month),
+            ),
+            scheduled(
+                "quarterly_report",
+                "45 6 1 1,4,7,10 *",
+                f"Writes the access review of the quarter that is over. {missed}",
+                due=due(quarter),
+            ),
+        ],
     )

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import run_unless_unbuilt, zone
+from orchestration.defs.scheduled import limits, run_unless_unbuilt, zone
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.configured import ConfiguredSource, configured_sources
@@ -20,6 +20,7 @@ _HOURLY = "10 * * * *"
 # a run that died, or met a database that was away, is followed by another
 _TRIED_AGAIN_AFTER = 3600
 _SHOWN = 20
+_LIMITS = limits(240)
 
 
 def usage_asset(source: ConfiguredSource) -> dg.AssetsDefinition:
@@ -112,7 +113,7 @@ def landing_sensor(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.S
             return dg.SkipReason(_waiting(source, landing))
         files = "\n".join(f"{file.path} {file.size} {file.modified_at}" for file in landing.pending)
         digest = hashlib.sha256(files.encode()).hexdigest()[:16]
-        return dg.RunRequest(run_key=f"{digest} {int(time.time()) // _TRIED_AGAIN_AFTER}")
+        return dg.RunRequest(run_key=f"{digest} {int(time.time()) // _TRIED_AGAIN_AFTER}", tags=_LIMITS)
 
     return sensor
 
@@ -126,6 +127,11 @@ def _waiting(source: ConfiguredSource, landing: Landing) -> str:
     return "; ".join(said) or f"no file is there as {source.files}"
 
 
+def _run(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    asked = run_unless_unbuilt(context)
+    return asked if isinstance(asked, dg.SkipReason) else dg.RunRequest(tags=_LIMITS)
+
+
 def pull_schedule(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.ScheduleDefinition:
     """Asks the source's database by the clock. Raises GovernanceError where its time makes no sense."""
     try:
@@ -136,7 +142,7 @@ def pull_schedule(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.Sc
             execution_timezone=zone(),
             default_status=dg.DefaultScheduleStatus.STOPPED if source.is_off else dg.DefaultScheduleStatus.RUNNING,
             description=f"Loads what is new in the database that {source.url_variable} names.",
-            execution_fn=run_unless_unbuilt,
+            execution_fn=_run,
         )
     except dg.DagsterInvalidDefinitionError as error:
         raise GovernanceError(

@@ -5,13 +5,13 @@ from itertools import groupby
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import scheduled
+from orchestration.defs.scheduled import limits, scheduled
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.evidence.store import drop_old_evidence
 from orchestration.lib.warehouse.retention import retain
 
 
-@dg.op
+@dg.op(pool="rollups")
 def drop_raw_rows(context: dg.OpExecutionContext) -> None:
     """Refresh the rollups, then drop the partitions or chunks that are older than their retention."""
     with explained():
@@ -39,7 +39,7 @@ def drop_raw_rows(context: dg.OpExecutionContext) -> None:
         context.log.info("nothing is older than its retention")
 
 
-@dg.job
+@dg.job(tags=limits(120))
 def retention_job() -> None:
     """Drops raw rows past their retention; the rollups keep them counted."""
     drop_raw_rows()

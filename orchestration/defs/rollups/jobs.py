@@ -3,12 +3,12 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import scheduled
+from orchestration.defs.scheduled import limits, scheduled
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.warehouse.refresh import RefreshedRollup, refresh
 
 
-@dg.op
+@dg.op(pool="rollups")
 def refresh_rollups(context: dg.OpExecutionContext) -> None:
     """Make partitions ahead and store the buckets that were closed or touched since; materializes every rollup."""
     with explained():
@@ -18,7 +18,7 @@ def refresh_rollups(context: dg.OpExecutionContext) -> None:
         context.log_event(materialization(rollup))
 
 
-@dg.job
+@dg.job(tags=limits(60, severity="medium"))
 def refresh_job() -> None:
     """Brings the rollups up to the last closed hour, and makes partitions ahead."""
     refresh_rollups()

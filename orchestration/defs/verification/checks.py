@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from orchestration.defs.scheduled import limits
 from orchestration.defs.verification.violations import as_metadata
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
@@ -9,6 +10,7 @@ from orchestration.lib.evidence.result import Collector
 from orchestration.lib.evidence.store import collect
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
+from orchestration.lib.verification.role_probes import probe_roles
 
 RULES = dg.AssetKey(["verification", "rules"])
 
@@ -23,20 +25,21 @@ def deep_drift() -> dg.AssetCheckResult:
 @dg.asset_check(asset=RULES)
 def probe() -> dg.AssetCheckResult:
     """What must be refused is refused, and what must happen by itself happens; tried and rolled back."""
-    return _result(probe_database)
+    return _result(probe_database, probe_roles)
 
 
 deep_verification_job = dg.define_asset_job(
     "deep_verification_job",
     selection=dg.AssetSelection.checks(deep_drift, probe),
     description="Compares the catalog with a build of its own, and tries what must be refused.",
+    tags=limits(60),
 )
 
 
-def _result(ask: Collector) -> dg.AssetCheckResult:
+def _result(*asks: Collector) -> dg.AssetCheckResult:
     """Fails with a table of what is wrong; as a warning where it isn't known, which is no pass."""
     try:
-        verification = collect(database_url(), [ask], program="governance dagster")
+        verification = collect(database_url(), asks, program="governance dagster")
     except GovernanceError as error:
         return dg.AssetCheckResult(
             passed=False, severity=dg.AssetCheckSeverity.WARN, metadata={"could not run": str(error)}

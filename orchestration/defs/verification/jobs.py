@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import scheduled
+from orchestration.defs.scheduled import limits, scheduled
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.identity.passwords import judge_passwords
 from orchestration.lib.verification.audit import check_audit_trail
@@ -21,7 +21,7 @@ def compare_passwords(context: dg.OpExecutionContext) -> None:
     context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
 
 
-@dg.job
+@dg.job(tags=limits(30))
 def passwords_job() -> None:
     """Compares passwords that were not yet compared with well-known ones."""
     compare_passwords()
@@ -43,7 +43,7 @@ def check_entries(context: dg.OpExecutionContext) -> None:
     context.log.info("%s days checked, %s altered entries, %s days left", check.checked, check.altered, check.left)
 
 
-@dg.job
+@dg.job(tags=limits(60))
 def comparison_job() -> None:
     """Compares closed days of the rollups with raw rows and checks the audit trail, the longest not looked at first."""
     compare_days()
@@ -54,6 +54,7 @@ verification_job = dg.define_asset_job(
     "verification_job",
     selection=dg.AssetSelection.all_asset_checks(),
     description="Runs every check and materializes nothing.",
+    tags=limits(120),
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.defs.retention.figures import figures_of_rules
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.evidence.result import Verification, of_rule
 from orchestration.lib.verification.run import verify
@@ -40,11 +41,12 @@ def rule_of(key: dg.AssetCheckKey) -> str | None:
 
 
 def of_rules(url: str, rules: Sequence[str], *, program: str | None = None) -> dict[str, dict[str, Any]]:
-    """What violates each of the rules at this moment, as metadata; recorded as a run of `program`."""
+    """What violates each of the rules at this moment, as metadata, with figures; recorded as a run of `program`."""
     if not rules:
         return {}
     try:
         verification = verify(url, rules, program=program)
     except GovernanceError as error:
         return {rule: {"violations could not be read": str(error)} for rule in rules}
-    return {rule: as_metadata(of_rule(verification, rule)) for rule in rules}
+    figures = figures_of_rules(url, rules)
+    return {rule: as_metadata(of_rule(verification, rule)) | figures.get(rule, {}) for rule in rules}

@@ -2,18 +2,24 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject, DbtProjectComponent
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
-from orchestration.defs.failures import explained
+from orchestration.defs.failures import explained, fail
 from orchestration.defs.scheduled import NOT_BUILT
 from orchestration.defs.verification import violations
 from orchestration.defs.warehouse.command_line import command_line_sensor
+from orchestration.defs.warehouse.failed_nodes import what_failed
+from orchestration.defs.warehouse.jobs import build_job, build_schedule
+from orchestration.defs.warehouse.row_counts import row_counter
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.database.retry import says_transient
 from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.dbt.manifest import DBT, ensure_manifest
 from orchestration.lib.dbt.runner import refusal
@@ -21,6 +27,10 @@ from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import dbt_target
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 from orchestration.lib.warehouse.refresh import is_built
+
+# refresh_job runs each quarter of an hour; rule stale_rollups allows as long
+_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=3), warn_window=timedelta(hours=1))
+_KINDS = {"managed_table": "table", "rollup": "rollup", "seed": "seed"}
 
 
 class WarehouseProject(DbtProjectComponent):
@@ -38,7 +48,27 @@ class WarehouseProject(DbtProjectComponent):
         # The component would copy the whole project, its environment and its database too, and read the copy.
         definitions = self.build_defs_from_state(context, state_path=None)
         (dbt_build,) = (each for each in definitions.assets or () if isinstance(each, dg.AssetsDefinition))
-        return dg.Definitions.merge(definitions, dg.Definitions(sensors=[command_line_sensor(dbt_build)]))
+        others = dg.Definitions(
+            jobs=[build_job], schedules=[build_schedule()], sensors=[command_line_sensor(dbt_build)]
+        )
+        return dg.Definitions.merge(definitions, others)
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """The asset of a node: of the group of its folder, which is a domain of core, rollups, reporting or seeds.
+
+        All rules are verification. A rollup is to be refreshed within hours. As templates in defs.yaml the same takes
+        twice as long as everything else that is loaded.
+        """
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = self.get_resource_props(manifest, unique_id)
+        group = "verification" if node["fqn"][1] == "verification" else Path(node["original_file_path"]).parent.name
+        return spec.replace_attributes(
+            group_name=group,
+            description=node["description"],
+            owners=["team:platform"],
+            kinds={"dbt", "postgres", _KINDS.get(node["config"].get("materialized"), "view")},
+            freshness_policy=_FRESH if group == "rollups" else None,
+        )
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -63,7 +93,11 @@ class WarehouseProject(DbtProjectComponent):
             url = database_url()
             if not context.selected_asset_keys and not is_built(url):
                 raise NotBuiltError(NOT_BUILT)
-            with environment(dbt_environment(url, APPLICATION)), build_lock(url, "governance dagster"):
+            with (
+                environment(dbt_environment(url, APPLICATION)),
+                build_lock(url, "governance dagster"),
+                row_counter(url, context.asset_key_for_output) as with_row_count,
+            ):
                 dbt = DbtCliResource(self.dbt_project, dbt_executable=DBT)
                 build = dbt.cli(self.get_cli_args(context), context=context)
                 # asked once, when dbt has ended
@@ -72,7 +106,7 @@ class WarehouseProject(DbtProjectComponent):
                 try:
                     for event in build.stream():
                         if (rule := _rule_of(event)) is None:
-                            yield event
+                            yield with_row_count(event)
                         else:
                             asked.append((rule, event))
                 except DagsterDbtCliRuntimeError as error:
@@ -82,7 +116,9 @@ class WarehouseProject(DbtProjectComponent):
                     yield event.with_metadata({**event.metadata, **found[rule]})
                 if failure is not None:
                     said = refusal(str(failure))
-                    raise failure if said is None else GovernanceError(said) from failure
+                    if says_transient(str(failure)):
+                        fail(said or str(failure), failure, transient=True)
+                    raise GovernanceError(said or what_failed(build, found) or str(failure)) from failure
         shutil.rmtree(build.target_path)
 
 

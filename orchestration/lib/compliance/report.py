@@ -4,20 +4,18 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orchestration.lib.audit import export, verify_offline
-from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey, Verdict
+from orchestration.lib.audit.verify_offline import PublicKey
+from orchestration.lib.compliance import changes, integrity, paper, render, sections, verdicts
 from orchestration.lib.compliance import period as periods
-from orchestration.lib.compliance import render, sections
 from orchestration.lib.compliance.period import Period
-from orchestration.lib.compliance.rules import explained_findings
 from orchestration.lib.compliance.sections import Contents
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
@@ -25,6 +23,12 @@ from orchestration.lib.folders import whole_folder
 from orchestration.lib.settings import project_dir
 
 MANIFEST = "manifest.json"
+PAPER = "report.pdf"
+# what of report.json and the manifest is of the moment, beside the tables that aren't of the period
+_OF_THE_MOMENT = (
+    "as_of", "as_of_local", "state", "verdicts", "figures", "audit", "freshness", "previous", "version", "commit",
+    "dbt_invocation",
+)  # fmt: skip
 
 
 def write_report(
@@ -32,8 +36,8 @@ def write_report(
 ) -> tuple[Path, Contents]:
     """Write the report about a period, such as 2026-10 or last-month, into `output`/<kind>-<name>; returns that folder.
 
-    Its audit trail is verified against signed checkpoints where keys are given. Raises GovernanceError where the folder
-    is there already, or the period hasn't begun.
+    Its audit trail is verified against signed checkpoints where keys are given. Without Typst there is no report.pdf.
+    Raises GovernanceError where the folder is there already, or the period hasn't begun.
     """
     with connect(url, autocommit=False, application="governance report") as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
@@ -49,12 +53,11 @@ def write_report(
         if folder.exists():
             raise GovernanceError(f"{folder} is there already: a report is never written over; move it away first")
         contents = sections.read(connection, period, as_of)
-        contents.tables["findings"] = explained_findings(contents.tables["findings"])
-        integrity = _integrity(connection, keys, checkpoints)
-    contents.verdicts.append(
-        sections.Verdict("Audit trail", integrity["state"], f"{integrity['verdict']}: {integrity['message']}", "audit")
-    )
-    _write(folder, contents, integrity)
+        trail = integrity.verified(connection, keys, checkpoints)
+    verdicts.judge(contents, trail)
+    before = _before(folder, period)
+    contents.tables = {"changes": changes.compare(contents, before), **contents.tables}
+    _write(folder, contents, trail, before)
     return folder, contents
 
 
@@ -82,29 +85,25 @@ def verify_report(folder: Path) -> list[str]:
     return faults
 
 
-def _integrity(
-    connection: sections.Connection, keys: Sequence[PublicKey], checkpoints: Sequence[Path]
-) -> dict[str, Any]:
-    """The verdict about the audit trail, in the transaction of the report."""
-    if not keys or not checkpoints:
-        message = "no key and no checkpoint were given, so nothing is proven."
-        return {"verdict": "NOT SIGNED", "state": "no data", "message": message}
-    try:
-        kept = verify_offline.read_checkpoints(checkpoints, list(keys))
-        report = export.verify(connection, kept)
-    except NotVerifiableError as error:
-        return {"verdict": "COULD_NOT_VERIFY", "state": "problem", "message": f"{error}."}
-    message = (
-        f"{report.entries:,} entries and {report.seals:,} seals were verified, {report.signed_seals:,} of them signed, "
-        f"{report.unsealed:,} newer entries wait for their seal."
-    )
-    state = "ok" if report.verdict == Verdict.OK else "problem"
-    said = json.loads(verify_offline.as_json(report))
-    return {"verdict": report.verdict.name, "state": state, "message": message, "report": said}
+def _write(folder: Path, contents: Contents, trail: dict[str, Any], before: Path | None) -> None:
+    report = _report(contents, trail)
+    files: dict[str, bytes] = {
+        f"{name}.csv": render.as_csv(table.columns, table.rows).encode() for name, table in contents.tables.items()
+    }
+    files |= {"report.json": _json(report), "report.html": render.html(report).encode(), "integrity.json": _json(trail)}
+    if paper.is_installed():
+        files[PAPER] = paper.pdf(render.page(report), contents.as_of)
+    manifest = _manifest(report, contents, before)
+    manifest["files"] = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
+    with whole_folder(folder) as written:
+        for name, content in files.items():
+            _put(written / name, content)
+        _put(written / MANIFEST, _json(manifest))
 
 
-def _write(folder: Path, contents: Contents, integrity: dict[str, Any]) -> None:
+def _report(contents: Contents, trail: Mapping[str, Any]) -> dict[str, Any]:
     period = contents.period
+    zone = ZoneInfo(period.zone)
     about = {
         "kind": period.kind,
         "name": period.name,
@@ -112,55 +111,71 @@ def _write(folder: Path, contents: Contents, integrity: dict[str, Any]) -> None:
         "last": f"{period.last}",
         "after": f"{period.after}",
         "zone": period.zone,
-        "start": f"{period.start:%Y-%m-%dT%H:%M:%SZ}",
-        "end": f"{period.end:%Y-%m-%dT%H:%M:%SZ}",
+        "start": _moment(period.start),
+        "end": _moment(period.end),
+        "start_local": period.start.astimezone(zone).isoformat(),
+        "end_local": period.end.astimezone(zone).isoformat(),
     }
-    report = {
+    return {
         "period": about,
         "as_of": f"{contents.as_of:%Y-%m-%d %H:%M:%SZ}",
+        "as_of_local": contents.as_of.astimezone(zone).isoformat(timespec="seconds"),
         "state": contents.state,
         "verdicts": [asdict(verdict) for verdict in contents.verdicts],
+        "figures": [asdict(figure) for figure in contents.figures],
+        "parts": contents.parts,
         "tables": {name: asdict(table) for name, table in contents.tables.items()},
-        "audit": {name: integrity[name] for name in ("verdict", "state", "message")},
+        "audit": {name: value for name, value in trail.items() if name != "report"},
     }
-    files = {f"{name}.csv": render.as_csv(table.columns, table.rows) for name, table in contents.tables.items()}
-    files |= {
-        "report.json": f"{json.dumps(report, indent=1, ensure_ascii=False)}\n",
-        "report.html": render.html(report),
-        "integrity.json": f"{json.dumps(integrity, indent=1, ensure_ascii=False)}\n",
-    }
-    with whole_folder(folder) as written:
-        for name, text in files.items():
-            _put(written / name, text)
-        manifest = {
-            "period": about,
-            "as_of": report["as_of"],
-            "state": contents.state,
-            "version": version("llm-governance-warehouse"),
-            "commit": _commit(),
-            "rows": {name: len(table.rows) for name, table in contents.tables.items()},
-            "files": {name: _digest(written / name) for name in sorted(files)},
-            "previous": _previous(folder, period),
-        }
-        _put(written / MANIFEST, f"{json.dumps(manifest, indent=1, ensure_ascii=False)}\n")
 
 
-def _previous(folder: Path, period: Period) -> dict[str, str] | None:
-    """The last report of its kind before it, and the hash of its manifest."""
+def _manifest(report: Mapping[str, Any], contents: Contents, before: Path | None) -> dict[str, Any]:
+    loads = contents.tables["loads"].dicts()
+    freshness = dict(contents.freshness)
+    moment = sorted(f"{name}.csv" for name, table in contents.tables.items() if not table.of_period)
+    return {
+        "period": report["period"],
+        "as_of": report["as_of"],
+        "as_of_local": report["as_of_local"],
+        "state": contents.state,
+        "version": version("llm-governance-warehouse"),
+        "commit": _commit(),
+        "dbt_invocation": freshness.pop("dbt_invocation"),
+        "rows_in": {
+            **{
+                name: sum(int(row[name] or 0) for row in loads)
+                for name in ("records", "loaded", "duplicates", "refused")
+            },
+            "requests": sum(int(row["requests"] or 0) for row in contents.tables["spend"].dicts()),
+        },
+        "rows": {name: len(table.rows) for name, table in contents.tables.items()},
+        "freshness": freshness,
+        "of_the_moment": {"files": [*moment, "integrity.json"], "fields": list(_OF_THE_MOMENT)},
+        "previous": before and {"folder": before.name, "manifest": _digest(before / MANIFEST) or ""},
+    }
+
+
+def _before(folder: Path, period: Period) -> Path | None:
+    """The last report of its kind before it."""
     older = [
         path
         for path in folder.parent.glob(f"{period.kind}-*")
         if path.name < folder.name and (path / MANIFEST).exists()
     ]
-    if not older:
-        return None
-    last = max(older, key=lambda path: path.name)
-    return {"folder": last.name, "manifest": _digest(last / MANIFEST) or ""}
+    return max(older, key=lambda path: path.name, default=None)
 
 
-def _put(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _json(content: object) -> bytes:
+    return f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode()
+
+
+def _put(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,29 +1,38 @@
-"""What docs/rules says of each rule, for the findings of a report: what it demands, and why."""
+"""What docs/rules says of each rule, for the findings of a report: what it demands, its usual cause, and why."""
 
 import re
+from dataclasses import replace
 from functools import cache
 
-from orchestration.lib.compliance.sections import Table
+from orchestration.lib.compliance.tables import Table
 from orchestration.lib.settings import project_dir
 
 _SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _WHAT = re.compile(r"`(?:error|warn|info)`[^.]*? (.*?)(?=\n\n|\Z)", re.DOTALL)
-_WHY = re.compile(r"\*\*Why\.\*\* (.*?)(?=\n\n|\Z)", re.DOTALL)
+_SAID = r"\*\*{}\.\*\* (.*?)(?=\n\n|\Z)"
+_CAUSE, _WHY = (re.compile(_SAID.format(word), re.DOTALL) for word in ("Cause", "Why"))
+_NOT_KNOWN = "Not known: see when it was first found, and what changed before."
+_ORDER = ["severity", "rule", "subject", "condition", "criteria", "cause", "effect", "recommendation"]
 
 
 def explained_findings(findings: Table) -> Table:
-    """Condition, criteria, effect and recommendation of each finding."""
+    """Condition, criteria, cause, effect and recommendation of each finding; the cause is the usual one of its rule."""
     names = {"message": "condition", "fix": "recommendation"}
-    place = findings.columns.index("rule")
-    columns = [names.get(name, name) for name in findings.columns]
-    rows = [[*row, *_explanation(row[place] or "")] for row in findings.rows]
-    return Table(findings.name, findings.title, [*columns, "criteria", "effect"], rows, findings.of_period)
+    columns = [*_ORDER, *(name for name in findings.columns if name not in {*_ORDER, *names})]
+    rows = []
+    for row in findings.dicts():
+        said = {names.get(name, name): value for name, value in row.items()}
+        criteria, cause, effect = _explanation(row["rule"] or "")
+        said |= {"criteria": criteria, "cause": cause or _NOT_KNOWN, "effect": effect}
+        rows.append([said[column] for column in columns])
+    return replace(findings, columns=columns, rows=rows)
 
 
-def _explanation(rule: str) -> tuple[str | None, str | None]:
+def _explanation(rule: str) -> tuple[str | None, str | None, str | None]:
     section = _sections().get(rule, "")
-    what, why = _WHAT.search(section), _WHY.search(section)
-    return (_plain(what[1]) if what else None, _plain(why[1]) if why else None)
+    what, cause, why = (pattern.search(section) for pattern in (_WHAT, _CAUSE, _WHY))
+    found = [_plain(each[1]) if each else None for each in (what, cause, why)]
+    return found[0], found[1], found[2]
 
 
 @cache

@@ -1,5 +1,6 @@
 """Trying again where other sessions were in the way; every other error is raised at once."""
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,6 +11,17 @@ T = TypeVar("T")
 
 # serialization failure, deadlock, lock timeout
 IN_THE_WAY = ("40001", "40P01", "55P03")
+# the server was ended, crashed, is starting, or has no connection left
+_GONE = ("08", "57P01", "57P02", "57P03", "53300")
+# a server that refuses a login says FATAL too, and will do so again
+_STARTING = re.compile("starting up|shutting down|recovery|too many|connection slots", re.IGNORECASE)
+# of programs whose errors are text
+_SAID = re.compile(
+    "server closed the connection|connection to server .* failed|could not connect|terminating connection"
+    "|connection already closed|SSL connection has been closed|deadlock detected|due to lock timeout"
+    "|database system is (starting up|shutting down|in recovery)",
+    re.IGNORECASE,
+)
 
 
 def with_retries(act: Callable[[], T]) -> T:
@@ -29,3 +41,25 @@ def with_retries(act: Callable[[], T]) -> T:
 def is_in_the_way(error: BaseException) -> bool:
     """Whether another session was the cause, and may be gone at the next try."""
     return isinstance(error, psycopg.Error) and error.sqlstate in IN_THE_WAY
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the database was the cause and may be back, or free, in a minute: also of an error that only explains."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, psycopg.Error):
+        cause = cause.__cause__
+    if cause is None:
+        return False
+    if cause.sqlstate:
+        return cause.sqlstate.startswith((*_GONE, *IN_THE_WAY))
+    return isinstance(cause, psycopg.OperationalError) and may_pass(str(cause))
+
+
+def may_pass(said: str) -> bool:
+    """The same of what was said about a connection: refused, lost or ended, but no login that was refused."""
+    return "FATAL" not in said or _STARTING.search(said) is not None or "terminating connection" in said
+
+
+def says_transient(output: str) -> bool:
+    """The same of the output of a program, such as dbt."""
+    return _SAID.search(output) is not None and may_pass(output)

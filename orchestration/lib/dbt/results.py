@@ -67,17 +67,21 @@ def results_since(connection: Connection, recorded_at: datetime | None) -> list[
 
 
 def _record(connection: Connection, rows: list[dict[str, object]]) -> None:
+    from dbt_common.invocation import get_invocation_id
+
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", [Lock.DBT_RESULTS])
         for start in range(0, len(rows), _AT_ONCE):
             connection.execute(
-                "insert into internal.dbt_results (node, status, failures, seconds, finished_at, recorded_at)"
-                " select node, status, failures, seconds, finished_at, clock_timestamp()"
+                "insert into internal.dbt_results"
+                " (node, status, failures, seconds, finished_at, recorded_at, invocation)"
+                " select node, status, failures, seconds, finished_at, clock_timestamp(), %s"
                 " from jsonb_to_recordset(%s::jsonb) as results"
                 " (node text, status text, failures bigint, seconds double precision, finished_at timestamptz)"
                 " on conflict (node) do update set status = excluded.status, failures = excluded.failures,"
-                " seconds = excluded.seconds, finished_at = excluded.finished_at, recorded_at = excluded.recorded_at",
-                [json.dumps(rows[start : start + _AT_ONCE])],
+                " seconds = excluded.seconds, finished_at = excluded.finished_at, recorded_at = excluded.recorded_at,"
+                " invocation = excluded.invocation",
+                [get_invocation_id(), json.dumps(rows[start : start + _AT_ONCE])],
             )
 
 

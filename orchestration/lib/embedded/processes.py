@@ -18,6 +18,28 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def lived_at(pid: int, moment: float) -> bool:
+    """Whether the process that had this pid at the moment, in seconds since 1970, lives: no later one that has it now.
+
+    Where there is no /proc, whether any process has the pid.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    # what is written down of a moment, and how clocks count, may differ by some
+    return fields[0] not in "ZXx" and time.time() - age <= moment + 2
+
+
 def all_pids() -> list[int]:
     """Pids of all processes we can see."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]

@@ -84,6 +84,21 @@ def apply_changes(url: str, prices: Sequence[Price], observed_on: date, shown: C
             )
 
 
+def currencies_without_rate(url: str, prices: Sequence[Price]) -> list[str]:
+    """The currencies of prices, other than the default one, from which no rate is known."""
+    with explained(), connect(url) as connection:
+        rows = connection.execute(
+            """
+            select distinct said from unnest(%s::text[]) as said
+            where said <> (select value from internal.settings where name = 'default_currency')
+                and not exists (select from core.exchange_rates where from_currency = said)
+            order by said
+            """,
+            [[price.key.currency for price in prices]],
+        )
+        return [currency for (currency,) in rows]
+
+
 def _as_row(price: Price) -> dict[str, object]:
     return vars(price.key) | {
         "region": price.key.region or None,

@@ -306,7 +306,20 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
 
 
 def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
-    """Those that are there: a newer report of a period has taken the place of others."""
+    """Those that are there: a newer report of a period has taken the place of others. Of an invoice the version before
+    holds again, or is what the version after has taken the place of.
+    """
+    connection.execute(
+        """
+        update core.provider_usage as before
+        set replaced_at = own.replaced_at
+        from internal.load_batches as b
+        inner join core.provider_usage as own on own.loaded_at = b.ingested_at
+        where b.load_id = %s and own.source = %s and before.source = own.source and before.provider = own.provider
+            and before.invoice_id = own.invoice_id and before.replaced_at = b.ingested_at
+        """,
+        [load.number, load.report],
+    )
     return connection.execute(
         "delete from core.provider_usage as p using internal.load_batches as b"
         " where b.load_id = %s and p.source = %s and p.loaded_at = b.ingested_at",

@@ -92,7 +92,10 @@ def ingest_files(
     if source and source in REPORTS:
         if mapping or values or ignored:
             raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
-        if on_conflict != "keep":
+        takes = REPORTS[source].is_invoice
+        if takes and on_conflict == "quarantine":
+            raise GovernanceError("an invoice is kept as it is or replaced: leave --on-conflict out, or give replace")
+        if not takes and on_conflict != "keep":
             raise GovernanceError(
                 f"{source} is a report, which always takes the place of what it said before: leave --on-conflict out"
             )
@@ -106,6 +109,7 @@ def ingest_files(
             REPORTS[source],
             constants,
             file_format=file_format,
+            replaces=on_conflict == "replace",
             tries=trials is not None,
             progress=told,
         )

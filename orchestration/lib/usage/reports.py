@@ -1,4 +1,7 @@
-"""Loads reports of providers into core.provider_usage: what a period sums up to, replaced by a newer report of it."""
+"""Loads reports and invoices of providers into core.provider_usage: what a period sums up to.
+
+A report is replaced by a newer one of its period, an invoice only where that is asked for, and then stays beside it.
+"""
 # ruff: noqa: S608 - statements are built of this module's own words
 
 import json
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
-_SCOPE = ("account", "report", "provider", "period_start", "period_end")
+# what a newer one takes the place of
+_PERIOD = ("account", "report", "provider", "period_start", "period_end")
+_INVOICE = ("provider", "report", "invoice_id")
 _COLUMNS = (
-    *_SCOPE,
+    *_PERIOD,
     "starts_at",
     "ends_at",
     "model",
@@ -36,11 +41,12 @@ _COLUMNS = (
     "effective_cost_amount",
     "list_cost_amount",
     "currency",
+    "zone",
+    "invoice_id",
     "dimensions",
 )
-_LISTED, _SCOPES = ", ".join(_COLUMNS), ", ".join(_SCOPE)
-_SAME = " and ".join(f"a.{name} = b.{name}" for name in _SCOPE)
-_INSTANT = "now() + file * interval '1 microsecond'"
+_LISTED = ", ".join(_COLUMNS)
+_LISTED_CHANGES = 5
 _LONGEST = 1_000
 
 
@@ -51,6 +57,7 @@ def ingest_reports(
     constants: Mapping[str, str],
     *,
     file_format: str | None = None,
+    replaces: bool = False,
     tries: bool = False,
     progress: Callable[[str, Position, IngestReport], None] = lambda source, position, report: None,
 ) -> IngestReport:
@@ -66,7 +73,7 @@ def ingest_reports(
     with connect(url) as connection, errors.explained():
         connection.execute(
             "create temporary table report_rows as"
-            f" select 0 as file, 0::bigint as page, {_LISTED} from core.provider_usage where false"
+            f" select 0 as file, 0::bigint as page, 0::bigint as line, {_LISTED} from core.provider_usage where false"
         )
         connection.execute(
             "create temporary table report_refused (file integer, line bigint, reasons text[], row_data jsonb)"
@@ -80,7 +87,9 @@ def ingest_reports(
                 if 0 < result.read - before[0] == result.quarantined - before[1]:
                     result.refused.append(file.source)
         sources = [file.source for file in named]
-        with_retries(lambda: _merge(connection, report.name, sources, constants, result, tries))
+        if report.is_invoice:
+            _refuse_parts(connection, sources, result)
+        with_retries(lambda: _merge(connection, report, sources, constants, result, replaces, tries))
     return result
 
 
@@ -98,21 +107,23 @@ def _stage(
     number = 0
     # lines of a table belong together as pages of a period don't
     is_whole = report.is_whole or opened.has_columns
-    copied = f"copy report_rows (file, page, {_LISTED}) from stdin"
+    copied = f"copy report_rows (file, page, line, {_LISTED}) from stdin"
+    said_of_all = {name: constants[name] for name in report.sets if name in constants}
     with connection.cursor() as cursor, cursor.copy(copied) as copy, closing(opened.said()) as records:
-        for page, (_, problem, raw, said) in enumerate(records, page + 1):  # noqa: B020 - it goes on from there
+        for page, (line, problem, raw, said) in enumerate(records, page + 1):  # noqa: B020 - it goes on from there
             if said is None:
                 number += 1
-                refused.append((number, [problem or ""], raw or ""))
+                refused.append((line if report.is_invoice else number, [problem or ""], raw or ""))
                 continue
-            for row in report.rows(said):
+            for row in report.rows({**said, **said_of_all} if said_of_all else said):
                 number += 1
+                place = line if opened.has_columns else number
                 if constants.get("account"):
                     row["account"] = constants["account"]
                 if wrong := (row.get("wrong") or _too_long(row)):
-                    refused.append((number, wrong, _texts(row)))
+                    refused.append((line if report.is_invoice else number, wrong, _texts(row)))
                 else:
-                    copy.write_row((file, 0 if is_whole else page, *(_value(row, c) for c in _COLUMNS)))
+                    copy.write_row((file, 0 if is_whole else page, place, *(_value(row, c) for c in _COLUMNS)))
     result.read += number
     result.quarantined += len(refused)
     result.reasons.update(Counter(reason for _, reasons, _ in refused for reason in reasons))
@@ -124,14 +135,45 @@ def _stage(
     return page
 
 
+def _refuse_parts(connection: "psycopg.Connection[TupleRow]", files: Sequence[str], result: IngestReport) -> None:
+    """Refuses the other lines of a file of which one can't be read, and of its invoices: their sum would be wrong."""
+    reason = "another line of the invoice can't be read, so nothing of it is loaded"
+    moved = connection.execute(
+        f"""
+        with bad as (select distinct file from report_refused), gone as (
+            delete from report_rows as a
+            where a.file in (select file from bad) or exists (
+                select from report_rows as b
+                where b.file in (select file from bad) and b.provider = a.provider and b.invoice_id = a.invoice_id
+            )
+            returning file, line, {_LISTED}
+        )
+        insert into report_refused
+        select file, line, array[%s], jsonb_strip_nulls(to_jsonb(gone) - 'file' - 'line') from gone
+        returning file
+        """,
+        [reason],
+    ).fetchall()
+    result.quarantined += len(moved)
+    result.reasons.update({reason: len(moved)} if moved else {})
+    left = {file for (file,) in connection.execute("select distinct file from report_rows")}
+    refused = {file for (file,) in connection.execute("select distinct file from report_refused")}
+    result.refused = [name for number, name in enumerate(files) if number in refused - left]
+
+
 def _merge(
     connection: "psycopg.Connection[TupleRow]",
-    source: str,
+    report: Report,
     files: Sequence[str],
     constants: Mapping[str, str],
     result: IngestReport,
+    replaces: bool,
     tries: bool,
 ) -> None:
+    scope = _INVOICE if report.is_invoice else _PERIOD
+    scopes = ", ".join(scope)
+    same = " and ".join(f"a.{name} = b.{name}" for name in scope)
+    source = report.name
     with connection.transaction(force_rollback=tries):
         # one report at a time: what is there is compared and replaced
         connection.execute("lock table core.provider_usage in share row exclusive mode")
@@ -140,64 +182,114 @@ def _merge(
         )
         staged = [counted.get(number, 0) for number in range(len(files))]
         connection.execute(
-            f"delete from report_rows as a using (select {_SCOPES}, max(page) as page from report_rows"
-            f" group by {_SCOPES}) as b where {_SAME} and a.page < b.page"
+            f"delete from report_rows as a using (select {scopes}, max(page) as page from report_rows"
+            f" group by {scopes}) as b where {same} and a.page < b.page"
         )
-        _refuse_overlaps(connection, source)
+        if report.is_invoice:
+            _refuse_zones(connection)
+            connection.execute(
+                f"update report_rows as a set period_start = b.first, period_end = b.last from (select {scopes},"
+                f" min(starts_at) as first, max(ends_at) as last from report_rows group by {scopes}) as b where {same}"
+            )
+        else:
+            _refuse_overlaps(connection, source)
         digest = f"md5(string_agg(row({_LISTED})::text, chr(10) order by row({_LISTED})::text))"
         connection.execute("drop table if exists pg_temp.report_changed")
         connection.execute(
             f"""
             create temporary table report_changed as
-            with said as (select {_SCOPES}, {digest} as digest from report_rows group by {_SCOPES}),
+            with said as (
+                select {scopes}, {digest} as digest, min(file) as file, count(*) as lines, sum(cost_amount) as cost
+                from report_rows group by {scopes}
+            ),
             stored as (
-                select {_SCOPES}, {digest} as digest
+                select {scopes}, {digest} as digest, sum(cost_amount) as cost
                 from core.provider_usage as a
-                where source = %s and exists (select from said as b where {_SAME})
-                group by {_SCOPES}
+                where source = %s and replaced_at is null and exists (select from said as b where {same})
+                group by {scopes}
             )
-            select {", ".join(f"b.{name}" for name in _SCOPE)}
+            select
+                {", ".join(f"b.{name}" for name in scope)}, b.file, b.lines, b.cost, a.cost as cost_before,
+                a.digest is not null as is_there
             from said as b
-            left join stored as a on {_SAME}
+            left join stored as a on {same}
             where a.digest is distinct from b.digest
             """,
             [source],
         )
-        connection.execute(
-            f"delete from core.provider_usage as a using report_changed as b where a.source = %s and {_SAME}", [source]
-        )
+        changed = _changed_invoices(connection, result, replaces) if report.is_invoice else 0
+        if report.is_invoice:
+            connection.execute(
+                "update core.provider_usage as a set replaced_at = now() + b.file * interval '1 microsecond'"
+                f" from report_changed as b where a.source = %s and a.replaced_at is null and {same}",
+                [source],
+            )
+        else:
+            connection.execute(
+                f"delete from core.provider_usage as a using report_changed as b where a.source = %s and {same}",
+                [source],
+            )
+        from_rows = ", ".join(f"a.{name}" for name in _COLUMNS)
         # files have an instant each, by which their rows are known
         loaded = connection.execute(
-            f"insert into core.provider_usage (source, loaded_at, {_LISTED})"
-            f" select %s, {_INSTANT}, {', '.join(f'a.{name}' for name in _COLUMNS)}"
-            f" from report_rows as a inner join report_changed as b on {_SAME}",
-            [source],
+            f"insert into core.provider_usage (source, file, line, loaded_at, {_LISTED})"
+            f" select %s, (%s::text[])[a.file + 1], a.line, now() + a.file * interval '1 microsecond', {from_rows}"
+            f" from report_rows as a inner join report_changed as b on {same}",
+            [source, list(files)],
         ).rowcount
         # of a file that is read again only what is refused now is kept
         connection.execute("delete from internal.quarantine where source = any(%s)", [list(files)])
         connection.execute(
             "insert into internal.quarantine (source, quarantined_at, line, reasons, row_data, row_hash)"
-            f" select (%s::text[])[file + 1], {_INSTANT}, line, reasons, row_data,"
+            " select (%s::text[])[file + 1], now() + file * interval '1 microsecond', line, reasons, row_data,"
             " sha256(convert_to(row_data::text, 'UTF8')) from report_refused on conflict (source, line, row_hash)"
             " do nothing",
             [list(files)],
         )
         for number, (file, rows) in enumerate(zip(files, staged, strict=True)):
             note_report(connection, source, file, number, rows, constants)
-    result.loaded, result.duplicate = loaded, sum(staged) - loaded
+    result.loaded, result.changed = loaded - result.replaced, changed
+    result.duplicate = sum(staged) - result.loaded - changed
+
+
+def _refuse_zones(connection: "psycopg.Connection[TupleRow]") -> None:
+    """A zone that Python knows and the server doesn't would stop the report that reads it."""
+    unknown = connection.execute(
+        "select distinct zone from report_rows where zone not in (select name from pg_timezone_names) limit 1"
+    ).fetchone()
+    if unknown:
+        raise GovernanceError(f"the database knows no time zone {unknown[0]}: write it as Europe/Berlin or UTC")
+
+
+def _changed_invoices(connection: "psycopg.Connection[TupleRow]", result: IngestReport, replaces: bool) -> int:
+    """Notes the invoices that say something else than those that are there; returns how many lines of them stay out."""
+    found = connection.execute(
+        "select invoice_id, provider, cost_before, cost, lines from report_changed where is_there order by 1, 2"
+    ).fetchall()
+    result.differences = [
+        f"invoice {name} of {provider}: {before:f} in all is stored, {after:f} in the file"
+        for name, provider, before, after, _ in found[:_LISTED_CHANGES]
+    ]
+    lines: int = sum(lines for *_, lines in found)
+    if replaces:
+        result.replaced = lines
+    else:
+        connection.execute("delete from report_changed where is_there")
+    return lines
 
 
 def _refuse_overlaps(connection: "psycopg.Connection[TupleRow]", source: str) -> None:
     """Buckets of an hour beside those of their day would count twice."""
+    scopes = ", ".join(_PERIOD)
     found = connection.execute(
         f"""
-        with said as (select distinct {_SCOPES} from report_rows)
+        with said as (select distinct {scopes} from report_rows)
         select b.period_start, b.period_end, a.period_start, a.period_end
         from said as b
         inner join (
-            select {_SCOPES} from core.provider_usage where source = %s
+            select {scopes} from core.provider_usage where source = %s
             union all
-            select {_SCOPES} from said
+            select {scopes} from said
         ) as a
             on a.account = b.account and a.report = b.report and a.provider = b.provider
             and a.period_start < b.period_end and b.period_start < a.period_end
@@ -227,6 +319,8 @@ def _value(row: Row, name: str) -> object:
     value = row.get(name)
     if name == "dimensions":
         return _as_jsonb(row.get("dimensions") or {})
+    if name == "zone":
+        return value or "UTC"
     return _storable(value) if isinstance(value, str) else value
 
 

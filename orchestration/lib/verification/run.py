@@ -10,6 +10,7 @@ from orchestration.lib.verification.audit import check_closed_days
 from orchestration.lib.verification.comparison import compare_closed_days
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
+from orchestration.lib.verification.role_probes import probe_roles
 from orchestration.lib.verification.rules import ask_rules, chosen_rules
 
 # what Python finds out before the rule is asked that shows it, for some seconds each
@@ -32,9 +33,9 @@ def verify(
 ) -> Verification:
     """Ask the rules whose name or family matches one of the patterns of `select` (default: all), each for itself.
 
-    `deep` compares the catalog too, `probe` tries what must be refused. Passwords, closed days and the audit trail are
-    looked at, and the run is recorded as one of `program` (None: not at all), by a role that may; one that only reads
-    leaves no trace. Raises GovernanceError where nothing can be asked.
+    `deep` compares the catalog too, `probe` tries what must be refused, also as each role of the database. Passwords,
+    closed days and the audit trail are looked at, and the run is recorded as one of `program` (None: not at all), by a
+    role that may; one that only reads leaves no trace. Raises GovernanceError where nothing can be asked.
     """
     rules = chosen_rules(url, select)
     collectors = [collector for rule, collector in _COMPARED_FIRST.items() if any(rule == each.rule for each in rules)]
@@ -42,5 +43,5 @@ def verify(
     if deep:
         collectors.append(partial(find_drift, notify=notify))
     if probe:
-        collectors.append(probe_database)
+        collectors += [probe_database, probe_roles]
     return collect(url, collectors, program=program)

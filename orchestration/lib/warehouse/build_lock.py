@@ -35,7 +35,7 @@ def build_lock(url: str, holder: str = "governance build") -> Iterator[None]:
     within 5 seconds if another build holds it, and at the end if it was lost meanwhile.
     """
     with connect(url, application=holder) as connection:
-        if _has_one_backend(connection, url):
+        if has_one_backend(connection, url):
             yield  # there is no second build to keep off, and a lock would keep off dbt
             return
         connection.execute("set idle_session_timeout = 0")
@@ -45,7 +45,7 @@ def build_lock(url: str, holder: str = "governance build") -> Iterator[None]:
         _assert_kept(connection)
 
 
-def _has_one_backend(connection: psycopg.Connection[TupleRow], url: str) -> bool:
+def has_one_backend(connection: psycopg.Connection[TupleRow], url: str) -> bool:
     """Whether all connections share one backend, as those to PostgreSQL in WebAssembly do."""
     query = "select pg_backend_pid()"
     with connect(url) as other:

@@ -26,13 +26,11 @@ def retain(url: str) -> list[DroppedPart]:
     """
     refresh(url)
     with explained(), connect(url) as connection:
-        floors = connection.execute(
-            "select name, internal.raw_floor(name) from internal.time_series order by name"
-        ).fetchall()
+        series = connection.execute("select name from internal.time_series order by name").fetchall()
         return [
-            DroppedPart(series, name, rows, floor)
-            for series, floor in floors
-            for name, rows in connection.execute(
-                "select dropped, rows from internal.drop_raw(%s, %s)", [series, floor]
+            DroppedPart(name, part, rows, older_than)
+            for (name,) in series
+            for part, rows, older_than in connection.execute(
+                "select dropped, rows, older_than from internal.drop_past_retention(%s)", [name]
             ).fetchall()
         ]

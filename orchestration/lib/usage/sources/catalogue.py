@@ -9,6 +9,7 @@ from orchestration.lib.usage.sources import (
     codex,
     focus,
     helicone,
+    invoice,
     langfuse,
     litellm,
     openai,
@@ -33,7 +34,15 @@ SOURCES: Mapping[str, Source] = {
 # sums of a period, which are no requests
 REPORTS: Mapping[str, Report] = {
     report.name: report
-    for report in (openai.USAGE, openai.COSTS, anthropic.USAGE, anthropic.COSTS, openrouter.ACTIVITY, focus.REPORT)
+    for report in (
+        openai.USAGE,
+        openai.COSTS,
+        anthropic.USAGE,
+        anthropic.COSTS,
+        openrouter.ACTIVITY,
+        focus.REPORT,
+        invoice.REPORT,
+    )
 }
 
 

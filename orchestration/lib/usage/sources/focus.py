@@ -50,6 +50,7 @@ def rows(line: Said) -> Iterator[Row]:
     row["effective_cost_amount"] = reader.amount("EffectiveCost", line.get("EffectiveCost"))
     row["list_cost_amount"] = reader.amount("ListCost", line.get("ListCost"))
     row["currency"] = reader.currency(line.get("BillingCurrency"))
+    row["invoice_id"] = text(line.get("InvoiceId"))
     row["dimensions"] = dimensions(line, _DIMENSIONS)
     for name, value in as_object(line.get("Tags")).items():
         if (known := text(value)) is not None:

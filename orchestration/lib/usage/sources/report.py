@@ -43,6 +43,8 @@ class Row(TypedDict, total=False):
     effective_cost_amount: Decimal | None
     list_cost_amount: Decimal | None
     currency: str | None
+    zone: str
+    invoice_id: str | None
     # what else the report tells its rows apart by: project, workspace, key, tier
     dimensions: dict[str, str]
     wrong: list[str]
@@ -59,6 +61,10 @@ class Report:
     formats: tuple[str, ...] = ("jsonl",)
     # whether a period may be on several lines and in several files, which belong together
     is_whole: bool = False
+    # whether it is a document that holds until it is explicitly replaced, and is loaded whole or not at all
+    is_invoice: bool = False
+    # what can be said for all lines beside the account, as if each said it
+    sets: tuple[str, ...] = ()
 
 
 class Reader:

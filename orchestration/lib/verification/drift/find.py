@@ -36,11 +36,8 @@ _LONGEST_NAME = 63  # bytes
 _SET_ASIDE = re.compile(r"internal\.\w+_until_\d{14}|rollups\.\w+_history_\d+")
 _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage))*")
 _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
-# what docker/applications.sql grants: all with rows that change, of the others no more than adding some
-_OF_APPLICATIONS = re.compile(r"(schema (core|internal)|core\.\w+) to applications")
-_APPLICATIONS_MAY = re.compile(r"usage|delete, insert, select, update")
-_ADDED_ONLY = re.compile(r"core\.(audit_logs|llm_metrics|system_metrics) to applications")
-_APPLICATIONS_ADD = re.compile(r"insert(, select \([^)]+\))*")
+# of the roles of macros/security: verification tries what each may
+_OF_ROLES = re.compile(r".+ to governance_(app|auditor|dbt|migrator|owner|reader|sealer)")
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -158,19 +155,18 @@ def _has_a_history(difference: Difference, rollups: set[str]) -> bool:
 
 def _is_an_operators_own(difference: Difference) -> bool:
     """What an operator may add without asking: docs/rules/drift.md lists it."""
+    if difference.aspect == "owner" and difference.found == "governance_dbt":
+        # what the runtime refreshes
+        return difference.name.startswith("rollups.")
     if difference.expected is not None:
         return False
     if difference.kind in ("extension", "database setting") or _SET_ASIDE.fullmatch(difference.name):
         return True
     if difference.kind != "grant":
         return False
-    if _OF_APPLICATIONS.fullmatch(difference.name):
-        allowed = _APPLICATIONS_ADD if _ADDED_ONLY.fullmatch(difference.name) else _APPLICATIONS_MAY
-    elif _FOR_READERS.match(difference.name):
-        allowed = _READERS_MAY
-    else:
-        return False
-    return allowed.fullmatch(difference.found or "") is not None
+    if _OF_ROLES.fullmatch(difference.name):
+        return True
+    return bool(_FOR_READERS.match(difference.name) and _READERS_MAY.fullmatch(difference.found or ""))
 
 
 def _variables(connection: Connection) -> dict[str, str]:

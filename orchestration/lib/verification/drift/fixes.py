@@ -92,7 +92,7 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
         case "constraint", "validation":
             return _run(f"alter table {table} validate constraint {part}")
         case "constraint", "enforcement":
-            return _fix_of_enforcement(difference)
+            return _fix_of_enforcement(difference, expected)
         case "constraint", "definition":
             definition = expected.objects[kind, name].properties["definition"]
             return _run(f"alter table {table} drop constraint {part}, add constraint {part} {definition}")
@@ -139,11 +139,22 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
             return "Change it back by hand: docs/rules/drift.md."
 
 
-def _fix_of_enforcement(difference: Difference) -> str:
+def _fix_of_enforcement(difference: Difference, expected: Catalog) -> str:
     """Switches on every trigger of the tables, for those of a constraint have no name of their own."""
     tables = re.findall(r"its triggers on (\S+) ", difference.found or "")
-    statements = "; ".join(f"alter table {table} enable trigger all" for table in tables)
+    statements = "; ".join(
+        f"alter table {table} " + ", ".join(["enable trigger all", *_always(table, expected)]) for table in tables
+    )
     return f"As a superuser run `{statements}`, then look at what was written meanwhile."
+
+
+def _always(table: str, expected: Catalog) -> list[str]:
+    """What `enable trigger all` makes triggers of ordinary sessions and isn't meant to be one."""
+    return [
+        f"enable always trigger {name.removesuffix(f' on {table}')}"
+        for (kind, name), trigger in sorted(expected.objects.items())
+        if kind == "trigger" and trigger.part_of == table and trigger.properties["state"] == "enabled always"
+    ]
 
 
 def _fix_of_column(difference: Difference, expected: Catalog, wanted: str) -> str:

@@ -1,0 +1,94 @@
+"""What `governance reconcile provider` prints."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.cli.terminal import tell, visible
+from orchestration.lib.words import counted
+
+if TYPE_CHECKING:
+    from orchestration.lib.usage.provider_costs import Compared, ProviderReconciliation
+
+_WIDTH = 2_000
+
+
+def as_json(found: "ProviderReconciliation") -> str:
+    """All of it, amounts as exact texts."""
+    return json.dumps({**asdict(found), "is_matched": found.is_matched}, indent=2, default=_text)
+
+
+def print_comparison(found: "ProviderReconciliation", *, shows_all: bool) -> None:
+    """The rows that differ, or all; then a line for each provider, source and currency, and what can't be compared."""
+    shown = [row for row in found.rows if shows_all or row.status != "matched"]
+    if shown:
+        _print_table(shown)
+        click.echo()
+    groups: dict[tuple[str, str, str], list[Compared]] = {}
+    for row in found.rows:
+        groups.setdefault((row.provider, row.source, row.currency), []).append(row)
+    for (provider, source, currency), rows in groups.items():
+        matched = sum(row.status == "matched" for row in rows)
+        ours = _sum(row.our_cost if row.converted_cost is None else row.converted_cost for row in rows)
+        theirs, beyond = _sum(row.their_cost for row in rows), len(rows) - matched
+        click.echo(
+            visible(
+                f"{provider} by {source}, {rows[0].day} to before {rows[-1].end_day} of {rows[0].zone}:"
+                f" ours {ours:f}, theirs {theirs:f} {currency}, difference {ours - theirs:+f};"
+                f" {counted(matched, 'row')} matched, {beyond:,} not"
+            )
+        )
+    for sentence in (*found.unknown_rates, *_unreached(found)):
+        tell(visible(sentence))
+
+
+def _unreached(found: "ProviderReconciliation") -> list[str]:
+    return [
+        f"{each.provider}: {each.cost:f} {each.currency} from {each.first} to {each.last} can't be compared, for "
+        + ("its reports don't reach these days" if each.is_reported else f"no report about {found.period} is loaded")
+        for each in found.unreached
+    ]
+
+
+def _print_table(rows: "list[Compared]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from orchestration.cli.tables import print_table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("provider", "account", "source", "days", "currency"):
+        table.add_column(column, no_wrap=True)
+    for column in ("ours", "theirs", "difference", "share"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("status", "explained by"):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        ours = "-" if row.our_cost is None else f"{row.our_cost:f}"
+        if row.converted_cost is not None:
+            rate = f"{row.exchange_rate:f} of {row.exchange_rate_day}"
+            ours = f"{row.converted_cost:f} (from {row.converted_from} at {rate})"
+        days = f"{row.day}" if (row.end_day - row.day).days == 1 else f"{row.day} … {row.end_day}"
+        table.add_row(
+            *(visible(text, keep="") for text in (row.provider, row.account or "", row.source, days, row.currency)),
+            ours,
+            "-" if row.their_cost is None else f"{row.their_cost:f}",
+            f"{row.difference:+f}",
+            "" if row.difference_share is None else f"{row.difference_share:+.2%}",
+            row.status,
+            row.explained_by or "",
+        )
+    print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)
+
+
+def _sum(amounts: "Iterable[Decimal | None]") -> Decimal:
+    return sum((amount for amount in amounts if amount is not None), Decimal(0))
+
+
+def _text(value: object) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

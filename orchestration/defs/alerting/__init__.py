@@ -1,0 +1,1 @@
+"""What becomes of runs: those that are lost fail, and a failure is an alert until the job succeeds."""

@@ -1,0 +1,62 @@
+"""What Dagster shows of a report: its verdict, why, what was found, and a chart."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from orchestration.lib.compliance.report import MANIFEST
+
+# more than a page of the browser says less
+_SHOWN = 10
+# what is shown is stored with each event
+_LARGEST_CHART = 60_000
+_SVG = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
+
+
+def as_metadata(folder: Path) -> dict[str, Any]:
+    """Of the report in the folder."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    findings = _rows(report["tables"].get("findings", {"columns": [], "rows": []}))
+    metadata: dict[str, Any] = {
+        "verdict": report["state"],
+        "report": dg.MetadataValue.path(str(folder / "report.html")),
+        "parts": dg.MetadataValue.md(
+            "\n".join(
+                ["| part | state | what was found |", "|---|---|---|"]
+                + [f"| {each['subject']} | {each['state']} | {each['message']} |" for each in report["verdicts"]]
+            )
+        ),
+        "findings": len(findings),
+        "dagster/row_count": sum(manifest["rows"].values()) if "rows" in manifest else 0,
+    }
+    if findings:
+        metadata["first findings"] = dg.MetadataValue.table(
+            [
+                dg.TableRecord({name: row.get(name) or "" for name in ("severity", "rule", "subject", "condition")})
+                for row in findings[:_SHOWN]
+            ]
+        )
+    if (chart := _chart(folder / "report.html")) is not None:
+        metadata["chart"] = dg.MetadataValue.md(f"![The report's first chart](data:image/svg+xml;base64,{chart})")
+    return metadata
+
+
+def _rows(table: Mapping[str, Sequence[Any]]) -> list[dict[str, str | None]]:
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+def _chart(page: Path) -> str | None:
+    """The first drawing of the page, as base64."""
+    for found in _SVG.finditer(page.read_text(encoding="utf-8")):
+        drawing = found[0]
+        if "xmlns=" not in drawing:
+            drawing = drawing.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        if len(drawing) <= _LARGEST_CHART:
+            return base64.b64encode(drawing.encode()).decode()
+    return None

@@ -1,0 +1,1 @@
+"""Alerts that the project itself raises."""

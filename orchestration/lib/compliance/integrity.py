@@ -1,0 +1,53 @@
+"""The audit trail as a report sees it: verified against signed checkpoints where there are some, counted where not."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestration.lib.audit import export, verify_offline
+from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey, Verdict
+from orchestration.lib.compliance.tables import Connection, as_text
+
+_COUNTS = """
+select
+    (select count(*) from core.audit_logs) as entries,
+    (select count(*) from internal.audit_seals) as seals,
+    (select max(sealed_at) from internal.audit_seals) as last_seal_at,
+    (select epoch from internal.audit_epoch) as epoch
+"""
+
+
+def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Sequence[Path]) -> dict[str, Any]:
+    """The verdict about the audit trail in the transaction of the report, and how much it rests on."""
+    counts = connection.execute(_COUNTS).fetchone()
+    assert counts is not None
+    found: dict[str, Any] = {
+        "rows_in_the_trail": counts[0],
+        "rows_verified": 0,
+        "seals": counts[1],
+        "last_seal_at": as_text(counts[2]),
+        "epoch": counts[3],
+        "last_checkpoint": None,
+    }
+    if not keys or not checkpoints:
+        message = f"no key and no checkpoint were given, so nothing of {counts[0]:,} entries is proven."
+        return {"verdict": "NOT SIGNED", "state": "no data", "message": message, **found}
+    try:
+        kept = verify_offline.read_checkpoints(checkpoints, list(keys))
+        report = export.verify(connection, kept)
+    except NotVerifiableError as error:
+        return {"verdict": "COULD_NOT_VERIFY", "state": "problem", "message": f"{error}.", **found}
+    last = max(kept, key=lambda checkpoint: checkpoint.size, default=None)
+    found |= {
+        "rows_verified": report.entries,
+        "last_checkpoint": last and {"origin": last.origin, "seals": last.size, "root": last.root},
+    }
+    of_last = f"; the last checkpoint is of {last.size:,} seals" if last else ""
+    message = (
+        f"{report.entries:,} entries and {report.seals:,} seals were verified, {report.signed_seals:,} of them signed"
+        f"{of_last}; {report.unsealed:,} newer entries wait for their seal."
+    )
+    state = "ok" if report.verdict == Verdict.OK else "problem"
+    said = json.loads(verify_offline.as_json(report))
+    return {"verdict": report.verdict.name, "state": state, "message": message, **found, "report": said}

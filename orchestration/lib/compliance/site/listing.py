@@ -1,0 +1,180 @@
+"""Tables of the pages, and what a cell of one looks like."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from orchestration.lib.compliance import render
+from orchestration.lib.compliance.plots import amount
+from orchestration.lib.compliance.sections import as_text
+
+# how many rows of a table a page shows; its CSV has all
+SHOWN = 250
+_MONEY = {
+    *("cost", "with_teams_below", "cost_before", "change", "limit_amount", "spent", "expected", "budget_amount"),
+    *("month_so_far", "same_days_of_last_month"),
+}
+_COUNTS = {
+    *(
+        "requests",
+        "failed_requests",
+        "unpriced_requests",
+        "requests_30d",
+        "requests_24h",
+        "requests_7d",
+        "blocked_requests",
+    ),
+    *("input_tokens", "output_tokens", "members", "total_members", "open", "acknowledged", "resolved", "suppressed"),
+    *("raised_24h", "raised_7d", "raised_30d", "dormant_days", "age_days", "gap_hours", "missing_requests"),
+    *("assigned_teams", "assigned_users", "requests_evaluated", "requests_flagged", "requests_blocked"),
+    *("latency_p50_ms", "latency_p95_ms"),
+}
+_SHARES = {
+    *("share", "used_share", "change_share", "late_share", "unowned_share", "unpriced_share", "team_coverage"),
+    *("threshold", "user_coverage", "compliance_rate", "error_share", "failed_share"),
+}
+# where a column's name is not a heading
+_HEADINGS = {
+    "is_on_allowlist": "On an allow-list",
+    "is_privileged": "Privileged",
+    "is_stale": "Silent",
+    "latency_p50_ms": "Median, ms",
+    "latency_p95_ms": "95th percentile, ms",
+    "limit_amount": "Limit",
+    "mean_time_to_acknowledge": "Mean time to acknowledge",
+    "mfa_enabled": "Second factor",
+    "oldest_open_at": "Oldest open",
+    "raised_7d": "Raised in 7 days",
+    "raised_30d": "Raised in 30 days",
+    "policy_type": "Type",
+    "requests_24h": "Requests in 24 hours",
+    "requests_30d": "Requests in 30 days",
+    "requests_blocked": "Blocked",
+    "requests_evaluated": "Evaluated",
+    "requests_flagged": "Flagged",
+    "target_kind": "Kind",
+    "team_coverage": "Of teams",
+    "threshold": "Crossed",
+    "unpriced_requests": "Without a price",
+    "used_share": "Used",
+    "user_coverage": "Of people",
+}
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
+_LONG = {"accepted_by", "condition", "effect", "recommendation", "subject"}
+_STATES = {"error": "problem", "warn": "attention", "info": "info"} | {
+    "critical": "problem", "high": "problem", "medium": "attention", "low": "info"
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table and its CSV.
+
+    `pages` has the page that the first column of each row leads to, `bar` names the column that is drawn as bars too.
+    """
+
+    name: str
+    title: str
+    columns: list[str]
+    rows: list[list[str | None]]
+    pages: Sequence[str | None] = ()
+    bar: str | None = None
+    about: str = ""
+    empty: str = "No row."
+    # money or counts: its columns but the first are named after things, and hold that
+    of_series: str = ""
+
+    @property
+    def csv(self) -> str:
+        """All rows, for a spreadsheet."""
+        return render.as_csv(self.columns, self.rows)
+
+    def heading(self, column: str) -> str:
+        """What stands above a column."""
+        if self.of_series and column != self.columns[0]:
+            return column
+        return _HEADINGS.get(column) or render.heading(column.removesuffix("_at"))
+
+    def look(self, value: str | None, column: str) -> str:
+        """The class of a cell: a number, something that stays on one line, or a text that needs room."""
+        if self.is_number(column):
+            return "number"
+        if column in _LONG:
+            return "long"
+        return "some" if column in ("roles", "issues", "self_granted_roles") and value else "whole"
+
+    def is_number(self, column: str) -> bool:
+        """Whether a column is aligned and sorted as numbers."""
+        return column != self.columns[0] if self.of_series else column in _MONEY | _COUNTS | _SHARES
+
+    def cell(self, value: str | None, column: str) -> str:
+        """For reading: money to the cent, counts with separators, shares in percent; the CSV has them as they are."""
+        if value is None or value == "":
+            return "\N{EN DASH}"
+        is_of_thing = self.of_series and column != self.columns[0]
+        if (self.of_series == "money" and is_of_thing) or (not self.of_series and column in _MONEY):
+            return amount(Decimal(value))
+        if is_of_thing or (not self.of_series and column in _COUNTS):
+            return f"{Decimal(value):,.0f}"
+        if column in _SHARES:
+            return f"{Decimal(value):.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+        return value[:16] if _MOMENT.fullmatch(value) else value
+
+    @property
+    def shown(self) -> list[list[str | None]]:
+        """The rows that the page shows."""
+        return self.rows[:SHOWN]
+
+    def bars(self) -> Sequence[str | None]:
+        """How long the bar of each shown row is, in percent of the longest of its currency."""
+        if self.bar is None:
+            return [None] * len(self.shown)
+        place = self.columns.index(self.bar)
+        unit = self.columns.index("currency") if "currency" in self.columns and self.bar in _MONEY else None
+        units = [row[unit] if unit is not None else None for row in self.rows]
+        values = [max(Decimal(row[place] or 0), Decimal(0)) for row in self.rows]
+        most = {each: max(value for value, of in zip(values, units, strict=True) if of == each) for each in set(units)}
+        return [f"{value / most[of] * 100:.1f}" if most[of] else "0" for value, of in zip(values, units, strict=True)][
+            :SHOWN
+        ]
+
+
+def listing(name: str, title: str, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], **more: Any) -> Listing:
+    """A table of these columns of the rows; a row may have a `page` that it leads to."""
+    chosen = list(rows)
+    cells = [[_text(row[column]) for column in columns] for row in chosen]
+    return Listing(name, title, list(columns), cells, pages=[row.get("page") for row in chosen], **more)
+
+
+def share(part: int, whole: int) -> str:
+    """As percent; what is there is not nothing."""
+    said = f"{part / whole:.1%}" if whole else "0.0%"
+    if part and said == "0.0%":
+        said = "under 0.1%"
+    return said.replace("%", "\N{NO-BREAK SPACE}%")
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, timedelta):
+        return str(timedelta(seconds=round(value.total_seconds())))
+    return as_text(value)
+
+
+def state(value: str | None, name: str) -> str | None:
+    """How much something matters, where a column says that: problem, attention, ok or info."""
+    if value is None:
+        return None
+    if name == "severity":
+        return _STATES.get(value)
+    if name == "used_share":
+        return "problem" if Decimal(value) >= 1 else "attention" if Decimal(value) >= Decimal("0.8") else None
+    flags = {("is_stale", "yes"): "attention", ("is_on_allowlist", "no"): "problem", ("is_privileged", "yes"): "info"}
+    return flags.get((name, value))
+
+
+def total(rows: Iterable[Mapping[str, Any]], column: str, where: Callable[[Any], bool] | None = None) -> int:
+    """The sum of a count."""
+    return sum(int(row[column] or 0) for row in rows if where is None or where(row))

@@ -1,0 +1,1 @@
+"""Files of what the warehouse knows, in formats that others read."""

@@ -1,0 +1,30 @@
+"""How many rows a relation has: counted where that is quick, else estimated."""
+
+import json
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+# what takes longer is estimated
+_MILLISECONDS = 500
+
+Connection = psycopg.Connection[TupleRow]
+
+
+def count_rows(connection: Connection, schema: str, name: str) -> tuple[int, bool]:
+    """Rows of the relation, and whether they were counted; else they are what the planner thinks.
+
+    Raises psycopg.Error where there is no such relation, or it can't be read.
+    """
+    relation = sql.Identifier(schema, name)
+    with suppress(psycopg.errors.QueryCanceled), connection.transaction():
+        connection.execute(sql.SQL("set local statement_timeout = {}").format(_MILLISECONDS))
+        row = connection.execute(sql.SQL("select count(*) from {}").format(relation)).fetchone()
+        assert row is not None
+        return int(row[0]), True
+    row = connection.execute(sql.SQL("explain (format json) select from {}").format(relation)).fetchone()
+    assert row is not None
+    plan = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return int(plan[0]["Plan"]["Plan Rows"]), False

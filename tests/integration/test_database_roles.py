@@ -1,0 +1,311 @@
+"""Each role of the database may what docs/threat-model.md says and is refused everything else, tried as each."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from core_rows import add, add_team, add_user
+from engines import Engine
+from psycopg import sql
+from psycopg.rows import TupleRow
+from reporting_rows import add_request, noon
+
+from orchestration.lib.database.connection import connect
+from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import project_dir
+from orchestration.lib.usage.load import ingest_files
+from orchestration.lib.verification.role_probes import ATTEMPTS, ROLES, as_table, is_refused, probe_roles, try_as_roles
+from orchestration.lib.verification.run import verify
+from orchestration.lib.warehouse.refresh import refresh
+from orchestration.lib.warehouse.retention import retain
+from orchestration.lib.warehouse.roles import apply_roles
+
+Connection = psycopg.Connection[TupleRow]
+PASSWORD = "of-a-test"
+# what readers of views call by them, and what reads nothing
+FOR_EVERYBODY = {"rollup_watermark", "function_answers"}
+
+
+@pytest.fixture(scope="module")
+def warehouse(engine: Engine) -> Iterator[str]:
+    with engine.database("database_roles") as url:
+        applied = apply_roles(url)
+        assert applied.impossible == []
+        assert applied.statements
+        try:
+            yield url
+        finally:
+            drop_roles(url)
+
+
+def drop_roles(url: str) -> None:
+    with connect(url) as connection:
+        names = sql.SQL(", ").join(sql.Identifier(f"governance_{role}") for role in ROLES)
+        connection.execute(sql.SQL("reassign owned by {} to current_user; drop owned by {}").format(names, names))
+        connection.execute(sql.SQL("drop role {}").format(names))
+
+
+@pytest.fixture
+def connection(warehouse: str) -> Iterator[Connection]:
+    with connect(warehouse, autocommit=False) as made:
+        yield made
+        made.rollback()
+
+
+def log_in(url: str, role: str) -> str:
+    """URL with which the role logs in."""
+    name = f"governance_{role}"
+    with connect(url) as connection:
+        connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(name), PASSWORD))
+    return f"postgresql://{name}:{PASSWORD}@{url.rpartition('@')[2]}"
+
+
+# first, while the server has none of the roles
+@pytest.mark.engines("postgres")
+def test_on_a_managed_server_it_does_what_it_may_and_says_what_it_may_not(engine: Engine) -> None:
+    with engine.empty("managed") as url:
+        with connect(url) as connection:
+            connection.execute("create role managed login password 'm'")
+            connection.execute(
+                sql.SQL("grant create on database {} to managed").format(sql.Identifier(connection.info.dbname))
+            )
+        theirs = f"postgresql://managed:m@{url.rpartition('@')[2]}"
+        try:
+            applied = apply_roles(theirs)
+            assert applied.statements == []
+            assert (
+                "role governance_reader is not there and managed may not create roles: let an administrator run "
+                "`governance roles apply`, or `create role governance_reader`"
+            ) in applied.impossible
+            assert len(applied.impossible) == len(ROLES)
+            with connect(url) as connection:
+                connection.execute("alter role managed createrole")
+            with connect(theirs) as connection:
+                connection.execute("create schema reporting; create view reporting.of_before as select 1 as one")
+            applied = apply_roles(theirs)
+            assert "alter view reporting.of_before owner to governance_owner" in applied.statements
+            assert "grant select on table reporting.of_before to governance_reader" in applied.statements
+            assert all("is postgres's" in each for each in applied.impossible), applied.impossible
+            assert apply_roles(theirs).statements == []
+            with connect(theirs) as connection:
+                connection.execute("set role governance_owner; select from reporting.of_before")
+        finally:
+            drop_roles(url)
+            with connect(url) as connection:
+                connection.execute("drop owned by managed; drop role managed")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_what_the_table_says_and_nothing_else(warehouse: str, role: str) -> None:
+    with connect(warehouse) as connection:
+        found = {each.name: is_refused(connection, each, role) for each in ATTEMPTS}
+    assert found == {each.name: role not in each.allowed for each in ATTEMPTS}
+
+
+def test_verification_tries_it_and_finds_nothing(warehouse: str) -> None:
+    verification = probe_roles(warehouse)
+    assert verification.violations == []
+    assert verification.not_run == {}
+    assert len(verification.rules) == 1
+
+
+def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> None:
+    connection.execute(
+        "grant usage on schema core to governance_reader; grant select on core.users to governance_reader"
+    )
+    connection.execute("revoke insert on core.llm_metrics from governance_app")
+    found = {each.subject: each.message for each in try_as_roles(connection, ATTEMPTS).violations}
+    assert found == {
+        "governance_reader: read_people": "Reading people was not refused.",
+        "governance_reader: read_password_hashes": "Reading hashes of passwords was not refused.",
+        "governance_app: add_request": "Adding a request was refused, though its work needs it.",
+    }
+
+
+def test_the_threat_model_shows_the_table() -> None:
+    assert len(ATTEMPTS) >= 20
+    assert as_table() in (project_dir() / "docs" / "threat-model.md").read_text()
+
+
+@pytest.mark.not_on_pglite("a build of its own has more connections")
+def test_applied_again_it_changes_nothing_and_puts_right_what_was_changed(warehouse: str) -> None:
+    assert apply_roles(warehouse).statements == []
+    with connect(warehouse) as connection:
+        connection.execute("grant select on core.audit_logs to governance_reader")
+    plan = apply_roles(warehouse, plan=True)
+    assert plan.statements == ["would run revoke select on table core.audit_logs from governance_reader"]
+    assert apply_roles(warehouse).statements == ["revoke select on table core.audit_logs from governance_reader"]
+
+
+@pytest.mark.not_on_pglite("a build of its own has more connections")
+def test_a_build_gives_rights_on_what_it_makes(warehouse: str) -> None:
+    with connect(warehouse) as connection:
+        connection.execute("drop view reporting.cost_basis")
+        run_dbt(["run", "--select", "cost_basis"], warehouse, quiet=True)
+        connection.execute("set role governance_reader")
+        connection.execute("select from reporting.cost_basis")
+        connection.execute("reset role")
+    assert apply_roles(warehouse).statements == []
+
+
+@pytest.mark.not_on_pglite("roles that log in")
+def test_a_reader_reads_every_report_and_nothing_else(warehouse: str) -> None:
+    with connect(warehouse) as owner:
+        relations = owner.execute(
+            "select n.nspname, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
+            " where n.nspname in ('core', 'internal', 'reporting', 'rollups', 'seeds', 'verification')"
+            " and c.relkind in ('r', 'p', 'v', 'm')"
+        ).fetchall()
+    with connect(log_in(warehouse, "reader")) as reader:
+        for schema, name in relations:
+            query = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, name))
+            if schema == "reporting":
+                reader.execute(query)
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(query)
+        for role in set(ROLES) - {"reader"}:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(f"set role governance_{role}".encode())
+    assert len(relations) > 100
+
+
+@pytest.mark.not_on_pglite("roles that log in")
+def test_the_runtime_runs_the_warehouse(warehouse: str, tmp_path: Path) -> None:
+    url = log_in(warehouse, "dbt")
+    usage = tmp_path / "usage.csv"
+    usage.write_text(f"time,request_id,provider,model,input_tokens\n{noon(1):%Y-%m-%dT%H:%M:%SZ},r-1,openai,gpt-4o,5\n")
+    assert ingest_files(url, [str(usage)]).loaded == 1
+    assert len(refresh(url)) > 5
+    assert retain(url) == []
+    assert verify(url).not_run == {}
+    # tables, seeds, rollups, reports and rules: it finds them as they should be
+    nodes = ["system_roles", "roles", "team_budgets", "llm_metrics", "llm_spend_daily", "spend_by_team_view"]
+    run_dbt(["build", "--select", *nodes, "rows_in_default_partition"], url, quiet=True)
+    with connect(url) as connection:
+        for forbidden in ("set role governance_owner", "select key_hash from core.api_keys"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(forbidden.encode())
+        assert connection.execute("select internal.seal_audit_trail()").fetchone() is not None
+
+
+@pytest.mark.not_on_pglite("roles that log in")
+@pytest.mark.parametrize(
+    ("older", "newer", "says"),
+    [
+        (
+            "update internal.schema_changes set state = 'started' where id = 1",
+            "update internal.schema_changes set state = 'done' where id = 1",
+            "run `governance migrate` as governance_owner, then build again",
+        ),
+        (
+            "update internal.schema_objects set checksum = '-' || checksum where name like 'function %.validate_email'",
+            "update internal.schema_objects set checksum = substr(checksum, 2) where name like '% %.validate_email'",
+            "internal is not that of this release or of these vars, and this role may not change it: "
+            "run `governance build` as governance_owner, then build again",
+        ),
+        (
+            "update internal.schema_objects set checksum = '-' || checksum where name = 'core.teams'",
+            "update internal.schema_objects set checksum = substr(checksum, 2) where name = 'core.teams'",
+            "core.teams is not that of this release",
+        ),
+        (
+            "update core.roles set name = 'Another' where slug = 'viewer'",
+            "update core.roles set name = 'Viewer' where slug = 'viewer'",
+            "core.roles lacks rows of this release",
+        ),
+    ],
+)
+def test_a_runtime_build_of_another_release_says_what_to_run(warehouse: str, older: str, newer: str, says: str) -> None:
+    url = log_in(warehouse, "dbt")
+    with connect(warehouse) as connection:
+        connection.execute("set governance.managing_rows = 'on'")
+        connection.execute(older.encode())
+        try:
+            with pytest.raises(GovernanceError, match=re.escape(says)):
+                run_dbt(["run", "--select", "teams", "roles"], url, quiet=True)
+        finally:
+            connection.execute(newer.encode())
+
+
+def test_functions_with_the_owners_rights_are_pinned_and_not_everybodys(connection: Connection) -> None:
+    rows = connection.execute(
+        "select p.proname, coalesce(p.proconfig, '{}'), has_function_privilege('public', p.oid, 'execute')"
+        " from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace"
+        " where p.prosecdef and n.nspname in ('core', 'internal', 'rollups', 'reporting', 'verification', 'seeds')"
+    ).fetchall()
+    assert len(rows) > 8
+    assert [name for name, settings, _ in rows if "search_path=pg_catalog, pg_temp" not in settings] == []
+    assert {name for name, _, is_everybodys in rows if is_everybodys} <= FOR_EVERYBODY
+
+
+@pytest.mark.engines("postgres")
+def test_pgspot_finds_nothing_in_functions_with_the_owners_rights(connection: Connection, tmp_path: Path) -> None:
+    """What a caller could do by objects of the same name, or by what such a function leaves behind."""
+    file = tmp_path / "functions.sql"
+    definitions = connection.execute(
+        "select pg_get_functiondef(p.oid) from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace"
+        " where p.prosecdef and n.nspname in ('core', 'internal', 'rollups', 'reporting', 'verification', 'seeds')"
+    ).fetchall()
+    file.write_text("\n".join(f"{definition};" for (definition,) in definitions))
+    program = Path(sys.executable).with_name("pgspot")
+    # PS002: OR REPLACE takes over what somebody else made before, which nobody may in our schemas
+    found = subprocess.run([program, "--ignore", "PS002", file], capture_output=True, text=True, check=False)
+    assert "Errors: 0 Warnings: 0 Unknown: 0" in found.stdout, found.stdout + found.stderr
+    careless = "create function public.f() returns void language sql security definer as 'select g()';"
+    file.write_text(careless)
+    found = subprocess.run([program, file], capture_output=True, text=True, check=False)
+    assert "PS003" in found.stdout
+
+
+def test_what_the_trail_redacts_the_runtime_may_not_read() -> None:
+    macros = project_dir() / "macros"
+    redacted = (macros / "bootstrap/functions/create_function_audit_row_change.sql").read_text()
+    hidden = (macros / "security/rights.sql").read_text().split("macro secret_columns()")[1]
+    found = [
+        re.findall(r"'(\w+)'", text.split("[", 1)[1].split("]")[0])
+        for text in (redacted.split("secrets constant")[1].split("array", 1)[1], hidden)
+    ]
+    # it compares bcrypt hashes with well-known passwords
+    assert set(found[0]) - {"password_hash"} == set(found[1])
+
+
+def test_a_manager_sees_own_teams_and_a_leaky_function_no_others(connection: Connection) -> None:
+    above, below, other = add_team(connection), add_team(connection), add_team(connection)
+    connection.execute("update core.teams set parent_team_id = %s where id = %s", [above, below])
+    manager, visitor = add_user(connection, status="active"), add_user(connection, status="active")
+    (role,) = connection.execute("select id from core.roles where slug = 'team-manager'").fetchone() or (None,)
+    add(connection, "user_roles", user_id=manager, role_id=role, team_id=above)
+    for team in (above, below, other):
+        add_request(connection, noon(0), team_id=team, cost_amount=1, currency="USD")
+        add(connection, "team_members", team_id=team, user_id=visitor)
+    connection.execute(
+        "create table public.seen (team uuid); grant insert, select on public.seen to governance_app;"
+        "create function public.leak(team uuid) returns boolean language plpgsql cost 0.0001 as"
+        " 'begin insert into public.seen values (team); return true; end'"
+    )
+    connection.execute("set local role governance_app")
+
+    def seen(view: str, actor: object) -> set[object]:
+        connection.execute("select set_config('governance.actor_id', %s, true)", [str(actor or "")])
+        query = sql.SQL("select team_id from reporting.{} where public.leak(team_id)").format(sql.Identifier(view))
+        return {row[0] for row in connection.execute(query).fetchall()}
+
+    for view in ("my_team_spend", "my_team_members"):
+        assert seen(view, manager) == {above, below}
+        assert seen(view, visitor) == set()
+        assert seen(view, None) == set()
+    assert {row[0] for row in connection.execute("select distinct team from public.seen").fetchall()} == {above, below}
+    connection.execute("reset role")
+    # who may read costs is what the report on permissions says
+    granted = connection.execute(
+        "select team_id from reporting.user_permissions_view where user_id = %s"
+        " and resource = 'costs' and action = 'read'",
+        [manager],
+    ).fetchall()
+    assert granted == [(above,)]
