@@ -20,16 +20,17 @@ with charges as (
     inner join {{ ref('shared_costs') }} as costs on costs.id = parts.id
     union all
     select
-        booked.month, coalesce(corrects_month, adjusted.month)::timestamp at time zone '{{ zone }}',
-        (coalesce(corrects_month, adjusted.month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment',
-        'Correction', 'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null,
-        booked.amount as cost, booked.amount as list_cost, null, null, null, null, null, null, null, null, null, id
-    from {{ ref('cost_adjustments') }} as adjusted
-    -- usage of a closed month is told as it is known now, so what is charged later is taken from it
-    cross join lateral (
-        values (month, amount), (case when kind <> 'entered' then corrects_month end, -amount)
-    ) as booked (month, amount)
-    where booked.month is not null
+        month, coalesce(corrects_month, month)::timestamp at time zone '{{ zone }}',
+        (coalesce(corrects_month, month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment', 'Correction',
+        'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, amount as cost,
+        amount as list_cost, null, null, null, null, null, null, null, null, null, id
+    from (
+        select id, month, corrects_month, amount, reason, team_id, currency from {{ ref('cost_adjustments') }}
+        union all
+        -- usage of a closed month is told as it is known now, so what is charged later is taken from it
+        select id, corrects_month, corrects_month, -amount, reason, team_id, currency
+        from {{ ref('cost_adjustments') }} where kind <> 'entered'
+    ) as booked
 ),
 
 -- once for each team, not for each of its charges
@@ -45,8 +46,7 @@ select
     charges.currency as billing_currency,
     (charges.month + interval '1 month') at time zone '{{ zone }}' as billing_period_end,
     charges.month::timestamp at time zone '{{ zone }}' as billing_period_start,
-    charges.category as charge_category,
-    charges.class as charge_class,
+    charges.category as charge_category, charges.class as charge_class,
     charges.description as charge_description,
     charges.frequency as charge_frequency,
     charges.ends_at as charge_period_end,
