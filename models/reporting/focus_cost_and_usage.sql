@@ -28,7 +28,7 @@ with charges as (
         select id, month, corrects_month, amount, reason, team_id, currency from {{ ref('cost_adjustments') }}
         union all
         -- usage of a closed month is told as it is known now, so what is charged later is taken from it
-        select id, corrects_month, corrects_month, -amount, reason, team_id, currency
+        select id, corrects_month as booked_month, corrects_month, -amount, reason, team_id, currency
         from {{ ref('cost_adjustments') }} where kind <> 'entered'
     ) as booked
 ),
