@@ -133,7 +133,8 @@
 {% macro routines_of_the_runtime() %}
     {{ return([
         'ensure_partitions', 'drop_past_retention', 'open_chunks', 'close_chunks', 'note_gone_parts', 'note_refreshed',
-        'refresh_model_names', 'name_models', 'find_budget_crossings', 'requests_of_budget', 'cost_requests', 'begin_repricing', 'reprice',
+        'refresh_model_names', 'name_models', 'find_budget_crossings', 'settle_closed_periods', 'causes_of_difference', 'close_period', 'requests_of_budget',
+        'cost_requests', 'begin_repricing', 'reprice',
         'compare_rollup', 'compare_day', 'days_to_compare', 'refresh_in_background', 'rollup_watermark', 'function_answers',
     ]) }}
 {% endmacro %}

@@ -24,7 +24,13 @@ with charges as (
         (coalesce(corrects_month, month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment', 'Correction',
         'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, amount as cost,
         amount as list_cost, null, null, null, null, null, null, null, null, null, id
-    from {{ ref('cost_adjustments') }}
+    from (
+        select id, month, corrects_month, amount, reason, team_id, currency from {{ ref('cost_adjustments') }}
+        union all
+        -- usage of a closed month is told as it is known now, so what is charged later is taken from it
+        select id, corrects_month as booked_month, corrects_month, -amount, reason, team_id, currency
+        from {{ ref('cost_adjustments') }} where kind <> 'entered'
+    ) as booked
 ),
 
 -- once for each team, not for each of its charges
@@ -40,14 +46,12 @@ select
     charges.currency as billing_currency,
     (charges.month + interval '1 month') at time zone '{{ zone }}' as billing_period_end,
     charges.month::timestamp at time zone '{{ zone }}' as billing_period_start,
-    charges.category as charge_category,
-    charges.class as charge_class,
+    charges.category as charge_category, charges.class as charge_class,
     charges.description as charge_description,
     charges.frequency as charge_frequency,
     charges.ends_at as charge_period_end,
     charges.starts_at as charge_period_start,
-    charges.consumed_quantity,
-    charges.consumed_unit,
+    charges.consumed_quantity, charges.consumed_unit,
     trim_scale(charges.cost) as contracted_cost,
     trim_scale(charges.unit_price) as contracted_unit_price,
     trim_scale(charges.cost) as effective_cost,
@@ -59,15 +63,11 @@ select
     case when charges.quantity is not null then 'Standard' end as pricing_category,
     trim_scale(charges.quantity) as pricing_quantity,
     charges.pricing_unit,
-    charges.provider as provider_name,
-    charges.publisher as publisher_name,
+    charges.provider as provider_name, charges.publisher as publisher_name,
     'AI and Machine Learning' as service_category,
     charges.provider as service_name,
     'Generative AI' as service_subcategory,
-    charges.sku_id,
-    charges.sku_meter,
-    charges.sku_price_details,
-    charges.sku_price_id,
+    charges.sku_id, charges.sku_meter, charges.sku_price_details, charges.sku_price_id,
     charges.team_id::text as sub_account_id,
     coalesce(teams.name, charges.team_id::text) as sub_account_name,
     places.tags,

@@ -82,6 +82,10 @@ def run_demo(
         )
     with _step("refresh", notify):
         refresh(url)
+    with _step("closing", notify):
+        closed = settle_accounts(url, load.state, load.through)
+        if closed:
+            notify(f"{counted(closed, 'month')} closed, and a model priced whose price was unknown")
     if configured_url() is None:
         # a server of somebody's own gets roles where he asks for them
         with _step("roles", notify):
@@ -89,10 +93,6 @@ def run_demo(
             notify(f"{counted(len(applied.statements), 'statement')}: governance_reader reads reports, nothing else")
             for sentence in applied.impossible:
                 notify(f"not possible: {sentence}")
-    with _step("closing", notify):
-        closed = settle_accounts(url, load.state, load.through)
-        if closed:
-            notify(f"{counted(closed, 'month')} closed, and a model priced whose price was unknown")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
         run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)

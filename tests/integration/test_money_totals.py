@@ -226,6 +226,11 @@ def test_all_totals_of_random_histories_are_equal_to_the_last_digit(warehouse: C
         for rule in ("altered_closed_periods", "unsettled_closed_periods"):
             assert warehouse.execute(f"select * from verification.{rule}".encode()).fetchall() == []
         assert value(warehouse, "select internal.settle_closed_periods()") == 0
-        # each charge by FOCUS belongs here too, as soon as there is reporting.focus_cost_and_usage
+        billed = totals(
+            warehouse,
+            "select (billing_period_start at time zone 'UTC')::date, sub_account_id::uuid, sum(billed_cost)"
+            " from reporting.focus_cost_and_usage group by 1, 2",
+        )
+        assert billed == charged
 
     check()

@@ -1,7 +1,8 @@
 {# Charges of a closed month are final, so an adjustment counts in an open one; and finance adjusts teams that are there. #}
 {% macro create_function_refuse_closed_month() %}
 create or replace function internal.refuse_closed_month() returns trigger
-language plpgsql volatile set search_path = pg_catalog, pg_temp
+-- who may enter an adjustment need not read what is closed
+language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $f$
 declare
     last_closed date;
