@@ -34,7 +34,7 @@ def test_every_rule_is_explained_on_the_page_of_its_family_and_every_explained_r
 @pytest.mark.parametrize("rule", RULES)
 def test_a_page_says_what_why_and_how_to_fix(rule: str) -> None:
     section = re.split(r"^## ", PAGES[RULES[rule]].split(f"## {rule}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-    for part in ("**Example.**", "**Why.**", "**Fix.**"):
+    for part in ("**Example.**", "**Why.**", "**Cause.**", "**Fix.**"):
         assert part in section
     severity = properties()[rule]["config"]["meta"]["severity"]
     assert section.strip().startswith(f"`{severity}`")
