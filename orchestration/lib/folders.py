@@ -1,5 +1,6 @@
-"""Folders that are whole, or not there."""
+"""Files and folders that are whole, or not there, also where the machine stops."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,3 +25,18 @@ def whole_folder(folder: Path, *, mode: int = 0o755, over: bool = False) -> Iter
     finally:
         shutil.rmtree(written, ignore_errors=True)
         shutil.rmtree(written.with_suffix(".before"), ignore_errors=True)
+
+
+def put(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a file, and wait until it is on the disk."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a file in the place of one that may be there: who reads it finds the old or the new one."""
+    new = path.with_name(f".{path.name}.new")
+    put(new, content, mode=mode)
+    new.replace(path)

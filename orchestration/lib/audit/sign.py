@@ -30,6 +30,7 @@ from orchestration.lib.audit.verify_offline import (
     read_checkpoints,
 )
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.folders import replace
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def sign(
     text = state.read_text(encoding="utf-8") if last == checkpoint else _note(name, key, len(hashes), root)
     kept_in = [_keep(folder, checkpoint, text) for folder in anchors]
     if last != checkpoint:
-        _write(state, text)
+        replace(state, text.encode())
     return Signed(checkpoint, last != checkpoint, kept_in)
 
 
@@ -150,7 +151,7 @@ def _keep(folder: Path, checkpoint: Checkpoint, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{checkpoint.size:012d}-{checkpoint.root[:12]}.checkpoint"
     if not path.exists():
-        _write(path, text)
+        replace(path, text.encode())
     return path
 
 
@@ -161,16 +162,6 @@ def _last(state: Path, key: PublicKey) -> Checkpoint | None:
         return opened_checkpoint(state.read_text(encoding="utf-8"), [key])
     except (NotVerifiableError, UnicodeDecodeError) as error:
         raise GovernanceError(f"{state}, the last checkpoint that was signed, can't be read: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, also where the machine stops."""
-    new = path.with_name(f".{path.name}.new")
-    with new.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def _read(path: Path) -> tuple[str, Ed25519PrivateKey]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
 from orchestration.lib.database.connection import connect, program_environment, without_password
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.folders import whole_folder
+from orchestration.lib.folders import put, whole_folder
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
 # of a backup's folder, after its moment in UTC
@@ -90,7 +89,8 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
                 fingerprints(connection),
                 {dump.name: digest(dump)},
             )
-            _put(written / MANIFEST, json.dumps({"format": _FORMAT, **asdict(manifest)}, indent=1))
+            said = json.dumps({"format": _FORMAT, **asdict(manifest)}, indent=1)
+            put(written / MANIFEST, f"{said}\n".encode())
     return folder, manifest
 
 
@@ -180,10 +180,3 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _put(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-        file.flush()
-        os.fsync(file.fileno())

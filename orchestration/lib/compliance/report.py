@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.sections import Contents
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.folders import whole_folder
+from orchestration.lib.folders import put, whole_folder
 from orchestration.lib.settings import project_dir
 
 MANIFEST = "manifest.json"
@@ -97,8 +96,8 @@ def _write(folder: Path, contents: Contents, trail: dict[str, Any], before: Path
     manifest["files"] = {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
     with whole_folder(folder) as written:
         for name, content in files.items():
-            _put(written / name, content)
-        _put(written / MANIFEST, _json(manifest))
+            put(written / name, content)
+        put(written / MANIFEST, _json(manifest))
 
 
 def _report(contents: Contents, trail: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,13 +170,6 @@ def _moment(moment: datetime) -> str:
 
 def _json(content: object) -> bytes:
     return f"{json.dumps(content, indent=1, ensure_ascii=False)}\n".encode()
-
-
-def _put(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _digest(path: Path) -> str | None:

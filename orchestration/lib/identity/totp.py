@@ -15,6 +15,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.folders import replace
 
 SECONDS = 30
 DIGITS = 6
@@ -90,12 +91,8 @@ def add_key(path: Path) -> MfaKeys:
     made = secrets.token_bytes(_KEY)
     old = read_keys(path).keys if path.exists() else ()
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.writelines(f"{base64.b64encode(key).decode()}\n" for key in (made, *old))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    lines = [f"{base64.b64encode(key).decode()}\n" for key in (made, *old)]
+    replace(path, "".join(lines).encode(), mode=0o600)
     return MfaKeys([made, *old])
 
 
