@@ -63,8 +63,8 @@ judged as (
 
 select
     provider, account, source, first_day as day, end_day, zone, currency, requests, unpriced_requests, our_cost,
-    their_cost, their_adjustment, difference, trim_scale(difference / nullif(their_cost, 0)) as difference_share,
-    rounding, {{ tolerance }}::numeric as tolerance, status,
+    their_cost, their_adjustment, trim_scale(difference) as difference,
+    trim_scale(difference / nullif(their_cost, 0)) as difference_share, rounding, {{ tolerance }}::numeric as tolerance, status,
     nullif(concat_ws(
         ', ',
         case when is_converted or (is_pair and status <> 'matched') then 'currency' end,
@@ -76,5 +76,6 @@ select
         case when status <> 'matched' and difference < 0 and {{ reporting_now() }} < settled_at then 'late' end
     ), '') as explained_by,
     case when is_converted then our_currency end as converted_from,
-    converted_cost, rate as exchange_rate, rate_day as exchange_rate_day, origin as exchange_rate_origin, reported_at
+    trim_scale(converted_cost) as converted_cost, rate as exchange_rate, rate_day as exchange_rate_day,
+    origin as exchange_rate_origin, reported_at
 from judged
