@@ -20,7 +20,7 @@ compared as (
         rates.rate_day,
         rates.origin,
         paired.requests is null and rates.rate is not null as is_converted,
-        case when paired.requests is null then paired.cost_to_convert * rates.rate end as converted_cost,
+        case when paired.requests is null then trim_scale(paired.cost_to_convert * rates.rate) end as converted_cost,
         coalesce(case when paired.requests is null then paired.cost_to_convert * rates.rate else paired.our_cost end, 0)
         - coalesce(paired.their_cost, 0) as difference
     from paired
@@ -64,8 +64,8 @@ judged as (
 select
     provider, account, source, first_day as day, end_day, zone, currency, requests, unpriced_requests, our_cost,
     their_cost, their_adjustment, trim_scale(difference) as difference,
-    trim_scale(difference / nullif(their_cost, 0)) as difference_share, rounding, {{ tolerance }}::numeric as tolerance, status,
-    nullif(concat_ws(
+    trim_scale(difference / nullif(their_cost, 0)) as difference_share, rounding, {{ tolerance }}::numeric as tolerance,
+    status, nullif(concat_ws(
         ', ',
         case when is_converted or (is_pair and status <> 'matched') then 'currency' end,
         case when status = 'differs' and abs(difference + their_adjustment) <= allowed then 'adjustment' end,
@@ -76,6 +76,5 @@ select
         case when status <> 'matched' and difference < 0 and {{ reporting_now() }} < settled_at then 'late' end
     ), '') as explained_by,
     case when is_converted then our_currency end as converted_from,
-    trim_scale(converted_cost) as converted_cost, rate as exchange_rate, rate_day as exchange_rate_day,
-    origin as exchange_rate_origin, reported_at
+    converted_cost, rate as exchange_rate, rate_day as exchange_rate_day, origin as exchange_rate_origin, reported_at
 from judged
