@@ -69,15 +69,24 @@ def seal(watch: float | None) -> None:
 def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool, after_pruning: bool) -> None:
     """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
 
-    Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused.
+    Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused. Where
+    GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
     """
     from orchestration.lib.audit.seal import seal as seal_now
     from orchestration.lib.audit.sign import sign as sign_now
+    from orchestration.lib.audit.timestamp import stamper
     from orchestration.lib.database.in_use import database_url
 
     url, folders = database_url(), _anchors(anchors)
     seal_now(url)
-    signed = sign_now(url, _key_file(key_file), folders, accepts_recovery=after_recovery, accepts_pruning=after_pruning)
+    signed = sign_now(
+        url,
+        _key_file(key_file),
+        folders,
+        accepts_recovery=after_recovery,
+        accepts_pruning=after_pruning,
+        stamp=stamper(settings()),
+    )
     tell(f"{signed.checkpoint.size:,} seals {'signed' if signed.is_new else 'were signed already'}")
     if len(folders) == 1:
         tell("note: one anchor only; with a second one that somebody else keeps, no single person can take both back")

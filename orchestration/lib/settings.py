@@ -24,6 +24,8 @@ class Settings:
     admin_password: str | None = None
     audit_key: Path | None = None
     audit_anchors: tuple[Path, ...] = ()
+    audit_timestamp_url: str | None = None
+    audit_timestamp_roots: Path | None = None
     mfa_keys: Path | None = None
     actor: str | None = None
     backup_recipients: tuple[str, ...] = ()
@@ -55,6 +57,10 @@ def settings() -> Settings:
         ),
         mfa_keys=Path(keys).expanduser().absolute() if (keys := _said("GOVERNANCE_MFA_KEYS")) else None,
         actor=_said("GOVERNANCE_ACTOR"),
+        audit_timestamp_url=_said("GOVERNANCE_AUDIT_TIMESTAMP_URL"),
+        audit_timestamp_roots=Path(roots).expanduser().absolute()
+        if (roots := _said("GOVERNANCE_AUDIT_TIMESTAMP_ROOTS"))
+        else None,
         backup_recipients=tuple((_said("GOVERNANCE_BACKUP_RECIPIENTS") or "").split()),
         backup_identity=Path(identity).expanduser().absolute()
         if (identity := _said("GOVERNANCE_BACKUP_IDENTITY"))

@@ -8,6 +8,7 @@ from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
+from orchestration.lib.audit.timestamp import stamper
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError, NotBuiltError
@@ -54,7 +55,7 @@ def sign_trail(context: dg.OpExecutionContext) -> None:
             context.log.warning(NOT_SIGNED)
             return
         seal(url)
-        signed = sign.sign(url, key, anchors)
+        signed = sign.sign(url, key, anchors, stamp=stamper(settings()))
     context.log.info("%s seals signed, kept in %s", signed.checkpoint.size, ", ".join(map(str, signed.kept_in)))
 
 

@@ -6,7 +6,7 @@ A checkpoint is a signed note of the form C2SP tlog-checkpoint: other programs c
 import base64
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,13 +86,15 @@ def sign(
     *,
     accepts_recovery: bool = False,
     accepts_pruning: bool = False,
+    stamp: Callable[[bytes], bytes] | None = None,
 ) -> Signed:
     """Sign the log of seals as it is now and add the checkpoint to each anchor.
 
     An anchor is a folder; a file in it is never written over. Beside the key the last checkpoint is kept, and a log
     that is shorter than it, or not its continuation, is refused: it was truncated or rewritten. After a restore
     `accepts_recovery` allows it, if a recovery seal names that checkpoint. A tombstone since then is refused without
-    `accepts_pruning`: else whoever owns the database could delete entries and have it signed.
+    `accepts_pruning`: else whoever owns the database could delete entries and have it signed. `stamp` has an authority
+    stamp the checkpoint; where that fails the checkpoint is signed and kept, and the next call tries again.
     """
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
@@ -121,6 +123,11 @@ def sign(
     kept_in = [_keep(folder, checkpoint, text) for folder in anchors]
     if last != checkpoint:
         replace(state, text.encode())
+    stamps = [path.with_suffix(".checkpoint.tsr") for path in kept_in]
+    if stamp is not None and not all(path.exists() for path in stamps):
+        stamped = stamp(text.encode())
+        for path in stamps:
+            replace(path, stamped)
     return Signed(checkpoint, last != checkpoint, kept_in)
 
 
