@@ -25,11 +25,11 @@ def print_summary(
     heading: str,
     given: list[Answer],
     further: list[tuple[str, str]],
-    loads: list[str] | None = None,
+    commands: list[tuple[str, list[str]]] | None = None,
     pages: list[tuple[str, str]] | None = None,
     file: TextIO | None = None,
 ) -> None:
-    """Print the answers, with colour on a terminal and plain elsewhere, what loaded files, where to look further."""
+    """Print the answers, with colour on a terminal and plain elsewhere, then commands and where to look further."""
     console = Console(file=file or sys.stdout, highlight=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     console.print(Text(visible(heading), style="bold"))
@@ -47,10 +47,10 @@ def print_summary(
             print_table(console, table)
             if len(answer.rows) > _SHOWN:
                 console.print(Text(f"and {len(answer.rows) - _SHOWN:,} more", style="dim"))
-    if loads:
+    for title, lines in commands or []:
         console.print()
-        console.print(Text("Part of the usage came as files of other systems, each loaded by", style="bold"))
-        for command in loads:
+        console.print(Text(title, style="bold"))
+        for command in lines:
             console.print(Text(command, style="cyan"), soft_wrap=True)
     if pages:
         console.print()
@@ -66,14 +66,23 @@ def print_summary(
     print_table(console, table)
 
 
-def loading_commands(run: DemoRun) -> list[str]:
-    """What loads each file of the demo, as it can be typed here."""
-    commands = []
-    for export in run.exports:
-        words = f"{_command()} ingest {shlex.quote(_from_here(export.path))} {export.options}"
-        lines = textwrap.wrap(words, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
-        commands.append(" \\\n    ".join(lines))
-    return commands
+def demo_commands(run: DemoRun) -> list[tuple[str, list[str]]]:
+    """What loads each file of the demo, and what verifies its trail, as it can be typed here."""
+    loads = [f"{_command()} ingest {shlex.quote(_from_here(each.path))} {each.options}" for each in run.exports]
+    trail, checkpoint = (_from_here(path) for path in (run.pages.trail, run.pages.checkpoint))
+    proof = shlex.join(
+        ["python3", f"{trail}/verify.py", trail, "--key", run.pages.public_key, "--checkpoint", checkpoint]
+    )
+    titled = [
+        ("Part of the usage came as files of other systems, each loaded by", loads),
+        ("Verify its audit trail, with neither the database nor this project", [proof]),
+    ]
+    return [(title, [_wrapped(words) for words in commands]) for title, commands in titled if commands]
+
+
+def _wrapped(words: str) -> str:
+    lines = textwrap.wrap(words, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
+    return " \\\n    ".join(lines)
 
 
 def demo_pages(run: DemoRun) -> list[tuple[str, str]]:

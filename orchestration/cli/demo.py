@@ -24,7 +24,7 @@ def demo(
     Starts the embedded database unless GOVERNANCE_DATABASE_URL names another. It grows once a day: run again on the
     same day it adds nothing, on a later day the usage since. Only for a database without people and usage of your own.
     """
-    from orchestration.cli.answers import demo_pages, loading_commands, look_further, print_summary
+    from orchestration.cli.answers import demo_commands, demo_pages, look_further, print_summary
     from orchestration.demo.run import run_demo
     from orchestration.demo.summary import answers
 
@@ -36,4 +36,4 @@ def demo(
         default_password=default_password,
         notify=tell,
     )
-    print_summary(run.heading, answers(run.url), look_further(run), loading_commands(run), demo_pages(run))
+    print_summary(run.heading, answers(run.url), look_further(run), demo_commands(run), demo_pages(run))

@@ -1,9 +1,12 @@
-"""What the demo shows in a browser: the pages of each day, and the report of the last whole month as a sample."""
+"""What the demo shows outside of the database: pages of each day, a report of the last whole month, a signed trail."""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.lib.audit import sign
+from orchestration.lib.audit.export import export
+from orchestration.lib.audit.seal import seal
 from orchestration.lib.compliance.report import write_report
 from orchestration.lib.compliance.site.write import write_site
 from orchestration.lib.verification.run import verify
@@ -13,17 +16,26 @@ _PERIOD = "last-month"
 
 @dataclass(frozen=True)
 class DemoPages:
-    """What to open: the first page of the site, and the report."""
+    """What to open: the first page of the site, and the report; an export of the trail, and what proves it."""
 
     site: Path
     report: Path
+    trail: Path
+    public_key: str
+    checkpoint: Path
 
 
 def write_pages(url: str, folder: Path) -> DemoPages:
-    """Verify, so that there are findings to show, and write both below the folder, in place of earlier ones."""
+    """Verify, so that there are findings to show, and write all below the folder, in place of earlier ones."""
     verify(url, program="governance demo")
-    reports = folder / "reports"
-    # a sample, so it shows what is in the database now, not what another demo had
-    shutil.rmtree(reports, ignore_errors=True)
-    report, _ = write_report(url, _PERIOD, reports)
-    return DemoPages(write_site(url, folder / "site"), report / "report.html")
+    # samples, so they show what is in the database now, not what another demo had
+    for name in ("reports", "audit"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    audit = folder / "audit"
+    public = sign.create_key(audit / "key.pem", "demo")
+    seal(url)
+    # of the two anchors that there should be, one is enough to see how it works
+    (checkpoint,) = sign.sign(url, audit / "key.pem", [audit / "anchor"]).kept_in
+    trail = export(url, audit / "trail")
+    report, _ = write_report(url, _PERIOD, folder / "reports", keys=[public], checkpoints=[checkpoint])
+    return DemoPages(write_site(url, folder / "site"), report / "report.html", trail, str(public), checkpoint)
