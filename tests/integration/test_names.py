@@ -303,6 +303,6 @@ def test_a_rule_leaves_a_trail(connection: Connection) -> None:
     connection.execute("insert into core.name_aliases (kind, said, canonical) values ('model', 'prod', 'gpt-4o')")
     connection.execute("delete from core.name_aliases where said = 'prod'")
     actions = connection.execute(
-        "select action from core.audit_logs where resource_type = 'name_aliases' order by id"
+        "select action from core.audit_logs where resource_type = 'name_aliases' order by xid, recorded_at"
     ).fetchall()
     assert actions[-2:] == [("name_aliases.insert",), ("name_aliases.delete",)]

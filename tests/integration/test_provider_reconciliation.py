@@ -205,7 +205,7 @@ def test_currencies_are_never_mixed(database: str, write_usage: Write, run_gover
         connection.execute(f"{rates} ('USD', 'EUR', '{day(0)}', 0.9, 'bank'), ('USD', 'EUR', '{day(5)}', 0.5, 'bank')")
     result = run_governance(*reconcile, "--all")
     assert result.exit_code == 0, result.output
-    assert f"90.0 (from USD at 0.9 of {day(0)})" in result.stdout
+    assert f"90 (from USD at 0.9 of {day(0)})" in result.stdout
     assert compared(database, "currency, our_cost, converted_cost, their_cost, status, explained_by") == [
         ("EUR", None, 90, 90, "matched", "currency")
     ]

@@ -22,4 +22,5 @@ begin
     return new;
 end $f$;
 comment on function internal.refuse_closed_month() is 'Trigger: an adjustment counts in a month that is open; one that is entered names a team that is there.';
+revoke execute on function internal.refuse_closed_month() from public;
 {% endmacro %}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
@@ -72,7 +73,10 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
         snapshot, made_at, database, server, timescaledb, epoch, seals, seal_hash, changes = row
         folder = output / f"{made_at.astimezone(UTC):{NAME}}"
         if folder.exists():
-            raise GovernanceError(f"{folder} is there already: wait a second and run it again")
+            # another one was made in this second
+            connection.rollback()
+            time.sleep(1)
+            return backup(url, output, recipients=recipients)
         with whole_folder(folder, mode=0o700) as written:
             # what is in nobody's schema, such as _timescaledb_internal, belongs to the dump too
             dump = written / (DUMP + ENDING if recipients else DUMP)

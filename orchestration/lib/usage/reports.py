@@ -64,10 +64,13 @@ def ingest_reports(
     """Loads the files, all of them or none, and says what became of their rows; with `tries` nothing is written.
 
     What the files say of a period takes the place of what was there: the last page that has it wins, of FOCUS all lines
-    of all files together. `constants` may name the `account` where a report doesn't. Raises GovernanceError.
+    of all files together. `constants` may name the `account` where a report doesn't, and what else `report.sets`. Raises GovernanceError.
     """
-    if unknown := [name for name in constants if name != "account"]:
-        raise GovernanceError(f"{report.name} is a report, of which only the account can be set, not {unknown[0]}")
+    settable = ["account", *report.sets]
+    if unknown := [name for name in constants if name not in settable]:
+        raise GovernanceError(
+            f"{report.name} is a report, of which only the {' and the '.join(settable)} can be set, not {unknown[0]}"
+        )
     named = [UsageFile.named(path, file_format) for path in files]
     result = IngestReport()
     with connect(url) as connection, errors.explained():
