@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from otlp_messages import delimited, message
 from test_source_files import GOLDEN, requests
@@ -72,8 +72,18 @@ def export_requests(draw: st.DrawFn) -> dict[str, Any]:
     return {"resourceSpans": draw(st.lists(resources, max_size=3))}
 
 
+AT_ZERO = {
+    "traceId": "01" * 16,
+    "spanId": "02" * 8,
+    "startTimeUnixNano": "0",
+    "endTimeUnixNano": "0",
+    "attributes": CALL,
+}
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said=st.lists(export_requests(), max_size=3))
+@example(said=[{"resourceSpans": [{"scopeSpans": [{"spans": [AT_ZERO]}]}]}])
 def test_the_same_as_in_json(tmp_path: Path, said: list[dict[str, Any]]) -> None:
     files = {
         "t.jsonl": "".join(json.dumps(request) + "\n" for request in said).encode(),

@@ -64,7 +64,8 @@ def ingest_reports(
     """Loads the files, all of them or none, and says what became of their rows; with `tries` nothing is written.
 
     What the files say of a period takes the place of what was there: the last page that has it wins, of FOCUS all lines
-    of all files together. `constants` may name the `account` where a report doesn't, and what else `report.sets`. Raises GovernanceError.
+    of all files together. `constants` may name the `account` where a report doesn't, and what is in `report.sets`.
+    Raises GovernanceError.
     """
     settable = ["account", *report.sets]
     if unknown := [name for name in constants if name not in settable]:

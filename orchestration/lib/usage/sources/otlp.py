@@ -163,7 +163,8 @@ def _operation(said: Mapping[str, str]) -> str | None:
 
 def _usage(span: Said, said: Mapping[str, str], operation: str) -> Usage:
     get = said.get
-    begin, end = span.get("startTimeUnixNano"), span.get("endTimeUnixNano")
+    # zero is no time, as in protobuf, which has no other way to say so
+    begin, end = (None if at in ("0", 0) else at for at in map(span.get, ("startTimeUnixNano", "endTimeUnixNano")))
     asked = get("asked")
     error = get("error")
     metadata: dict[str, object] = {}

@@ -125,8 +125,8 @@ def _members(span: "Span") -> Said:
         "traceId": span.trace_id.hex() or None,
         "spanId": span.span_id.hex() or None,
         "parentSpanId": span.parent_span_id.hex() or None,
-        "startTimeUnixNano": str(span.start_time_unix_nano) if span.start_time_unix_nano else None,
-        "endTimeUnixNano": str(span.end_time_unix_nano) if span.end_time_unix_nano else None,
+        "startTimeUnixNano": str(span.start_time_unix_nano),
+        "endTimeUnixNano": str(span.end_time_unix_nano),
         "status": {"code": span.status.code} if span.status.code else None,
     }
 
