@@ -111,7 +111,7 @@ def test_an_invoice_is_loaded_whole_or_not_at_all(database: str, write_usage: Wr
     [
         (("--set", "colour=red"), "of which only the account and the provider and the zone and the decimal can be set"),
         (("--on-conflict", "quarantine"), "an invoice is kept as it is or replaced"),
-        (("--set", "zone=Mars"), "there is no time zone Mars"),
+        (("--set", "zone=Mars"), "there is no time zone 'Mars'"),
     ],
 )
 def test_what_an_invoice_has_no_use_for(

@@ -93,7 +93,9 @@ def test_days_are_those_of_the_stated_zone() -> None:
     ("said", "reason"),
     [
         ({"zone": ""}, "the zone in which its days are days is missing"),
-        ({"zone": "Mars"}, "there is no time zone Mars"),
+        ({"zone": "Mars"}, "there is no time zone 'Mars'"),
+        # what isn't UTF-8 can't be stored as it is
+        ({"zone": "\ud800\0"}, r"there is no time zone '\ud800\x00'"),
         ({"zone": "../../etc/passwd"}, "there is no time zone"),
         ({"first_day": "01.10.2026"}, "write days as 2026-10-31"),
         ({"first_day": "10/01/2026"}, "the day and the month look alike"),

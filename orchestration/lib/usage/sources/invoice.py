@@ -69,7 +69,7 @@ def _zone(line: Said, reader: Reader) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ValueError, LookupError, OSError):
-        reader.refuse(f"there is no time zone {name[:50]}: write it as Europe/Berlin or UTC")
+        reader.refuse(f"there is no time zone {name[:50]!r}: write it as Europe/Berlin or UTC")
         return None
 
 
