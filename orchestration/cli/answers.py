@@ -69,9 +69,10 @@ def print_summary(
 def demo_commands(run: DemoRun) -> list[tuple[str, list[str]]]:
     """What loads each file of the demo, and what verifies its trail, as it can be typed here."""
     loads = [f"{_command()} ingest {shlex.quote(_from_here(each.path))} {each.options}" for each in run.exports]
-    trail, checkpoint = (_from_here(path) for path in (run.pages.trail, run.pages.checkpoint))
-    proof = shlex.join(
-        ["python3", f"{trail}/verify.py", trail, "--key", run.pages.public_key, "--checkpoint", checkpoint]
+    key = shlex.quote(run.pages.public_key)
+    proof = (
+        f"cd {shlex.quote(_from_here(run.pages.trail.parent))} && "
+        f"python3 {run.pages.trail.name}/verify.py {run.pages.trail.name} --key {key} --checkpoint anchor"
     )
     titled = [
         ("Part of the usage came as files of other systems, each loaded by", loads),

@@ -16,13 +16,12 @@ _PERIOD = "last-month"
 
 @dataclass(frozen=True)
 class DemoPages:
-    """What to open: the first page of the site, and the report; an export of the trail, and what proves it."""
+    """What to open: the first page of the site, and the report; beside the export of the trail its checkpoints."""
 
     site: Path
     report: Path
     trail: Path
     public_key: str
-    checkpoint: Path
 
 
 def write_pages(url: str, folder: Path) -> DemoPages:
@@ -38,4 +37,4 @@ def write_pages(url: str, folder: Path) -> DemoPages:
     (checkpoint,) = sign.sign(url, audit / "key.pem", [audit / "anchor"]).kept_in
     trail = export(url, audit / "trail")
     report, _ = write_report(url, _PERIOD, folder / "reports", keys=[public], checkpoints=[checkpoint])
-    return DemoPages(write_site(url, folder / "site"), report / "report.html", trail, str(public), checkpoint)
+    return DemoPages(write_site(url, folder / "site"), report / "report.html", trail, str(public))

@@ -81,7 +81,7 @@ AT_ZERO = {
 }
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(said=st.lists(export_requests(), max_size=3))
 @example(said=[{"resourceSpans": [{"scopeSpans": [{"spans": [AT_ZERO]}]}]}])
 def test_the_same_as_in_json(tmp_path: Path, said: list[dict[str, Any]]) -> None:
