@@ -10,6 +10,7 @@ from uuid import UUID
 
 import click
 
+from orchestration.cli.options import moment
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
@@ -50,17 +51,6 @@ def _secret(what: str, *, twice: bool = False) -> str:
     if not line.strip("\r\n"):
         raise GovernanceError(f"standard input has no line for the {what}; give each secret on a line of its own")
     return line.rstrip("\r\n")
-
-
-def _time(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    from orchestration.lib.organisation.cells import CellError, time
-
-    if value is None:
-        return None
-    try:
-        return time(value)
-    except CellError as error:
-        raise click.BadParameter(str(error), ctx, parameter) from error
 
 
 @click.group()
@@ -219,7 +209,7 @@ def key() -> None:
     """Create, rotate and revoke API keys."""
 
 
-_EXPIRES = click.option("--expires-at", callback=_time, metavar="TIME", help="When it ends, with its zone.")
+_EXPIRES = click.option("--expires-at", callback=moment, metavar="TIME", help="When it ends, with its zone.")
 
 
 @key.command("create")

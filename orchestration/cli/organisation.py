@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.options import moment
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.words import counted
 
@@ -32,17 +33,6 @@ def organisation() -> None:
     """Import people, teams, memberships, roles and API keys."""
 
 
-def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    from orchestration.lib.organisation.cells import CellError, time
-
-    if value is None:
-        return None
-    try:
-        return time(value)
-    except CellError as error:
-        raise click.BadParameter(str(error), ctx, parameter) from error
-
-
 @organisation.command("import")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--people", multiple=True, metavar="FILE", help="CSV of people whose header doesn't tell it.")
@@ -50,7 +40,7 @@ def _since(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--keys", multiple=True, metavar="FILE", help="CSV of API keys, the same.")
 @click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="Column of a CSV file that is left aside.")
 @click.option("--group", "groups", multiple=True, metavar="PATTERN", help="SCIM groups that are teams, as 'LLM *'.")
-@click.option("--since", callback=_since, metavar="TIME", help="When new memberships began, with its zone; else now.")
+@click.option("--since", callback=moment, metavar="TIME", help="When new memberships began, with its zone; else now.")
 @click.option("--end-memberships", is_flag=True, help="End memberships and roles that the people in the files lost.")
 @click.option("--deactivate-missing", is_flag=True, help="That, deactivate missing people, and revoke missing keys.")
 @click.option("--force", is_flag=True, help="Deactivate or revoke even more than half of all people or keys.")

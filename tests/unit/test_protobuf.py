@@ -81,7 +81,11 @@ AT_ZERO = {
 }
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
 @given(said=st.lists(export_requests(), max_size=3))
 @example(said=[{"resourceSpans": [{"scopeSpans": [{"spans": [AT_ZERO]}]}]}])
 def test_the_same_as_in_json(tmp_path: Path, said: list[dict[str, Any]]) -> None:

@@ -4,9 +4,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
 
 # as many entries a seal, where transactions are not larger
 MOST = 10_000
@@ -30,9 +35,7 @@ class Status:
 def seal(url: str) -> int:
     """Seal every entry whose transaction has ended; returns how many."""
     with connect(url, application="governance audit seal") as connection:
-        row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
-    assert row is not None
-    return int(row[0])
+        return _seal(connection)
 
 
 def watch(url: str, *, seconds: float) -> Iterator[int]:
@@ -40,10 +43,14 @@ def watch(url: str, *, seconds: float) -> Iterator[int]:
     with connect(url, application="governance audit seal") as connection:
         while True:
             began = time.monotonic()
-            row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
-            assert row is not None
-            yield int(row[0])
+            yield _seal(connection)
             time.sleep(max(0.0, seconds - (time.monotonic() - began)))
+
+
+def _seal(connection: "psycopg.Connection[TupleRow]") -> int:
+    row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def status(url: str) -> Status:

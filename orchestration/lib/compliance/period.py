@@ -4,9 +4,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from orchestration.lib.errors import GovernanceError
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
 
 _FORMS = "2026-10 (a month), 2026-Q3, 2026-W47, 2026-11-27, 2026, or last-day, last-week, last-month, last-quarter"
 
@@ -43,6 +48,14 @@ class Period:
     def _instant(self, day: date) -> datetime:
         # midnight that a clock change skips is the first instant after it
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
+
+
+def now(connection: "psycopg.Connection[TupleRow]") -> tuple[datetime, str, date]:
+    """The moment of the connection's transaction in UTC, the reporting zone, and the local day there."""
+    row = connection.execute("select now(), value from internal.settings where name = 'reporting_timezone'").fetchone()
+    assert row is not None
+    as_of, zone = row[0].astimezone(UTC), str(row[1])
+    return as_of, zone, as_of.astimezone(ZoneInfo(zone)).date()
 
 
 def parsed(text: str, zone: str, today: date) -> Period:

@@ -5,7 +5,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,8 @@ def write_report(
     """
     with connect(url, autocommit=False, application="governance report") as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        row = connection.execute(
-            "select now(), (select value from internal.settings where name = 'reporting_timezone')"
-        ).fetchone()
-        assert row is not None
-        as_of, zone = row[0].astimezone(UTC), str(row[1])
-        period = periods.parsed(said, zone, as_of.astimezone(ZoneInfo(zone)).date())
+        as_of, zone, today = periods.now(connection)
+        period = periods.parsed(said, zone, today)
         if period.start > as_of:
             raise GovernanceError(f"{period.name} has not begun: a report is about what happened")
         folder = output.absolute() / f"{period.kind}-{period.name}"

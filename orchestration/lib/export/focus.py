@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from orchestration.lib.compliance.period import Period, parsed
+from orchestration.lib.compliance.period import Period, now, parsed
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.export.focus_columns import DATASETS, VERSIONS, Column, Dataset, dataset
@@ -107,9 +107,7 @@ def _require_pyarrow() -> None:
 
 
 def _month(connection: "psycopg.Connection[TupleRow]", said: str) -> Period:
-    row = connection.execute("select value from internal.settings where name = 'reporting_timezone'").fetchone()
-    zone = str(row[0]) if row else "UTC"
-    today = datetime.now(ZoneInfo(zone)).date()
+    _, zone, today = now(connection)
     found = parsed(said, zone, today)
     if found.kind != "month":
         raise GovernanceError(f"{said!r} is a {found.kind}, and a FOCUS file is of a month: give one such as 2026-10")

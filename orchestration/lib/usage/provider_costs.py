@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
-from orchestration.lib.compliance.period import parsed
+from orchestration.lib.compliance import period as periods
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
 
@@ -112,13 +111,8 @@ def reconcile_provider(
     """
     with explained(), connect(url, autocommit=False) as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        row = connection.execute(
-            "select value, now() from internal.settings where name = 'reporting_timezone'"
-        ).fetchone()
-        assert row is not None
-        zone, now = str(row[0]), row[1]
-        today = now.astimezone(ZoneInfo(zone)).date()
-        period = parsed(said, zone, today)
+        _, zone, today = periods.now(connection)
+        period = periods.parsed(said, zone, today)
         if period.first > today:
             raise GovernanceError(f"{period.name} has not begun, so nothing can be compared: give a period up to today")
         values = {

@@ -4,12 +4,11 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from psycopg.rows import dict_row
 
@@ -181,12 +180,7 @@ def read(url: str) -> Data:
     """Everything that the pages show, as of one moment."""
     with connect(url, autocommit=False, application="governance site") as connection:
         connection.execute("set transaction isolation level repeatable read, read only")
-        row = connection.execute(
-            "select now(), (select value from internal.settings where name = 'reporting_timezone')"
-        ).fetchone()
-        assert row is not None
-        as_of, zone = row[0].astimezone(UTC), str(row[1])
-        today = as_of.astimezone(ZoneInfo(zone)).date()
+        as_of, zone, today = periods.now(connection)
         spans = list(_spans(today, zone))
         values = {
             "first": min(span.first for span in spans),
