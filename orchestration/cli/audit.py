@@ -138,8 +138,6 @@ def verify(
     The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
-    from datetime import UTC, datetime
-
     from orchestration.lib.audit import export, sign, verify_offline
     from orchestration.lib.database.in_use import database_url
 
@@ -154,11 +152,7 @@ def verify(
         sys.exit(verify_offline.main(arguments))
     try:
         keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-        kept = verify_offline.read_checkpoints(checkpoints or _anchors(()), keys)
-        with export.snapshot(database_url()) as connection:
-            report = verify_offline.verify(
-                export.entries(connection), export.seals(connection), kept, now=datetime.now(UTC)
-            )
+        report = export.verified(database_url(), checkpoints or _anchors(()), keys)
     except verify_offline.NotVerifiableError as error:
         raise GovernanceError(f"COULD_NOT_VERIFY: {error}") from error
     click.echo(verify_offline.as_json(report) if as_json else visible(verify_offline.as_text(report)))
@@ -196,25 +190,28 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
     backup did not hold any more.
     """
-    from orchestration.lib.audit import seal, sign, verify_offline
+    from orchestration.lib.audit import seal, sign
+    from orchestration.lib.audit.recover import note_of, whole_until
+    from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
     from orchestration.lib.database.in_use import database_url
 
-    if not public_keys:
-        public_keys = (str(sign.public_key(_key_file(key_file))),)
+    key_file = _key_file(key_file) if key_file or not public_keys else None
     try:
-        keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-        kept = verify_offline.read_checkpoints(_anchors(()), keys)
-    except verify_offline.NotVerifiableError as error:
+        keys = [PublicKey.parsed(text) for text in public_keys] or [sign.public_key(_key_file(key_file))]
+        given_up = sign.last_checkpoints(keys, _anchors(()), key_file)
+        whole = whole_until(database_url(), _anchors(()), keys)
+    except NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    last = max(kept, key=lambda each: each.size)
+    if not given_up:
+        raise GovernanceError("the anchors hold no checkpoint, so nothing was signed that a recovery could name")
     found = seal.status(database_url())
     tell(
-        f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: "
-        f"{max(last.size - found.seals, 0):,} are missing"
+        f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
+        f"the first {whole:,} of them as they were signed"
     )
     if not yes and not click.confirm("Begin a new epoch?", err=True):
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
-    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}; last checkpoint: {last.size} {last.root}")
+    epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
 
 

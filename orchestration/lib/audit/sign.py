@@ -65,18 +65,19 @@ def public_key(path: Path) -> PublicKey:
     return _public(*_read(path))
 
 
-def last_checkpoint(key_file: Path | None, anchors: Sequence[Path]) -> Checkpoint | None:
-    """The largest checkpoint in the anchors; None where no key or anchor is configured.
+def last_checkpoints(keys: Sequence[PublicKey], anchors: Sequence[Path], key_file: Path | None) -> list[Checkpoint]:
+    """What a recovery gives up: the checkpoint that was signed last, and the largest of the anchors.
 
-    Raises GovernanceError where one can't be read, or isn't signed by the key.
+    They are two where another recovery came before. Raises GovernanceError where one can't be read, or isn't signed by
+    any of the keys.
     """
-    if key_file is None or not anchors:
-        return None
+    last = None if key_file is None else _last(_state(key_file), public_key(key_file))
     try:
-        kept = read_checkpoints(anchors, [public_key(key_file)])
+        kept = read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], list(keys))
     except NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    return max(kept, key=lambda each: each.size)
+    largest = max(kept, key=lambda each: each.size, default=None)
+    return list(dict.fromkeys(each for each in (last, largest) if each is not None))
 
 
 def sign(
@@ -99,7 +100,7 @@ def sign(
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
     name, key = _read(key_file)
-    state = key_file.with_name(f"{key_file.name}.last")
+    state = _state(key_file)
     with export.snapshot(url) as connection:
         hashes, notes, tombstones = [], [], 0
         for seal in export.seals(connection):
@@ -160,6 +161,10 @@ def _keep(folder: Path, checkpoint: Checkpoint, text: str) -> Path:
     if not path.exists():
         replace(path, text.encode())
     return path
+
+
+def _state(key_file: Path) -> Path:
+    return key_file.with_name(f"{key_file.name}.last")
 
 
 def _last(state: Path, key: PublicKey) -> Checkpoint | None:
