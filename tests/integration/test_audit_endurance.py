@@ -60,6 +60,7 @@ class Cycles:
         trail = self.trail
         with connect(trail.url, autocommit=False) as open_one, connect(trail.url, autocommit=False) as connection:
             self.moments.append(value(connection, "select clock_timestamp()"))
+            connection.commit()
             if self.draw.random() < 0.3:
                 # what it writes is sealed in a later cycle
                 open_one.execute(ADD, [2])
@@ -139,15 +140,23 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-@pytest.fixture
-def own_url(database: str, embedded_server: EmbeddedServer, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def own_template(database: str, embedded_home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A complete build on the server of this file, which keeps what it acknowledges."""
-    folder, _ = backup(database, tmp_path / "built")
+    folder, _ = backup(database, tmp_path_factory.mktemp("built"))
+    server = EmbeddedServer(embedded_home)
+    server.up()
+    place = running(server, "postgres")
+    ensure_database(place, "built")
+    restore(folder, with_database(place, "built"), begins_epoch=False)
+    return "built"
+
+
+@pytest.fixture
+def own_url(own_template: str, embedded_server: EmbeddedServer) -> Iterator[str]:
     place = running(embedded_server, "postgres")
-    ensure_database(place, "endurance")
-    url = with_database(place, "endurance")
-    restore(folder, url, begins_epoch=False)
-    yield url
+    ensure_database(place, "endurance", template=own_template)
+    yield with_database(place, "endurance")
     drop_database(running(embedded_server, "postgres"), "endurance")
 
 

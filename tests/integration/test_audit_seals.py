@@ -185,7 +185,8 @@ def test_a_restore_begins_an_epoch_that_names_what_is_gone(fresh: Trail) -> None
         sign.sign(fresh.url, fresh.key, fresh.anchors)
     # whoever cuts the tail can write such a note too: it counts once it is signed
     report = fresh.verify()
-    assert report.verdict == Verdict.TAIL_TRUNCATED
+    assert report.counts[Verdict.TAIL_TRUNCATED] > 0
+    assert report.verdict == Verdict.REWRITTEN
     assert "speaks of a recovery, and no checkpoint signs that" in report.findings[0][2]
     last = fresh.seal_and_sign(accepts_recovery=True)
     report = fresh.verify()
@@ -247,8 +248,6 @@ def test_a_seal_outlives_a_crash_where_commits_may_not(fresh: Trail) -> None:
         connection.execute("set synchronous_commit = off")
         assert value(connection, "select internal.seal_audit_trail()") > 0
         assert value(connection, "show synchronous_commit") == "local"
-        connection.rollback()
-        assert value(connection, "select current_setting('synchronous_commit')") == "on"
 
 
 def test_nothing_is_left_of_an_export_that_failed(
