@@ -32,14 +32,19 @@ def audit() -> None:
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", default="llm-governance", show_default=True, help="Goes into each signature; no blanks.")
-def key(file: Path, name: str) -> None:
+@click.option(
+    "--after",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The key that this one replaces: it goes on from there, and what that one signed stays verified.",
+)
+def key(file: Path, name: str, after: Path | None) -> None:
     """Make the private key that signs, in FILE, and print the public one.
 
     Keep the file where the owner of the database can't read it, and give the public key to those who verify.
     """
     from orchestration.lib.audit.sign import create_key
 
-    click.echo(create_key(file, name))
+    click.echo(create_key(file, name, after=after))
     tell(f"the private key is in {visible(str(file))}: who has it can sign another trail")
 
 
@@ -142,7 +147,7 @@ def verify(
     from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
-        public_keys = (str(sign.public_key(_key_file(key_file))),)
+        public_keys = tuple(map(str, sign.public_keys(_key_file(key_file))))
     if folder is not None:
         arguments = [str(folder), *(["--json"] if as_json else [])]
         for public in public_keys:
@@ -197,7 +202,7 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
 
     key_file = _key_file(key_file) if key_file or not public_keys else None
     try:
-        keys = [PublicKey.parsed(text) for text in public_keys] or [sign.public_key(_key_file(key_file))]
+        keys = [PublicKey.parsed(text) for text in public_keys] or sign.public_keys(_key_file(key_file))
         given_up = sign.last_checkpoints(keys, _anchors(()), key_file)
         whole = whole_until(database_url(), _anchors(()), keys)
     except NotVerifiableError as error:

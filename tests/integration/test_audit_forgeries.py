@@ -114,7 +114,7 @@ def test_what_can_not_be_verified_is_not_ok(trail: Trail, empty_folder: Path) ->
     seals = (empty_folder / "seals.jsonl").read_text().splitlines()
     first = json.loads(seals[0])
     deep = "[" * 100_000 + "]" * 100_000
-    for other in (
+    damaged: list[dict[str, object]] = [
         first | {"seal": 5},
         first | {"seal": "5"},
         first | {"seal": first["seal"].replace(', 1, "segment"', ', "1", "segment"')},
@@ -122,7 +122,8 @@ def test_what_can_not_be_verified_is_not_ok(trail: Trail, empty_folder: Path) ->
         first | {"ids": None},
         first | {"ids": first["ids"][:-4]},
         {},
-    ):
+    ]
+    for other in damaged:
         (empty_folder / "seals.jsonl").write_text("\n".join([json.dumps(other), *seals[1:], ""]))
         code, said = run(empty_folder, trail)
         assert (code, said.partition(" ")[0]) == (Verdict.COULD_NOT_VERIFY, "COULD_NOT_VERIFY"), other

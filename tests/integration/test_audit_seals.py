@@ -154,6 +154,31 @@ def test_another_history_is_not_signed(fresh: Trail) -> None:
     assert fresh.verify().verdict == Verdict.REWRITTEN
 
 
+def test_a_new_key_goes_on_where_the_old_one_ended(fresh: Trail) -> None:
+    fresh.add(1)
+    fresh.seal_and_sign()
+    old, fresh.key = fresh.key, fresh.key.with_name("new.pem")
+    fresh.public = sign.create_key(fresh.key, "new", after=old)
+    for path in (old, old.with_name(f"{old.name}.last")):
+        path.unlink()
+    fresh.add(1)
+    last = fresh.seal_and_sign()
+    with export.snapshot(fresh.url) as connection:
+        kept = export.read_checkpoints(connection, fresh.anchors, sign.public_keys(fresh.key))
+        assert {each.origin for each in kept} == {"test", "new"}
+        assert export.verify(connection, kept).signed_seals == last.size
+    with connect(fresh.url) as connection:
+        past_the_triggers(connection)
+        connection.execute("delete from internal.audit_seals")
+        past_the_triggers(connection, "enable")
+    seal(fresh.url)
+    third = fresh.key.with_name("third.pem")
+    sign.create_key(third, "third", after=fresh.key)
+    assert [each.name for each in sign.public_keys(third)] == ["third", "new", "test"]
+    with pytest.raises(GovernanceError, match="not signed"):
+        sign.sign(fresh.url, third, fresh.anchors)
+
+
 def cut(trail: Trail, seals: int) -> None:
     """As a backup has it that was made when there were so many seals."""
     with connect(trail.url, autocommit=False) as connection:

@@ -31,7 +31,7 @@ def prune(url: str, before: datetime, reason: str, key_file: Path, anchors: Sequ
     seal(url)
     sign.sign(url, key_file, anchors)
     try:
-        report = export.verified(url, anchors, [sign.public_key(key_file)])
+        report = export.verified(url, anchors, sign.public_keys(key_file))
     except NotVerifiableError as error:
         raise GovernanceError(f"nothing is deleted: the trail can't be verified: {error}") from error
     if report.verdict != Verdict.OK:

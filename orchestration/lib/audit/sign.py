@@ -42,11 +42,13 @@ class Signed:
     kept_in: Sequence[Path]
 
 
-def create_key(path: Path, name: str) -> PublicKey:
+def create_key(path: Path, name: str, *, after: Path | None = None) -> PublicKey:
     """Make a private key in a file only its owner can read; the name, such as a host name, goes into each signature.
 
+    A key that comes `after` another one goes on from its last checkpoint, and what the other signed stays verified.
     Raises GovernanceError where the file is there, or the name isn't fit for a signed note.
     """
+    former = public_keys(after) if after is not None else []
     if not name or any(character.isspace() or character == "+" for character in name):
         raise GovernanceError(f"the name of a key may hold neither blanks nor +: {name!r}")
     key = Ed25519PrivateKey.generate()
@@ -57,6 +59,10 @@ def create_key(path: Path, name: str) -> PublicKey:
             file.write(f"Name: {name}\n".encode() + content)
     except FileExistsError:
         raise GovernanceError(f"{path} is there already: a key is never written over") from None
+    if after is not None:
+        replace(_former(path), "".join(f"{each}\n" for each in former).encode())
+        if _state(after).exists():
+            replace(_state(path), _state(after).read_bytes())
     return _public(name, key)
 
 
@@ -65,13 +71,25 @@ def public_key(path: Path) -> PublicKey:
     return _public(*_read(path))
 
 
+def public_keys(path: Path) -> list[PublicKey]:
+    """The public half of a key, and those of the keys before it, whose checkpoints are in the anchors too."""
+    try:
+        former = _former(path).read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        former = []
+    try:
+        return [public_key(path), *map(PublicKey.parsed, former)]
+    except NotVerifiableError as error:
+        raise GovernanceError(f"{_former(path)} holds what is no public key: {error}") from error
+
+
 def last_checkpoints(keys: Sequence[PublicKey], anchors: Sequence[Path], key_file: Path | None) -> list[Checkpoint]:
     """What a recovery gives up: the checkpoint that was signed last, and the largest of the anchors.
 
     They are two where another recovery came before. Raises GovernanceError where one can't be read, or isn't signed by
     any of the keys.
     """
-    last = None if key_file is None else _last(_state(key_file), public_key(key_file))
+    last = None if key_file is None else _last(_state(key_file), public_keys(key_file))
     try:
         kept = read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], list(keys))
     except NotVerifiableError as error:
@@ -108,7 +126,7 @@ def sign(
             kind, note = json.loads(seal.text)[3], json.loads(seal.text)[-1]
             notes += [note or ""] if kind == "recovery" else []
             tombstones = len(hashes) if kind == "tombstone" else tombstones
-    last = _last(state, _public(name, key))
+    last = _last(state, public_keys(key_file))
     if last is not None:
         _refuse_another_history(hashes, notes if accepts_recovery else [], last)
     if tombstones > (last.size if last else 0) and not accepts_pruning:
@@ -167,11 +185,15 @@ def _state(key_file: Path) -> Path:
     return key_file.with_name(f"{key_file.name}.last")
 
 
-def _last(state: Path, key: PublicKey) -> Checkpoint | None:
+def _former(key_file: Path) -> Path:
+    return key_file.with_name(f"{key_file.name}.former")
+
+
+def _last(state: Path, keys: list[PublicKey]) -> Checkpoint | None:
     if not state.exists():
         return None
     try:
-        return opened_checkpoint(state.read_text(encoding="utf-8"), [key])
+        return opened_checkpoint(state.read_text(encoding="utf-8"), keys)
     except (NotVerifiableError, UnicodeDecodeError) as error:
         raise GovernanceError(f"{state}, the last checkpoint that was signed, can't be read: {error}") from error
 
