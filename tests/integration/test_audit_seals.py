@@ -9,12 +9,14 @@ import psycopg
 import pytest
 from audit_attacks import ATTACKS
 from audit_trails import ADD, Trail, past_the_triggers
+from click.testing import CliRunner
 from core_rows import Connection, value
 from engines import Engine
 from psycopg.errors import InsufficientPrivilege, RaiseException, SerializationFailure
 
+from orchestration.cli.main import main
 from orchestration.lib.audit import export, sign, verify_offline
-from orchestration.lib.audit.recover import note_of, whole_until
+from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch, seal, status
 from orchestration.lib.audit.verify_offline import Verdict
 from orchestration.lib.database.connection import connect
@@ -242,9 +244,16 @@ def test_what_was_sealed_before_somebody_noticed_that_data_were_lost_is_no_alarm
         fresh.add(1)
         seal(fresh.url)
     assert fresh.verify().verdict == Verdict.REWRITTEN
-    whole = whole_until(fresh.url, fresh.anchors, [fresh.public])
-    assert whole == sizes[2]
-    begin_epoch(fresh.url, reason=note_of("promoted", fresh.given_up(), whole=whole))
+    environment = {
+        "GOVERNANCE_DATABASE_URL": fresh.url,
+        "GOVERNANCE_AUDIT_KEY": str(fresh.key),
+        "GOVERNANCE_AUDIT_ANCHORS": ":".join(map(str, fresh.anchors)),
+    }
+    refused = CliRunner().invoke(main, ["audit", "recover", "--reason", "promoted"], input="n\n", env=environment)
+    assert f"the first {sizes[2]} of them as they were signed" in refused.output
+    assert status(fresh.url).epoch == 1
+    done = CliRunner().invoke(main, ["audit", "recover", "--reason", "promoted", "--yes"], env=environment)
+    assert (done.exit_code, done.stdout) == (0, "epoch 2 began\n")
     fresh.add(1)
     last = fresh.seal_and_sign(accepts_recovery=True)
     report = fresh.verify()
