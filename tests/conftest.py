@@ -214,17 +214,30 @@ def server_url(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[str]:
     if configured:
         yield configured
         return
+    with _copied_server(pytestconfig, durable=False) as server:
+        url = server.url("postgres")
+        assert url is not None
+        yield url
+
+
+@pytest.fixture(scope="module")
+def durable_server(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[EmbeddedServer]:
+    """A server of a file's own with TEMPLATE, which keeps what it acknowledges, as users get it."""
+    with _copied_server(pytestconfig, durable=True) as server:
+        yield server
+
+
+@contextmanager
+def _copied_server(pytestconfig: pytest.Config, *, durable: bool) -> Iterator[EmbeddedServer]:
     made = _made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
     # not below pytest's folder, which only its owner may enter: as root the server is run by another user
     home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
     home.chmod(0o711)
     subprocess.run(["cp", "-a", f"{made}/.", home], check=True)
-    server = EmbeddedServer(home, durable=False)
+    server = EmbeddedServer(home, durable=durable)
     try:
         server.up()
-        url = server.url("postgres")
-        assert url is not None
-        yield url
+        yield server
     finally:
         server.destroy()
         shutil.rmtree(home)

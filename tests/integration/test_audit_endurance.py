@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from audit_trails import ADD, Trail
+from conftest import TEMPLATE
 from core_rows import value
 from embedded_homes import postmaster, running
 from trail_work import LEVELS, OLD_TRIGGER, Writer, drop_database, sealing, work, writing
@@ -140,24 +141,13 @@ def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.005)
 
 
-@pytest.fixture(scope="module")
-def own_template(database: str, embedded_home: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A complete build on the server of this file, which keeps what it acknowledges."""
-    folder, _ = backup(database, tmp_path_factory.mktemp("built"))
-    server = EmbeddedServer(embedded_home)
-    server.up()
-    place = running(server, "postgres")
-    ensure_database(place, "built")
-    restore(folder, with_database(place, "built"), begins_epoch=False)
-    return "built"
-
-
 @pytest.fixture
-def own_url(own_template: str, embedded_server: EmbeddedServer) -> Iterator[str]:
-    place = running(embedded_server, "postgres")
-    ensure_database(place, "endurance", template=own_template)
+def own_url(durable_server: EmbeddedServer) -> Iterator[str]:
+    """A complete build on a server that may be killed."""
+    place = running(durable_server, "postgres")
+    ensure_database(place, "endurance", template=TEMPLATE)
     yield with_database(place, "endurance")
-    drop_database(running(embedded_server, "postgres"), "endurance")
+    drop_database(running(durable_server, "postgres"), "endurance")
 
 
 def accidents(draw: random.Random) -> Iterator[str | None]:
@@ -173,14 +163,14 @@ def accidents(draw: random.Random) -> Iterator[str | None]:
 
 @pytest.mark.engines("postgres")
 def test_cycles_of_work_and_accidents_raise_no_alarm(
-    own_url: str, embedded_server: EmbeddedServer, tmp_path: Path, say: Callable[[str], None]
+    own_url: str, durable_server: EmbeddedServer, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     draw = random.Random(SEED)
-    cycles, planned, entries, seals = Cycles(embedded_server, own_url, tmp_path, draw), accidents(draw), 0, 0
+    cycles, planned, entries, seals = Cycles(durable_server, own_url, tmp_path, draw), accidents(draw), 0, 0
     for number in range(CYCLES):
         report = cycles.cycle(number, next(planned))
         entries, seals = max(entries, report.entries + report.pruned), max(seals, report.seals)
-    drop_database(running(embedded_server, "postgres"), cycles.trail.url.rpartition("/")[2])
+    drop_database(running(durable_server, "postgres"), cycles.trail.url.rpartition("/")[2])
     say(f"{CYCLES} cycles without an alarm: up to {entries:,} entries in {seals:,} seals")
 
 
@@ -213,7 +203,7 @@ def kill_one(server: EmbeddedServer, draw: random.Random) -> str:
 
 @pytest.mark.engines("postgres")
 def test_a_killed_server_loses_nothing_it_acknowledged(
-    own_url: str, embedded_server: EmbeddedServer, tmp_path: Path, say: Callable[[str], None]
+    own_url: str, durable_server: EmbeddedServer, tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     draw, trail = random.Random(SEED), Trail(own_url, tmp_path)
     entries = people = 0
@@ -222,9 +212,9 @@ def test_a_killed_server_loses_nothing_it_acknowledged(
         with sealing(trail), writing(own_url, 6, number) as writers:
             wait_for(lambda: all(each.acknowledged for each in writers))
             time.sleep(draw.uniform(0, 0.4))
-            what = kill_one(embedded_server, draw)
+            what = kill_one(durable_server, draw)
             before = acknowledged(writers)
-            embedded_server.up()
+            durable_server.up()
             # it takes connections again
             wait_for(lambda: acknowledged(writers) > before + 20)  # noqa: B023
         killed[what] = killed.get(what, 0) + 1
