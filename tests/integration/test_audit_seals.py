@@ -191,7 +191,9 @@ def cut(trail: Trail, seals: int) -> None:
             [seals],
         )
         connection.execute("delete from internal.audit_seals where sequence > %s", [seals])
-        connection.execute("update internal.audit_epoch set epoch = (select max(epoch) from internal.audit_seals)")
+        connection.execute(
+            "update internal.audit_epoch set epoch = (select coalesce(max(epoch), 1) from internal.audit_seals)"
+        )
         past_the_triggers(connection, "enable")
         connection.commit()
 

@@ -72,7 +72,7 @@ def _savepoints(connection: Connection, draw: random.Random) -> None:
 
 def _people(connection: Connection, draw: random.Random) -> None:
     """What triggers record of people, teams and roles, with a reference for each name."""
-    user = add_user(connection, display_name=draw.choice(["Zoë", "\\N", "a\tb", '"', "Ann"]), status="active")
+    user = add_user(connection, display_name=draw.choice(["Zoë", "\\N", "Ann B.", '"', "Ann"]), status="active")
     connection.execute("select set_config('governance.actor_id', %s, true)", [str(user)])
     team = add_team(connection, owner_id=user)
     add(connection, "team_members", team_id=team, user_id=user)

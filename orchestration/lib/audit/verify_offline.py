@@ -354,7 +354,8 @@ def _check_log(
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
     others = []
-    for checkpoint in checkpoints:
+    # each anchor has the same
+    for checkpoint in dict.fromkeys(checkpoints):
         if checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root:
             report.signed_seals = max(report.signed_seals, checkpoint.size)
         else:
