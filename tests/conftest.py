@@ -341,8 +341,9 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
         if terminal is None:
             request.node.user_properties.append(("said", line))
         else:
-            terminal.ensure_newline()
-            terminal.write_line(line)
+            with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+                terminal.ensure_newline()
+                terminal.write_line(line)
 
     return say
 
