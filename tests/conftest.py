@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -336,12 +336,13 @@ def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Shows a line of the test's own, also if it passes: at once, or from a worker at the end of the run."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def say(line: str) -> None:
         if terminal is None:
             request.node.user_properties.append(("said", line))
         else:
-            with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
                 terminal.ensure_newline()
                 terminal.write_line(line)
 
