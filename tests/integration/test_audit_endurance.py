@@ -38,7 +38,7 @@ ENTRIES = int(os.environ.get("GOVERNANCE_ENDURANCE_ENTRIES") or 2_000)
 SEED = int(os.environ.get("GOVERNANCE_ENDURANCE_SEED") or 20261128)
 # of so many cycles each has one of these accidents, and the others none
 ACCIDENTS = ("crash", "backup", "restore", "upgrade", "prune", "many writers")
-BETWEEN = 10 if CYCLES <= 10 else 20
+BETWEEN = 10 if CYCLES <= 10 else 40
 WRITERS, SEALERS = 32, 2
 
 
