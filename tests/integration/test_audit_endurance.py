@@ -171,9 +171,7 @@ def test_cycles_of_work_and_accidents_raise_no_alarm(
         report = cycles.cycle(number, next(planned))
         entries, seals = max(entries, report.entries + report.pruned), max(seals, report.seals)
         if (number + 1) % 100 == 0:
-            say(
-                f"{number + 1:,} cycles without an alarm so far, {report.entries:,} entries in {report.seals:,} seals now"
-            )
+            say(f"{number + 1:,} cycles without an alarm so far, {report.entries:,} entries in {report.seals:,} seals")
     drop_database(running(durable_server, "postgres"), cycles.trail.url.rpartition("/")[2])
     say(f"{CYCLES} cycles without an alarm: up to {entries:,} entries in {seals:,} seals")
 
