@@ -126,7 +126,8 @@ def parse_manifest(folder: Path) -> Manifest:
 
 
 def _dump(url: str, server: int, snapshot: str, path: Path, recipients: Sequence[Recipient]) -> None:
-    command = _command("pg_dump", url, server, "--format=custom", f"--snapshot={snapshot}")
+    # the warehouse has no large objects, and anybody may make one that nobody else may read
+    command = _command("pg_dump", url, server, "--format=custom", "--no-blobs", f"--snapshot={snapshot}")
     if recipients:
         _assert_done("pg_dump", encrypt_output(command, program_environment(url), path, recipients))
     else:

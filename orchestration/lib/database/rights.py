@@ -1,7 +1,10 @@
 """What the role of a connection may do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,3 +31,17 @@ def may(connection: "psycopg.Connection[TupleRow]", privileges: Mapping[str, Seq
         ],
     ).fetchone()
     return row == (True,)
+
+
+@contextmanager
+def needs_role(what: str, role: str) -> Iterator[None]:
+    """Turns the database's refusal into a sentence that says whose rights this takes; `what` begins it."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise GovernanceError(
+            f"{what} needs the rights of {role} ({error.diag.message_primary}): connect as a role that is a member of "
+            "it, or as the owner of the warehouse"
+        ) from error
