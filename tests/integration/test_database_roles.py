@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from core_rows import add, add_team, add_user
+from database_roles import drop_roles, log_in
 from definer_functions import definer_functions
 from engines import Engine
 from psycopg import sql
@@ -25,7 +26,6 @@ from orchestration.lib.warehouse.retention import retain
 from orchestration.lib.warehouse.roles import apply_roles
 
 Connection = psycopg.Connection[TupleRow]
-PASSWORD = "of-a-test"
 # what readers of views call by them, and what reads nothing
 FOR_EVERYBODY = {"rollup_watermark", "function_answers"}
 
@@ -42,26 +42,11 @@ def warehouse(engine: Engine) -> Iterator[str]:
             drop_roles(url)
 
 
-def drop_roles(url: str) -> None:
-    with connect(url) as connection:
-        names = sql.SQL(", ").join(sql.Identifier(f"governance_{role}") for role in ROLES)
-        connection.execute(sql.SQL("reassign owned by {} to current_user; drop owned by {}").format(names, names))
-        connection.execute(sql.SQL("drop role {}").format(names))
-
-
 @pytest.fixture
 def connection(warehouse: str) -> Iterator[Connection]:
     with connect(warehouse, autocommit=False) as made:
         yield made
         made.rollback()
-
-
-def log_in(url: str, role: str) -> str:
-    """URL with which the role logs in."""
-    name = f"governance_{role}"
-    with connect(url) as connection:
-        connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(name), PASSWORD))
-    return f"postgresql://{name}:{PASSWORD}@{url.rpartition('@')[2]}"
 
 
 # first, while the server has none of the roles

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # as many entries a seal, where transactions are not larger
 MOST = 10_000
+_PATIENCE = "30s"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def watch(url: str, *, seconds: float) -> Iterator[int]:
 
 
 def _seal(connection: "psycopg.Connection[TupleRow]") -> int:
+    # anybody can take the lock that one sealer at a time has, and would stop sealing without a word
+    connection.execute(f"set lock_timeout = '{_PATIENCE}'")
     with needs_role("sealing the trail", "governance_sealer"):
         row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
     assert row is not None
