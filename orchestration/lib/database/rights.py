@@ -45,3 +45,16 @@ def needs_role(what: str, role: str) -> Iterator[None]:
             f"{what} needs the rights of {role} ({error.diag.message_primary}): connect as a role that is a member of "
             "it, or as the owner of the warehouse"
         ) from error
+
+
+def assert_may_create_database(connection: "psycopg.Connection[TupleRow]", which: str) -> None:
+    """Raises GovernanceError where the role may create none; `which` says what it is for, and it is dropped again."""
+    row = connection.execute(
+        "select rolsuper or rolcreatedb, quote_ident(current_user) from pg_roles where rolname = current_user"
+    ).fetchone()
+    if row is None or not row[0]:
+        role = row[1] if row else "…"
+        raise GovernanceError(
+            f"{connection.info.user} may not create the database {which} and drops again; let an administrator run "
+            f"`alter role {role} createdb`"
+        )
