@@ -76,14 +76,19 @@ def warehouse(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
             drop_roles(url)
 
 
-def test_the_build_finds_its_warehouse(warehouse: str, tmp_path: Path) -> None:
-    done = run(warehouse, tmp_path, "build", *SERVICES["build"]["command"], "--select", "roles", "cost_basis")
-    assert done.exit_code == 0, done.output
+def test_the_build_gives_the_others_their_rights(warehouse: str, tmp_path: Path) -> None:
+    """The roles were made while the database was empty: nothing in it says so, and nobody has any rights."""
     with connect(warehouse) as connection:
-        owners = (
-            "select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'reporting'::regnamespace"
-        )
-        assert connection.execute(owners).fetchall() == [("governance_owner",)]
+        connection.execute("delete from internal.settings where name = 'database_roles'")
+        connection.execute("revoke all on schema internal, reporting from governance_dbt, governance_reader")
+        connection.execute("revoke all on all tables in schema reporting from governance_reader")
+    done = run(warehouse, tmp_path, "build", *SERVICES["build"]["command"], "--select", "roles")
+    assert done.exit_code == 0, done.output
+    done = run(warehouse, tmp_path, "otel-load", "governance", "refresh")
+    assert done.exit_code == 0, done.output
+    with connect(login(warehouse, "governance_reader")) as reader:
+        reader.execute("select from reporting.cost_summary_view")
+    assert run(warehouse, tmp_path, "roles").stdout.startswith("nothing to change")
 
 
 def test_a_backup_holds_everything_whatever_others_made(warehouse: str, tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import pytest
 from definer_functions import ENGINES, complaints, definer_functions
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_is_rendered_whole_and_pinned(engine: str) -> None:
-    functions = definer_functions(engine)
+@pytest.mark.parametrize("name", ENGINES)
+def test_each_is_rendered_whole_and_pinned(name: str) -> None:
+    functions = definer_functions(name)
     assert len(functions) > 15
-    assert [name for name, text in functions.items() if "set search_path = pg_catalog, pg_temp" not in text] == []
-    assert [name for name, text in functions.items() if "{{" in text or "{%" in text] == []
+    assert [each for each, text in functions.items() if "set search_path = pg_catalog, pg_temp" not in text] == []
+    assert [each for each, text in functions.items() if "{{" in text or "{%" in text] == []
 
 
 def test_a_careless_one_is_found() -> None:
