@@ -139,6 +139,7 @@ def test_an_auditor_verifies_exports_and_signs_the_trail(
         ("reader", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("sealer", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("reader", ["verify"], "may not read the rules"),
+        ("reader", ["reconcile", "provider"], "comparing spend with providers needs the rights of governance_auditor"),
         ("auditor", ["verify", "--probe"], "they need the owner: connect as"),
         ("auditor", ["backup"], "a backup needs the rights of governance_owner"),
         ("dbt", ["backup"], "a backup needs the rights of governance_owner"),
@@ -153,7 +154,9 @@ def test_who_may_not_is_told_whose_rights_it_takes(
     assert done.stderr.count("error: ") == 1
 
 
-@pytest.mark.parametrize("arguments", [["sources"], ["models", "rules"]])
-def test_a_reader_reads_what_is_his(run: Callable[..., Result], arguments: list[str]) -> None:
-    done = run("reader", *arguments)
+def test_a_reader_sees_sources_and_exports_costs(run: Callable[..., Result], tmp_path: Path) -> None:
+    done = run("reader", "sources")
+    assert done.exit_code == 0, done.output
+    assert "no source" in done.output
+    done = run("reader", "export", "focus", "--period", f"{noon(0):%Y-%m}", "--output", tmp_path / "focus")
     assert done.exit_code == 0, done.output
