@@ -146,7 +146,7 @@
         'refresh_model_names', 'name_models', 'find_budget_crossings', 'settle_closed_periods', 'causes_of_difference', 'close_period', 'requests_of_budget',
         'cost_requests', 'begin_repricing', 'reprice',
         'compare_rollup', 'compare_day', 'days_to_compare', 'refresh_in_background', 'rollup_watermark', 'function_answers',
-        'audit_text',
+        'audit_text', 'key_of_hash',
     ]) }}
 {% endmacro %}
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from core_rows import add, add_team, add_user, value
@@ -139,7 +140,7 @@ def test_an_auditor_verifies_exports_and_signs_the_trail(
         ("reader", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("sealer", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("reader", ["verify"], "may not read the rules"),
-        ("reader", ["reconcile", "provider", "--period", "2026-10"], "needs the rights of governance_auditor"),
+        ("reader", ["reconcile", "provider", "--period", "2026-10"], "no report or invoice"),
         ("auditor", ["verify", "--probe"], "they need the owner: connect as"),
         ("auditor", ["backup"], "a backup needs the rights of governance_owner"),
         ("dbt", ["backup"], "a backup needs the rights of governance_owner"),
@@ -160,3 +161,23 @@ def test_a_reader_sees_sources_and_exports_costs(run: Callable[..., Result], tmp
     assert "no source" in done.output
     done = run("reader", "export", "focus", "--period", f"{noon(0):%Y-%m}", "--output", tmp_path / "focus")
     assert done.exit_code == 0, done.output
+
+
+def test_the_runtime_knows_keys_by_their_hashes_and_reads_none(
+    run: Callable[..., Result], warehouse: str, logins: dict[str, str], tmp_path: Path
+) -> None:
+    digest = "5e" * 32
+    with connect(warehouse) as connection:
+        owner = add_user(connection, status="active")
+        key = add(connection, "api_keys", name="ci", key_prefix="sk-ci", key_hash=bytes.fromhex(digest), user_id=owner)
+    usage = tmp_path / "usage.csv"
+    usage.write_text(
+        f"time,request_id,provider,model,key\n{noon(1):%Y-%m-%dT%H:%M:%SZ},of-a-key,openai,gpt-4o,{digest}\n"
+    )
+    done = run("dbt", "ingest", usage, "--map", "api_key=key")
+    assert done.exit_code == 0, done.output
+    with connect(warehouse) as connection:
+        found = "select api_key_id from core.llm_metrics where request_id = 'of-a-key'"
+        assert value(connection, found) == key
+    with connect(logins["reader"]) as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        reader.execute("select internal.key_of_hash('')")
