@@ -140,7 +140,7 @@ def test_an_auditor_verifies_exports_and_signs_the_trail(
         ("reader", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("sealer", ["audit", "export", "--output", "a"], "reading the trail needs the rights of governance_auditor"),
         ("reader", ["verify"], "may not read the rules"),
-        ("reader", ["reconcile", "provider", "--period", "2026-10"], "no report or invoice"),
+        ("reader", ["reconcile", "provider", "--period", "2026-10"], "no cost report and no invoice"),
         ("auditor", ["verify", "--probe"], "they need the owner: connect as"),
         ("auditor", ["backup"], "a backup needs the rights of governance_owner"),
         ("dbt", ["backup"], "a backup needs the rights of governance_owner"),
