@@ -73,6 +73,7 @@ lint-python: $(VENV)/.development
 
 lint-sql: $(VENV)/.development
 	$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+	$(BIN)/python tests/definer_functions.py
 
 lint-yaml: $(VENV)/.development
 	$(BIN)/yamllint --strict .

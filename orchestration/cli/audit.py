@@ -69,16 +69,15 @@ def seal(watch: float | None) -> None:
 def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool, after_pruning: bool) -> None:
     """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
 
-    Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused. Where
-    GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
+    Seals first what is not sealed yet, where the role may. A trail that does not continue the last checkpoint is
+    refused. Where GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
     """
-    from orchestration.lib.audit.seal import seal as seal_now
     from orchestration.lib.audit.sign import sign as sign_now
     from orchestration.lib.audit.timestamp import stamper
     from orchestration.lib.database.in_use import database_url
 
     url, folders = database_url(), _anchors(anchors)
-    seal_now(url)
+    _seal_first(url)
     signed = sign_now(
         url,
         _key_file(key_file),
@@ -101,14 +100,14 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
 def export(output: Path) -> None:
     """Write the trail, its seals and the program that verifies them into a folder; prints it.
 
-    Seals first what is not sealed yet. python3 FOLDER/verify.py needs neither the database nor this project.
+    Seals first what is not sealed yet, where the role may. python3 FOLDER/verify.py needs neither the database nor this
+    project.
     """
     from orchestration.lib.audit.export import export as export_now
-    from orchestration.lib.audit.seal import seal as seal_now
     from orchestration.lib.database.in_use import database_url
 
     url = database_url()
-    seal_now(url)
+    _seal_first(url)
     click.echo(export_now(url, output))
 
 
@@ -248,6 +247,13 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     click.echo(f"{done.entries:,} entries deleted" if done.entries else f"no sealed entry is from before {before}")
     for path in done.kept_in:
         click.echo(path)
+
+
+def _seal_first(url: str) -> None:
+    from orchestration.lib.audit.seal import seal_if_allowed
+
+    if not seal_if_allowed(url):
+        tell("note: this role may not seal, so what was recorded since the last seal has none")
 
 
 def _key_file(given: Path | None) -> Path:
