@@ -176,7 +176,7 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
     # one row of a tag stays one row, and is the same once it is computed anew
     seal.seal(database)
     sign.sign(database, key, [anchor])
-    kept = verify_offline.read_checkpoints([anchor], [sign.public_key(key)])
+    kept = verify_offline.read_checkpoints([anchor], sign.public_keys(key))
     with export.snapshot(database) as snapshot:
         assert export.verify(snapshot, kept).verdict.name == "OK"
     refresh(database)
