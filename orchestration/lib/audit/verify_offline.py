@@ -380,9 +380,7 @@ def _check_checksum(entry: Entry, report: Report) -> None:
         report.add(Verdict.MODIFIED, f"entry {entry.id}", "its checksum is not that of its columns")
 
 
-def _check_log(
-    hashes: list[bytes], checkpoints: list[Checkpoint], recovered: list[Recovery], report: Report
-) -> None:
+def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: list[Recovery], report: Report) -> None:
     if not checkpoints:
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
@@ -411,10 +409,14 @@ def _check_log(
 def _is_given_up(checkpoint: Checkpoint, recovered: list[Recovery]) -> bool:
     """Whether it signs what came after a backup that was restored since, up to the last one that a recovery names."""
     later = [each for each in recovered if each.history > checkpoint.history]
-    return bool(later) and checkpoint.size >= later[0].number and any(
-        checkpoint.place < (each.of_history, each.size)
-        or (checkpoint.place, checkpoint.root) == ((each.of_history, each.size), each.root)
-        for each in later
+    return (
+        bool(later)
+        and checkpoint.size >= later[0].number
+        and any(
+            checkpoint.place < (each.of_history, each.size)
+            or (checkpoint.place, checkpoint.root) == ((each.of_history, each.size), each.root)
+            for each in later
+        )
     )
 
 
