@@ -211,14 +211,22 @@ def key() -> None:
     """Create, rotate and revoke API keys."""
 
 
-_EXPIRES = click.option("--expires-at", callback=moment, metavar="TIME", help="When it ends, with its zone.")
+_EXPIRES = click.option(
+    "--expires-at", callback=moment, metavar="TIME", help="When it ends, with its zone: 2027-12-31T23:00:00Z."
+)
 
 
 @key.command("create")
 @click.argument("name")
 @click.option("--user", "owner", metavar="EMAIL", help="Whose key it is.")
 @click.option("--team", metavar="SLUG", help="The team it belongs to.")
-@click.option("--scope", "scopes", multiple=True, metavar="RESOURCE:ACTION", help="What it may do; may be repeated.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="RESOURCE:ACTION",
+    help="What it may do, such as metrics:write; may be repeated.",
+)
 @_EXPIRES
 @_as
 def create_key(
@@ -320,7 +328,9 @@ def session() -> None:
 
 @session.command()
 @click.argument("email")
-@click.option("--hours", type=click.FloatRange(0, 720, min_open=True), default=12, show_default=True)
+@click.option(
+    "--hours", type=click.FloatRange(0, 720, min_open=True), default=12, show_default=True, help="How long it lasts."
+)
 @click.option("--code", "asks_code", is_flag=True, help="Ask for a code of the second factor, too.")
 def issue(email: str, hours: float, asks_code: bool) -> None:
     """Sign in with a password, asked for or read from standard input, and print a session's token, this once."""

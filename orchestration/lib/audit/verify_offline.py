@@ -591,9 +591,10 @@ def as_text(report: Report) -> str:
     """The verdict, what it is about, and the first findings."""
     of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
     head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
+    entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
+    waiting = _counted(report.unsealed, "newer entry", "newer entries")
     lines = [
-        f"{report.verdict.name}{head}: {report.entries:,} entries, {report.seals:,} seals, the first "
-        f"{report.signed_seals:,} of them signed, {report.unsealed:,} newer entries not sealed yet"
+        f"{report.verdict.name}{head}: {entries}, {seals}, {report.signed_seals:,} of them signed, {waiting} not sealed yet"
     ]
     lines += [f"  {verdict.name} {subject}: {message}" for verdict, subject, message in report.findings[:20]]
     rest = sum(report.counts.values()) - 20
@@ -601,6 +602,10 @@ def as_text(report: Report) -> str:
     lines += [f"  recovery: {note}" for note in report.recoveries]
     lines += [f"  pruned: {note}" for note in report.prunings]
     return "\n".join(lines)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def main(arguments: list[str] | None = None) -> int:
