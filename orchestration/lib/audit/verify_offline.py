@@ -594,7 +594,8 @@ def as_text(report: Report) -> str:
     entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
     waiting = _counted(report.unsealed, "newer entry", "newer entries")
     lines = [
-        f"{report.verdict.name}{head}: {entries}, {seals}, {report.signed_seals:,} of them signed, {waiting} not sealed yet"
+        f"{report.verdict.name}{head}: {entries}, {seals}, {report.signed_seals:,} of them signed, "
+        f"{waiting} not sealed yet"
     ]
     lines += [f"  {verdict.name} {subject}: {message}" for verdict, subject, message in report.findings[:20]]
     rest = sum(report.counts.values()) - 20
