@@ -1,5 +1,6 @@
 """Prices that Dagster takes over: lists that land in a folder, and one that is pulled from a server."""
 
+import base64
 import json
 import os
 import threading
@@ -31,7 +32,7 @@ LIST = "provider,model,valid_from,input_tokens\n"
 class Server(ThreadingHTTPServer):
     """Answers with what is put into `content`, with `status`; counts how often it was asked."""
 
-    content, status, asked, length = b"", 200, 0, -1
+    content, status, asked, length, login = b"", 200, 0, -1, ""
 
     def answer(self, **entries: Any) -> None:
         self.content = json.dumps(
@@ -44,6 +45,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.asked += 1
+        self.server.login = self.headers["Authorization"]
         self.send_response(self.server.status)
         length = self.server.length if self.server.length >= 0 else len(self.server.content)
         self.send_header("Content-Length", str(length))
@@ -112,6 +114,7 @@ def test_a_map_is_pulled_and_holds_since_it_was_seen(database: str, server: Serv
         ("one", "input_tokens", "3", None, None, TODAY, origin),
         ("one", "output_tokens", "15", None, None, TODAY, origin),
     ]
+    assert server.login == f"Basic {base64.b64encode(b'who:secret').decode()}"
     # once
     assert run(prices_job) == (None, [])
     server.answer(

@@ -1,6 +1,6 @@
 """Takes price lists over: files as they land in a folder, and one that is pulled by the clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,17 +56,17 @@ def _table(prices: Sequence[Price]) -> dg.TableMetadataValue:
     )
 
 
-def _tell(context: dg.OpExecutionContext, place: str, taken: TakenOver) -> None:
+def _tell(context: dg.OpExecutionContext, place: str, taken: TakenOver) -> Iterator[dg.AssetMaterialization]:
     for note in taken.read.notes:
         context.log.info("%s", note)
     if taken.changes:
-        context.log_event(_materialization(place, taken))
+        yield _materialization(place, taken)
     else:
         context.log.info("%s: all %s prices are there already", shown(place), taken.changes.unchanged)
 
 
 @dg.op(pool="prices")
-def pull_price_list(context: dg.OpExecutionContext) -> None:
+def pull_price_list(context: dg.OpExecutionContext) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
     """Take over the list that GOVERNANCE_PRICES_FROM names; what it changes holds since today."""
     with explained():
         place = settings().prices_from
@@ -76,7 +76,8 @@ def pull_price_list(context: dg.OpExecutionContext) -> None:
                 "list of yours, and start Dagster again"
             )
         taken = take_over(database_url(), place, datetime.now(UTC).date())
-    _tell(context, place, taken)
+    yield from _tell(context, place, taken)
+    yield dg.Output(None)
 
 
 @dg.job(tags=limits(30, severity="medium"))
@@ -86,16 +87,18 @@ def prices_job() -> None:
 
 
 @dg.op(pool="prices")
-def load_price_files(context: dg.OpExecutionContext) -> None:
+def load_price_files(context: dg.OpExecutionContext) -> Iterator[dg.AssetMaterialization | dg.Output[None]]:
     """Take over the price lists that landed, each once and as a whole or not at all."""
     with explained():
         collected = collect(database_url(), datetime.now(UTC).date(), notify=context.log.info)
     for path, taken in collected.taken.items():
-        _tell(context, path, taken)
+        # of a step that fails, what it yields is kept, and what it logs is not
+        yield from _tell(context, path, taken)
     if collected.refused:
         again = "It isn't tried again before the file is written anew"
         # what is wrong with a file doesn't pass
         raise dg.Failure(refusal(collected.refused, again), allow_retries=False)
+    yield dg.Output(None)
 
 
 @dg.job(tags=limits(30, severity="medium"))

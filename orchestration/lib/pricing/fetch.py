@@ -1,10 +1,11 @@
 """The content of a price list, from a file or from an address."""
 
+import base64
 import http.client
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from orchestration.lib.errors import GovernanceError, UnreachableError
 
@@ -36,8 +37,8 @@ def content_of(place: str) -> bytes:
             return _bounded(place, Path(place).expanduser().read_bytes())
         except OSError as error:
             raise GovernanceError(f"{place} can't be read: {error.strerror}") from error
-    request = urllib.request.Request(place, headers={"User-Agent": "llm-governance-warehouse"})  # noqa: S310 - of these two only
     try:
+        request = _request(place)
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - the same
             content: bytes = answer.read(_MOST + 1)
             length = answer.headers.get("Content-Length")
@@ -53,6 +54,20 @@ def content_of(place: str) -> bytes:
     if length is not None and length.isdigit() and len(content) < min(int(length), _MOST):
         raise UnreachableError(f"{shown(place)} broke off after {len(content):,} of {length} bytes: nothing is changed")
     return _bounded(shown(place), content)
+
+
+def _request(address: str) -> urllib.request.Request:
+    """With the login of the address as it is sent: to this server, and to none that it sends us to."""
+    parts = urlsplit(address)
+    login, at, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(  # noqa: S310 - of http and https only
+        urlunsplit((parts.scheme, host, parts.path, parts.query, "")),
+        headers={"User-Agent": "llm-governance-warehouse"},
+    )
+    if at:
+        encoded = base64.b64encode(unquote(login).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {encoded}")
+    return request
 
 
 def _bounded(name: str, content: bytes) -> bytes:
