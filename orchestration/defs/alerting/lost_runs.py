@@ -9,7 +9,8 @@ from orchestration.lib.embedded.processes import lived_at
 
 # what lives says something at least so often while it starts, and who kills a process reports it within a second
 _SILENT_SECONDS = 30
-_LAUNCHED = frozenset({dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING})
+# a process that reads the definitions, which takes seconds, has said its pid, but not yet that the run is started
+_LAUNCHED = frozenset({dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING})
 
 
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:

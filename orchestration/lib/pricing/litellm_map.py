@@ -128,7 +128,8 @@ def _amount(where: str, column: str, value: object) -> Decimal:
         raise GovernanceError(f"{where}: {column} is negative ({value})")
     if amount >= MOST or -int(amount.normalize().as_tuple().exponent) > MOST_DECIMALS:
         raise GovernanceError(f"{where}: {column} is {value}, out of all bounds")
-    return amount
+    # without the zeros of 3.000000
+    return Decimal(f"{amount.normalize():f}")
 
 
 def _refuse_constant(name: str) -> NoReturn:
