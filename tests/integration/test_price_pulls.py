@@ -222,7 +222,7 @@ def test_where_prices_are_must_be_said(monkeypatch: pytest.MonkeyPatch, tmp_path
 def tick() -> dg.RunRequest | str:
     """What the sensor asks for, or why it waits."""
     asked: Any = price_files_sensor(dg.build_sensor_context())
-    return asked.skip_message if isinstance(asked, dg.SkipReason) else asked
+    return str(asked.skip_message) if isinstance(asked, dg.SkipReason) else asked
 
 
 def test_lists_are_taken_over_as_they_land_and_once(database: str, home: Path) -> None:
