@@ -47,11 +47,10 @@ def import_prices(place: str | None, observed_on: datetime | None, dry_run: bool
     from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.observed import read_list
     from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
-    from orchestration.lib.settings import project_dir
 
     url = database_url()
     day = observed_on.date() if observed_on else datetime.now(UTC).date()
-    said = read_list(url, place or str(project_dir() / "seeds" / "model_price_list.csv"), day)
+    said = read_list(url, place, day)
     read = said.prices
     changes = changes_of(url, read, day)
     _show_changes(changes)

@@ -1,9 +1,28 @@
 -- one row per price of a token class or unit and span of time; an empty table gets the list that ships
+-- depends_on: {{ ref('provider_aliases') }}, {{ ref('model_aliases') }}, {{ ref('name_aliases') }}
 {{ config(pre_hook="{{ ensure_object(this, create_core_model_prices(this)) }}", conflict_key=['id']) }}
+with names as (
+    select
+        provider,
+        model,
+        lower(canonical_provider collate "C") as known_provider,
+        canonical_model as known_model
+    from internal.resolve_names(
+        (select array_agg(provider) from {{ ref('model_price_list') }} where not exists (select from {{ this }})),
+        (select array_agg(model) from {{ ref('model_price_list') }} where not exists (select from {{ this }}))
+    )
+),
+-- requests find prices by the names of reports; of several entries that are one model, the one that is called so counts
+entries as (
+    select distinct on (known_provider, known_model) provider, model, known_provider, known_model
+    from names
+    order by
+        known_provider, known_model, provider <> known_provider, model <> known_model, provider collate "C", model collate "C"
+)
 select
     line.price_list,
-    line.provider,
-    line.model,
+    entry.known_provider as provider,
+    entry.known_model as model,
     unit.name as unit,
     line.service_tier,
     line.context_above,
@@ -18,6 +37,7 @@ select
     line.date_basis,
     line.origin
 from {{ ref('model_price_list') }} as line
+inner join entries as entry on entry.provider = line.provider and entry.model = line.model
 -- what is a number is a price per unit, but for one column
 inner join jsonb_each(to_jsonb(line)) as unit (name, price)
     on jsonb_typeof(unit.price) = 'number' and unit.name <> 'context_above'

@@ -152,7 +152,7 @@ def named_prices(found: PriceMap, names: Mapping[tuple[str, str], tuple[str, str
             found.ambiguous += len(entries)
             continue
         for (unit, tier, above), amount in sorted(chosen[0].prices.items()):
-            key = Key("list", provider.lower(), model, unit, tier, above, region, "USD")
+            key = Key("list", provider, model, unit, tier, above, region, "USD")
             prices.append(Price(key, amount, None, None, "assumed", origin))
     return prices
 

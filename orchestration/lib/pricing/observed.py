@@ -10,8 +10,10 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.pricing.fetch import content_of, is_address, shown
 from orchestration.lib.pricing.litellm_map import ORIGIN, PriceMap, is_map, named_prices, read_map, since_seen
+from orchestration.lib.pricing.names import names_of, renamed
 from orchestration.lib.pricing.price_changes import Changes, apply_changes, changes_of, present_prices
 from orchestration.lib.pricing.price_file import Key, Price, parse_prices
+from orchestration.lib.settings import project_dir
 from orchestration.lib.words import counted
 
 # providers have made prices a fifth of what they were at once, but no tenth
@@ -35,26 +37,25 @@ class TakenOver:
     read: ReadList
 
 
-def read_list(url: str, place: str, seen: date) -> ReadList:
+def read_list(url: str, place: str | None, seen: date) -> ReadList:
     """The price list at a path or an address: ours, or LiteLLM's map, whose prices hold since they were `seen`.
 
-    Raises GovernanceError where it can't be had, or read.
+    None is the list that ships. Providers and models are called what reports call them. Raises GovernanceError where it
+    can't be had, or read.
     """
-    content = content_of(place)
-    name = shown(place) if is_address(place) else Path(place).name
-    if not is_map(content):
-        return ReadList(parse_prices(name, content))
-    return _of_map(url, read_map(name, content), f"{ORIGIN} {shown(place)}"[:500], seen)
+    content = content_of(place or str(project_dir() / "seeds" / "model_price_list.csv"))
+    name = shown(place) if place is not None and is_address(place) else Path(place or "the list that ships").name
+    if place is not None and is_map(content):
+        return _of_map(url, read_map(name, content), f"{ORIGIN} {shown(place)}"[:500], seen)
+    prices = parse_prices(name, content)
+    with explained(), connect(url) as connection:
+        names = names_of(connection, [(price.key.provider, price.key.model) for price in prices])
+    return ReadList(renamed(prices, names, ships=place is None))
 
 
 def _of_map(url: str, found: PriceMap, origin: str, seen: date) -> ReadList:
-    said = sorted({(entry.provider, entry.model) for entry in found.entries})
     with explained(), connect(url) as connection:
-        rows = connection.execute(
-            "select provider, model, canonical_provider, canonical_model from internal.resolve_names(%s, %s)",
-            [[provider for provider, _ in said], [model for _, model in said]],
-        )
-        names = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        names = names_of(connection, [(entry.provider, entry.model) for entry in found.entries])
         present = present_prices(connection, ["list"])
     prices = named_prices(found, names, origin)
     dated, left = since_seen(prices, present, datetime(seen.year, seen.month, seen.day, tzinfo=UTC))
