@@ -215,6 +215,11 @@ def test_where_prices_are_must_be_said(monkeypatch: pytest.MonkeyPatch, tmp_path
         check_settings()
     monkeypatch.setenv("GOVERNANCE_PRICES_FROM", "ftp://prices")
     assert run(prices_job) == ("ftp://prices is no place of prices: give a path, or an address with https://", [])
+    for place in ("http://[::1/secret", "https://prices.example:secret/", "http://a b/"):
+        monkeypatch.setenv("GOVERNANCE_PRICES_FROM", place)
+        failure, _ = run(prices_job)
+        assert failure is not None
+        assert " is no address: " in failure
     monkeypatch.setenv("GOVERNANCE_PRICES_FROM", str(tmp_path / "none.csv"))
     assert run(prices_job) == (f"{tmp_path}/none.csv can't be read: No such file or directory", [])
 

@@ -24,7 +24,10 @@ def shown(place: str) -> str:
     """The place without what may be secret of an address: a login, a token."""
     if not is_address(place):
         return place
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        return "what is given as the address of prices"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -34,7 +37,8 @@ def content_of(place: str) -> bytes:
         if "://" in place:
             raise GovernanceError(f"{shown(place)} is no place of prices: give a path, or an address with https://")
         try:
-            return _bounded(place, Path(place).expanduser().read_bytes())
+            with Path(place).expanduser().open("rb") as file:
+                return _bounded(place, file.read(_MOST + 1))
         except OSError as error:
             raise GovernanceError(f"{place} can't be read: {error.strerror}") from error
     try:
