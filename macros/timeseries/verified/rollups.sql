@@ -66,6 +66,11 @@ where states.name = '{{ rollup }}'
         and {{ column }} < (select span.high from span)
 {%- endmacro %}
 
+{# Requests of the CTE `span`, all before they are grouped: TimescaleDB would group those of each chunk, and then the groups. #}
+{% macro requests_of_span() -%}
+(select * from {{ ref('llm_metrics') }} where {{ in_verified_span('time') }} offset 0) as requests_of_span
+{%- endmacro %}
+
 {# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}
 {% macro is_pending(rollup, bucket, unit) -%}
 (

@@ -27,8 +27,7 @@ recomputed as (
             count(*) filter (where latency_ms <= 60000) as latency_le_60000ms,
             count(time_to_first_token_ms) as time_to_first_token_count,
             count(*) filter (where time_to_first_token_ms <= 500) as time_to_first_token_le_500ms
-        from {{ ref('llm_metrics') }}
-        where {{ in_verified_span('time') }}
+        from {{ requests_of_span() }}
         group by 1, 2, 3, 4
     ) as requests
 ),

@@ -24,8 +24,8 @@ recomputed as (
             count(*) as evaluated_count,
             count(*) filter (where policy_decision = 'flag') as flagged_count,
             count(*) filter (where policy_decision = 'block') as blocked_count
-        from {{ ref('llm_metrics') }}
-        where {{ in_verified_span('time') }} and policy_id is not null
+        from {{ requests_of_span() }}
+        where policy_id is not null
         group by 1, 2, 3, 4, 5
     ) as requests
 ),

@@ -23,8 +23,7 @@ recomputed as (
             {{ time_bucket('hour', 'time') }} as bucket,
             {{ dimensions }},
             {{ measures_of_requests() }}
-        from {{ ref('llm_metrics') }}
-        where {{ in_verified_span('time') }}
+        from {{ requests_of_span() }}
         group by 1, {{ dimensions }}
     ) as requests
 ),
