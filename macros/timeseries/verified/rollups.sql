@@ -68,7 +68,11 @@ where states.name = '{{ rollup }}'
 
 {# Requests of the CTE `span`, all before they are grouped: TimescaleDB would group those of each chunk, and then the groups. #}
 {% macro requests_of_span() -%}
-(select * from {{ ref('llm_metrics') }} where {{ in_verified_span('time') }} offset 0) as requests_of_span
+(
+            select {{ columns_of('llm_metrics', 'requests') }} from {{ ref('llm_metrics') }} as requests
+            where {{ in_verified_span('requests.time') }}
+            offset 0
+        ) as covered
 {%- endmacro %}
 
 {# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}

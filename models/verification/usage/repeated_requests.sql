@@ -5,7 +5,7 @@ with repeated as (
         request_id,
         count(*) as copies
     from (
-        select * from {{ ref('llm_metrics') }}
+        select source, request_id, provider, application from {{ ref('llm_metrics') }}
         where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
         -- all before they are grouped: TimescaleDB would group those of each chunk, and then the groups
         offset 0
