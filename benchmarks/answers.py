@@ -120,7 +120,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         refresh(built)
         connection.execute("vacuum analyze")
         large = refresh_time(connection, usage)
-        settle(connection, built)
+        settle(connection, built, options)
         progress("questions")
         questions = [*usage_questions(usage), *money_questions(usage)]
         times = measured(connection, {what: question for what, question, _ in questions}, rounds)
