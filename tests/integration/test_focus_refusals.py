@@ -18,7 +18,7 @@ MONTH = "2026-10"
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--period", "October"], "'October' is no period: give one such as 2026-10"),
+        (["--period", "October"], "'October' is not a month: write it as 2026-10, or last-month"),
         (["--period", "2026-13"], "'2026-13' is no month of the calendar"),
         (["--period", "2026-Q3"], "'2026-Q3' is not a month: write it as 2026-10, or last-month"),
         (["--period", "2999-01"], "2999-01 has not begun: export a month that has charges"),

@@ -35,12 +35,13 @@ _INSTALL = (
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: rows, their billed cost by currency, and the requests without a price, thus no charge.
+    """What was written of the month: rows, their billed cost by currency; the requests without a price are no charge.
 
     `charged` is what the report of charges says of the month; `is_over`, whether the month has ended, so that its
     figures no longer grow by the day.
     """
 
+    month: str
     rows: int
     totals: dict[str, Decimal]
     charged: dict[str, Decimal]
@@ -192,7 +193,7 @@ def _exported(
         [month.start, month.end],
     ).fetchone()
     assert unpriced is not None
-    return Exported(rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
+    return Exported(month.name, rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
 
 
 @contextmanager
