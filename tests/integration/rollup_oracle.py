@@ -273,7 +273,12 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     by_price: Row = {"is_by_price": False}
     for rollup, dimensions, counted, more in (
         ("llm_price_daily", (), priced, compared),
-        ("llm_charge_daily", ("team_id", "application", "environment", "charge_tags"), (*priced, "success_count"), by_price),
+        (
+            "llm_charge_daily",
+            ("team_id", "application", "environment", "charge_tags"),
+            (*priced, "success_count"),
+            by_price,
+        ),
     ):
         same: Row = {"provider": "p", **dict.fromkeys(("price_id", "list_cost_amount", "listed_cost_amount")), **more}
         groups = oracle.groups("requests", "day", (*dimensions, "model", "currency", "cost_source"))
