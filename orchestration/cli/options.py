@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import click
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A day such as 2026-10-31, as a date."""
 
     name = "day"
@@ -20,7 +20,7 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is no day: write it as 2026-10-31", parameter, ctx)
 
 
-class DayOrTime(click.ParamType):
+class DayOrTime(click.ParamType[datetime]):
     """A day or a time, as a moment; of UTC where it names no zone."""
 
     name = "time"

@@ -60,7 +60,7 @@ def reprice(
         raise click.UsageError("give --from, the first day, or --unpriced")
     if not reason or not reason.strip():
         raise click.UsageError("give --reason: it is kept with the figures that are replaced")
-    scope = scope_of_days(url, first and f"{first}", last and f"{last}", provider, model, only_unpriced=unpriced)
+    scope = scope_of_days(url, first, last, provider, model, only_unpriced=unpriced)
     if not into_closed:
         scope = open_part(url, scope)
     effects = effect(url, scope)

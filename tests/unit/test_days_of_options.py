@@ -18,6 +18,6 @@ def test_days_and_times_are_read() -> None:
 
 @pytest.mark.parametrize("kind", [Day(), DayOrTime()])
 @pytest.mark.parametrize("said", ["yesterday", "31.10.2026", "2026-02-30", ""])
-def test_what_is_none_is_told_with_how_to_write_it(kind: click.ParamType, said: str) -> None:
+def test_what_is_none_is_told_with_how_to_write_it(kind: Day | DayOrTime, said: str) -> None:
     with pytest.raises(click.BadParameter, match="write it as 2026-10-31"):
         kind.convert(said, None, None)
