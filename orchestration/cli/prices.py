@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.options import Day, DayOrTime
+from orchestration.cli.options import day, day_or_time
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.price_changes import Changes
@@ -23,7 +23,7 @@ def prices() -> None:
 
 @prices.command("import")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--observed-on", type=Day(), help="Day on which the prices were read; today.")
+@click.option("--observed-on", callback=day, metavar="DAY", help="Day on which the prices were read; today.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
 def import_prices(file: Path | None, observed_on: date | None, dry_run: bool, yes: bool) -> None:
@@ -96,7 +96,7 @@ def _tell_consequences(changes: "Changes", day: date) -> None:
 @prices.command()
 @click.argument("model")
 @click.option("--provider", help="Provider, as a source says it.")
-@click.option("--at", type=DayOrTime(), help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
 @click.option("--tier", "service_tier", default="standard", show_default=True, help="Service tier of the request.")
 @click.option("--region", default="", help="Region that serves the request.")
 @click.option("--team", help="Slug of the team, for agreements.")
@@ -164,7 +164,7 @@ def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
 @prices.command("list")
 @click.option("--provider", help="Provider; * stands for any characters.")
 @click.option("--model", help="Model; * stands for any characters.")
-@click.option("--at", type=DayOrTime(), help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
 def list_prices(provider: str | None, model: str | None, at: datetime | None) -> None:
     """List the prices per million that hold."""
     from rich.console import Console

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.options import Day
+from orchestration.cli.options import day
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.words import counted
@@ -39,8 +39,8 @@ def reconcile() -> None:
 
 @reconcile.command()
 @click.argument("location", metavar="postgresql://…")
-@click.option("--since", type=Day(), help="First day, of UTC; else as far back as raw rows reach.")
-@click.option("--until", type=Day(), help="Last day; else yesterday, for today LiteLLM still adds to.")
+@click.option("--since", callback=day, metavar="DAY", help="First day, of UTC; else as far back as raw rows reach.")
+@click.option("--until", callback=day, metavar="DAY", help="Last day; else yesterday, for today LiteLLM still adds to.")
 @click.option(
     "--tolerance",
     callback=_amount,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.options import Day
+from orchestration.cli.options import day
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.reprice import Effect, Revision
@@ -19,8 +19,8 @@ _SECONDS = 5
 
 
 @click.command()
-@click.option("--from", "first", type=Day(), help="First day, of the reporting time zone.")
-@click.option("--to", "last", type=Day(), help="First day after; without it up to now.")
+@click.option("--from", "first", callback=day, metavar="DAY", help="First day, of the reporting time zone.")
+@click.option("--to", "last", callback=day, metavar="DAY", help="First day after; without it up to now.")
 @click.option("--provider", help="Only this provider, as the requests say it.")
 @click.option("--model", help="Only this model, as the requests say it.")
 @click.option("--unpriced", is_flag=True, help="Only requests that have no cost, from whatever day.")
