@@ -70,7 +70,7 @@ select
     charges.sku_id, charges.sku_meter, charges.sku_price_details, charges.sku_price_id,
     charges.team_id::text as sub_account_id,
     coalesce(teams.name, charges.team_id::text) as sub_account_name,
-    nullif(coalesce(charges.tags, '{}') || coalesce(places.tags, '{}'), '{}') as tags,
+    case when charges.tags is null then places.tags else charges.tags || coalesce(places.tags, '{}') end as tags,
     charges.cost_source as x_cost_source,
     charges.origin_id as x_origin_id,
     charges.date_basis as x_price_date_basis,

@@ -30,22 +30,25 @@ select
     usage.cost_source,
     prices.date_basis,
     usage.price_id,
-    coalesce(
-        case when usage.tags <> '[]' then (
-            -- FOCUS has no lists: a value is a text, a number or true
-            select jsonb_object_agg(
-                tag.pair ->> 'key',
-                case
-                    when jsonb_typeof(tag.pair -> 'value') in ('array', 'object') then to_jsonb(tag.pair ->> 'value')
-                    else tag.pair -> 'value'
-                end
-            )
-            from jsonb_array_elements(usage.tags) as tag (pair)
-            where tag.pair -> 'value' <> 'null'
-        ) end,
+    case when usage.application is not null or usage.environment is not null or usage.tags <> '[]' then nullif(
+        coalesce(
+            case when usage.tags <> '[]' then (
+                -- FOCUS has no lists: a value is a text, a number or true
+                select jsonb_object_agg(
+                    tag.pair ->> 'key',
+                    case
+                        when jsonb_typeof(tag.pair -> 'value') in ('array', 'object') then to_jsonb(tag.pair ->> 'value')
+                        else tag.pair -> 'value'
+                    end
+                )
+                from jsonb_array_elements(usage.tags) as tag (pair)
+                where tag.pair -> 'value' <> 'null'
+            ) end,
+            '{}'
+        )
+        || jsonb_strip_nulls(jsonb_build_object('application', usage.application, 'environment', usage.environment)),
         '{}'
-    )
-    || jsonb_strip_nulls(jsonb_build_object('application', usage.application, 'environment', usage.environment)) as tags
+    ) end as tags
 from {{ ref('stg_usage_charges') }} as usage
 inner join
     (
