@@ -258,19 +258,18 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     from datetime import UTC, datetime
 
     from orchestration.lib.audit.prune import prune as prune_now
+    from orchestration.lib.compliance.period import parsed_month
     from orchestration.lib.database.in_use import database_url
 
-    try:
-        first_kept = datetime.strptime(before, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise GovernanceError(f"{before} is no month: name the first that stays, such as 2024-01") from error
-    if first_kept > datetime.now(UTC):
-        raise GovernanceError(f"{before} is still to come: name a month that has begun")
+    first_kept = parsed_month(before, "UTC", datetime.now(UTC).date())
+    if first_kept.start > datetime.now(UTC):
+        raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {before} for good?", err=True):
+    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
         raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
-    done = prune_now(database_url(), first_kept, reason, file, folders)
-    click.echo(f"{done.entries:,} entries deleted" if done.entries else f"no sealed entry is from before {before}")
+    done = prune_now(database_url(), first_kept.start, reason, file, folders)
+    none = f"no sealed entry is from before {first_kept.name}"
+    click.echo(f"{done.entries:,} entries deleted" if done.entries else none)
     for path in done.kept_in:
         click.echo(path)
 
