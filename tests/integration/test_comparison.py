@@ -18,23 +18,25 @@ NOON = "date_trunc('day', now(), 'UTC') - {} * interval '1 day' + interval '12 h
 
 @pytest.fixture
 def warehouse(database: str) -> str:
-    """A warehouse with these requests, of which nothing was compared, whatever the test before did unseen."""
+    """A warehouse with these requests, of which nothing was compared."""
     with connect(database) as connection:
         for series in ("llm_metrics", "system_metrics"):
             connection.execute(
                 "select internal.ensure_partitions(%s, now() - interval '10 days', now())", [f"core.{series}"]
             )
-            connection.execute(f"delete from core.{series}".encode())
+        # what the test before changed unseen is recomputed, for somebody writes there
+        for days in range(1, DAYS.stop):
+            insert(connection, days)
+        connection.execute("delete from core.llm_metrics")
+        connection.execute("delete from core.system_metrics")
         for days in DAYS:
             insert(connection, days)
             connection.execute(
                 "insert into core.system_metrics (time, service, metric_name, value)"
                 f" values ({NOON.format(days)}, 's', 'm', 0.1)".encode()
             )
-        for series in ("llm_metrics", "system_metrics"):
-            connection.execute(
-                "call internal.recompute_rollups(%s, date_trunc('day', now()) - interval '10 days', now())", [series]
-            )
+    refresh(database)
+    with connect(database) as connection:
         connection.execute("delete from internal.rollup_comparisons")
     return database
 

@@ -58,8 +58,8 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
             Warehouse(url, zone, connection, Oracle(zone)).keep_raw_rows("2 years")
         if zone != "UTC":
             run_operation("rebuild_rollups", url=url, options=variables(zone))
-            # they name the zone
-            dbt(url, zone, "run", "--select", "reporting")
+            # of what names the zone the rest
+            dbt(url, zone, "run", "--select", "core.metrics", "reporting")
         with connect(url) as connection:
             connection.execute(
                 "insert into core.teams (id, slug, name, parent_team_id, currency, budget_period)"
