@@ -210,7 +210,8 @@ def test_readers_at_50_hz_notice_nothing_of_builds(
     queries = ["select a from reporting.probe", f"select sum(cost_amount) from rollups.{rollup}"]
     try:
         with readers(database, queries) as met:
-            for number in range(12):
+            # to each from the one before it, and from the last to the first
+            for number in range(5):
                 build_view(DEFINITIONS[number % 4].format(n=number))
                 assert session.execute("select a from reporting.probe").fetchall() == [(number,)]
                 if number % 4 == 0 and make_stale(session, rollup):
