@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from engines import Engine
 from polling import readers
 from psycopg.rows import TupleRow
 
@@ -34,8 +35,10 @@ def session(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_build_passes_all_its_tests(database: str) -> None:
-    run_dbt(["build"], database, quiet=True)
+def test_a_build_passes_all_its_tests(database: str, engine: Engine) -> None:
+    # what a report says of rows that are given to it is the same on each, and half of what dbt's tests take
+    elsewhere = [] if engine.name == "postgres" else ["--exclude", "resource_type:unit_test,fqn:governance.reporting.*"]
+    run_dbt(["build", *elsewhere], database, quiet=True)
 
 
 def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session: Connection, database: str) -> None:

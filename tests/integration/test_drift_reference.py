@@ -55,7 +55,7 @@ def with_vars(server_url: str, dbt_folder: None) -> Iterator[str]:
 def test_a_drift_is_an_error_of_the_command_and_nothing_is_left_behind(
     with_vars: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is the only one: the reference has the vars with which the database was built, and those can be seen to matter."""
+    """The only one: the reference has the vars with which the database was built, and those can be seen to matter."""
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", with_vars)
     before, environment = databases(with_vars), dict(os.environ)
     with connect(with_vars) as connection:
@@ -92,7 +92,14 @@ def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(
 
 def test_control_c_while_the_reference_is_being_built_leaves_nothing(database: str) -> None:
     name = f"governance_drift_of_{name_of(database)}"
-    command = [sys.executable, "-c", "from orchestration.cli.main import main; main()", "verify", "--deep"]
+    # a shell that runs the tests in its background has SIGINT ignored
+    program = """
+import signal
+from orchestration.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+    command = [sys.executable, "-c", program, "verify", "--deep"]
     process = subprocess.Popen(
         command,
         env=os.environ | {"GOVERNANCE_DATABASE_URL": database},

@@ -111,11 +111,23 @@ def test_a_template_knows_the_same_macros(package: str) -> None:
     assert "of_postgres" in str(ours)
 
 
+def replaced() -> list[object]:
+    return [
+        compilation.inject_ctes_into_sql,
+        agate_helper.build_type_tester,
+        MacroNamespaceBuilder.build_namespace,
+        ManifestContext.to_dict,
+    ]
+
+
 def test_afterwards_dbt_is_as_it_was() -> None:
-    before = [compilation.inject_ctes_into_sql, agate_helper.build_type_tester]
-    before += [MacroNamespaceBuilder.build_namespace, ManifestContext.to_dict]
-    with pytest.raises(RuntimeError, match="in it"), lighter():
-        assert compilation.inject_ctes_into_sql != before[0]
-        raise RuntimeError("in it")
-    after = [compilation.inject_ctes_into_sql, agate_helper.build_type_tester]
-    assert [*after, MacroNamespaceBuilder.build_namespace, ManifestContext.to_dict] == before
+    before = replaced()
+
+    def fail_within() -> None:
+        with lighter():
+            assert all(now != then for now, then in zip(replaced(), before, strict=True))
+            raise RuntimeError("in it")
+
+    with pytest.raises(RuntimeError, match="in it"):
+        fail_within()
+    assert replaced() == before
