@@ -33,18 +33,19 @@ def audit() -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", default="llm-governance", show_default=True, help="Goes into each signature; no blanks.")
 @click.option(
-    "--after",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The key that this one replaces: it goes on from there, and what that one signed stays verified.",
+    "--succeeds",
+    metavar="KEY",
+    help="File of the key before it, or its public half where the file is lost: what it signed still verifies.",
 )
-def key(file: Path, name: str, after: Path | None) -> None:
+def key(file: Path, name: str, succeeds: str | None) -> None:
     """Make the private key that signs, in FILE, and print the public one.
 
-    Keep the file where the owner of the database can't read it, and give the public key to those who verify.
+    Keep the file where the owner of the database can't read it, and give the public key to those who verify. A key that
+    takes the place of another one names it by --succeeds.
     """
     from orchestration.lib.audit.sign import create_key
 
-    click.echo(create_key(file, name, after=after))
+    click.echo(create_key(file, name, succeeds))
     tell(f"the private key is in {visible(str(file))}: who has it can sign another trail")
 
 
@@ -74,16 +75,15 @@ def seal(watch: float | None) -> None:
 def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool, after_pruning: bool) -> None:
     """Sign how far the trail is sealed and keep that checkpoint in each anchor; prints the files.
 
-    Seals first what is not sealed yet. A trail that does not continue the last checkpoint is refused. Where
-    GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
+    Seals first what is not sealed yet, where the role may. A trail that does not continue the last checkpoint is
+    refused. Where GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
     """
-    from orchestration.lib.audit.seal import seal as seal_now
     from orchestration.lib.audit.sign import sign as sign_now
     from orchestration.lib.audit.timestamp import stamper
     from orchestration.lib.database.in_use import database_url
 
     url, folders = database_url(), _anchors(anchors)
-    seal_now(url)
+    _seal_first(url)
     signed = sign_now(
         url,
         _key_file(key_file),
@@ -106,21 +106,25 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
 def export(output: Path) -> None:
     """Write the trail, its seals and the program that verifies them into a folder; prints it.
 
-    Seals first what is not sealed yet. python3 FOLDER/verify.py needs neither the database nor this project.
+    Seals first what is not sealed yet, where the role may. python3 FOLDER/verify.py needs neither the database nor this
+    project.
     """
     from orchestration.lib.audit.export import export as export_now
-    from orchestration.lib.audit.seal import seal as seal_now
     from orchestration.lib.database.in_use import database_url
 
     url = database_url()
-    seal_now(url)
+    _seal_first(url)
     click.echo(export_now(url, output))
 
 
 @audit.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 @_KEY
 @click.option(
@@ -143,11 +147,13 @@ def verify(
     The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
+    from datetime import UTC, datetime
+
     from orchestration.lib.audit import export, sign, verify_offline
     from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
-        public_keys = tuple(map(str, sign.public_keys(_key_file(key_file))))
+        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
     if folder is not None:
         arguments = [str(folder), *(["--json"] if as_json else [])]
         for public in public_keys:
@@ -157,7 +163,11 @@ def verify(
         sys.exit(verify_offline.main(arguments))
     try:
         keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-        report = export.verified(database_url(), checkpoints or _anchors(()), keys)
+        kept = verify_offline.read_checkpoints(checkpoints or _anchors(()), keys)
+        with export.snapshot(database_url()) as connection:
+            report = verify_offline.verify(
+                export.entries(connection), export.seals(connection), kept, now=datetime.now(UTC)
+            )
     except verify_offline.NotVerifiableError as error:
         raise GovernanceError(f"COULD_NOT_VERIFY: {error}") from error
     click.echo(verify_offline.as_json(report) if as_json else visible(verify_offline.as_text(report)))
@@ -166,7 +176,8 @@ def verify(
 
 @audit.command()
 def status() -> None:
-    """Show how far the trail is sealed."""
+    """Show how far the trail is sealed and signed, and the public keys of who signs."""
+    from orchestration.lib.audit import sign
     from orchestration.lib.audit.seal import status as status_now
     from orchestration.lib.database.in_use import database_url
 
@@ -180,44 +191,58 @@ def status() -> None:
     )
     since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
     click.echo(f"not sealed {unsealed:,}{since}")
+    key_file, anchors = settings().audit_key, settings().audit_anchors
+    if key_file is None:
+        click.echo("signed     nothing: GOVERNANCE_AUDIT_KEY names no key")
+        return
+    last = sign.last_checkpoint(key_file, anchors)
+    click.echo(f"signed     {last.size if last else 0:,} seals")
+    for number, public in enumerate(sign.public_keys(key_file)):
+        click.echo(f"{'before it ' if number else 'public key'} {public}")
 
 
 @audit.command()
 @click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
 @click.option(
-    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 @_KEY
+@_ANCHORS
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, yes: bool) -> None:
+def recover(
+    reason: str, public_keys: tuple[str, ...], key_file: Path | None, anchors: tuple[Path, ...], yes: bool
+) -> None:
     """Begin a new epoch of the trail after a restore or a move to another server.
 
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
     backup did not hold any more.
     """
-    from orchestration.lib.audit import seal, sign
-    from orchestration.lib.audit.recover import note_of, whole_until
-    from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
+    from orchestration.lib.audit import seal, sign, verify_offline
     from orchestration.lib.database.in_use import database_url
 
-    key_file = _key_file(key_file) if key_file or not public_keys else None
+    if not public_keys:
+        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
     try:
-        keys = [PublicKey.parsed(text) for text in public_keys] or sign.public_keys(_key_file(key_file))
-        given_up = sign.last_checkpoints(keys, _anchors(()), key_file)
-        whole = whole_until(database_url(), _anchors(()), keys)
-    except NotVerifiableError as error:
-        raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    if not given_up:
-        raise GovernanceError("the anchors hold no checkpoint, so nothing was signed that a recovery could name")
+        keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
+    except verify_offline.NotVerifiableError as error:
+        raise GovernanceError(str(error)) from error
+    last = sign.newest(_anchors(anchors), keys)
     found = seal.status(database_url())
+    whole = sign.whole_until(database_url(), _anchors(anchors), keys)
     tell(
-        f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
-        f"the first {whole:,} of them as they were signed"
+        f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}, the first {whole:,} of them as "
+        f"they were signed: "
+        f"{max(last.size - found.seals, 0):,} are missing"
     )
     if not yes and not click.confirm("Begin a new epoch?", err=True):
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
-    epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
+    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}{last.named()}; whole up to seal {whole}")
     click.echo(f"epoch {epoch} began")
+    tell("sign it with `governance audit sign --after-recovery`")
 
 
 @audit.command()
@@ -235,21 +260,27 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     from datetime import UTC, datetime
 
     from orchestration.lib.audit.prune import prune as prune_now
+    from orchestration.lib.compliance.period import parsed_month
     from orchestration.lib.database.in_use import database_url
 
-    try:
-        first_kept = datetime.strptime(before, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise GovernanceError(f"{before} is no month: name the first that stays, such as 2024-01") from error
-    if first_kept > datetime.now(UTC):
-        raise GovernanceError(f"{before} is still to come: name a month that has begun")
+    first_kept = parsed_month(before, "UTC", datetime.now(UTC).date())
+    if first_kept.start > datetime.now(UTC):
+        raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {before} for good?", err=True):
+    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
         raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
-    done = prune_now(database_url(), first_kept, reason, file, folders)
-    click.echo(f"{done.entries:,} entries deleted" if done.entries else f"no sealed entry is from before {before}")
+    done = prune_now(database_url(), first_kept.start, reason, file, folders)
+    none = f"no sealed entry is from before {first_kept.name}"
+    click.echo(f"{done.entries:,} entries deleted" if done.entries else none)
     for path in done.kept_in:
         click.echo(path)
+
+
+def _seal_first(url: str) -> None:
+    from orchestration.lib.audit.seal import seal_if_allowed
+
+    if not seal_if_allowed(url):
+        tell("note: this role may not seal, so what was recorded since the last seal has none")
 
 
 def _key_file(given: Path | None) -> Path:

@@ -17,7 +17,7 @@ import pytest
 from audit_trails import ADD, Trail
 from conftest import TEMPLATE
 from core_rows import value
-from embedded_homes import postmaster, running
+from embedded_homes import kill, postmaster, running
 from trail_work import LEVELS, OLD_TRIGGER, Writer, drop_database, sealing, work, writing
 
 from orchestration.lib.audit import export, sign, verify_offline
@@ -89,7 +89,7 @@ class Cycles:
     def crash(self) -> None:
         with writing(self.trail.url, 2, self.draw.randrange(1000)) as writers:
             wait_for(lambda: all(each.acknowledged for each in writers))
-            os.kill(postmaster(self.server), signal.SIGKILL)
+            kill(self.server)
             self.server.up()
 
     def backup(self) -> None:
@@ -102,7 +102,11 @@ class Cycles:
         name = f"restored_{self.databases}"
         ensure_database(place, name)
         self.trail.url = with_database(place, name)
-        restore(self.draw.choice(self.backups), self.trail.url, given_up=self.trail.given_up())
+        restore(
+            self.draw.choice(self.backups),
+            self.trail.url,
+            last=sign.last_checkpoint(self.trail.key, self.trail.anchors),
+        )
         self.accepts_recovery = True
         drop_database(place, old.rpartition("/")[2])
 

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,9 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.audit import verify_offline
-from orchestration.lib.audit.verify_offline import Checkpoint, Entry, PublicKey, Report, Seal
+from orchestration.lib.audit.verify_offline import Checkpoint, Entry, Report, Seal
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
 
@@ -63,7 +64,10 @@ exported_at     when it was written
 @contextmanager
 def snapshot(url: str) -> Iterator[Connection]:
     """A connection to which the whole trail is as of one moment."""
-    with connect(url, autocommit=False, application="governance audit") as connection:
+    with (
+        needs_role("reading the trail", "governance_auditor"),
+        connect(url, autocommit=False, application="governance audit") as connection,
+    ):
         connection.execute("set transaction isolation level repeatable read, read only")
         yield connection
 
@@ -83,25 +87,6 @@ def seals(connection: Connection) -> Iterator[Seal]:
 def verify(connection: Connection, checkpoints: list[Checkpoint]) -> Report:
     """Verify the trail in its database, as verify.py does an export of it."""
     return verify_offline.verify(entries(connection), seals(connection), checkpoints)
-
-
-def verified(url: str, anchors: Iterable[Path], keys: list[PublicKey]) -> Report:
-    """Verify the trail in its database as of now, with checkpoints of files and folders.
-
-    They are read first: one that is signed meanwhile may cover more than is seen. Raises NotVerifiableError where one
-    can't be read or isn't signed by any of the keys.
-    """
-    with connect(url, application="governance audit") as connection:
-        kept = read_checkpoints(connection, anchors, keys)
-    with snapshot(url) as connection:
-        return verify(connection, kept)
-
-
-def read_checkpoints(connection: Connection, anchors: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
-    """Those that are of use for the log as it is."""
-    row = connection.execute("select coalesce(max(sequence), 0) from internal.audit_seals").fetchone()
-    assert row is not None
-    return verify_offline.read_checkpoints(anchors, keys, seals=row[0])
 
 
 def export(url: str, folder: Path) -> Path:

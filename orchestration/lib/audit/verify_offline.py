@@ -33,10 +33,12 @@ _NO_HASH = "00" * 32
 _ED25519 = 1
 # DER of an Ed25519 public key, before its 32 bytes
 _DER = bytes.fromhex("302a300506032b6570032100")
+# how the seal of a recovery names the last checkpoint from before it
+_NAMED = re.compile(
+    r"; last checkpoint: ([0-9]{1,18}) ([0-9a-f]{64})(?: of history ([0-9]{1,18}))?"
+    r"(?:; whole up to seal ([0-9]{1,18}))?$"
+)
 _ENTRY = re.compile(r'\[([0-9]+), "([0-9a-f-]{36})", ([0-9]+), "([0-9]+)", (-?[0-9]+), ')
-# in the note of a recovery: checkpoints of what was given up, and the last seal that is as it was signed
-_GIVEN_UP = re.compile(r"\b([0-9]{1,18}) ([0-9a-f]{64})\b")
-_WHOLE_UNTIL = re.compile(r"; whole up to seal ([0-9]{1,18})\b")
 
 
 class Verdict(IntEnum):
@@ -90,11 +92,54 @@ class Seal:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Who signed it, how many seals the log had, and its root in hex."""
+    """Who signed it, how many seals the log had, its root in hex, and of which history it is.
+
+    A recovery gives up what came after its backup and begins another history, whose seals have the same numbers again.
+    """
 
     origin: str
     size: int
     root: str
+    history: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Sorts checkpoints as they were signed."""
+        return self.history, self.size
+
+    def named(self) -> str:
+        """What the note of a recovery ends with."""
+        return f"; last checkpoint: {self.size} {self.root}" + (f" of history {self.history}" if self.history else "")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The last seal that is as it was signed, the history that it began, and the checkpoint that it names.
+
+    Of that size, root and history; its own number is that of its seal.
+    """
+
+    number: int
+    whole: int
+    history: int
+    size: int = 0
+    root: str = ""
+    of_history: int = 0
+
+
+def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
+    """The recoveries of a log, of the numbers and the notes of their seals."""
+    found: list[Recovery] = []
+    history = 0
+    for number, note in notes:
+        named = _NAMED.search(note)
+        size, root, of_history = (int(named[1]), named[2], int(named[3] or 0)) if named else (0, "", 0)
+        # without it nothing was sealed between the restore and the recovery
+        whole = min(int(named[4]), number - 1) if named and named[4] else number - 1
+        # a backup may be older than another recovery, which then is given up too
+        history = max(history, of_history) + 1
+        found.append(Recovery(number, whole, history, size, root, of_history))
+    return found
 
 
 @dataclass
@@ -160,8 +205,8 @@ def verify(
     extra: dict[str, tuple[str, bytes]] = {}
     # of each tombstone: its number, and that of the last seal whose entries it says are gone
     tombstones: list[tuple[int, int]] = []
+    recovered: list[tuple[int, str]] = []
     unsealed: list[int] = []
-    recoveries: list[tuple[int, str]] = []
     sealed_at: list[int] = []
     reader = _Reader(entries, extra)
     previous, total, place = _NO_HASH, 0, (0, 0)
@@ -183,7 +228,8 @@ def verify(
         previous, total = seal.seal_hash, said.total_count
         place = (said.epoch, said.high)
         if said.kind == "recovery":
-            recoveries.append((said.sequence, said.note or ""))
+            report.recoveries.append(said.note or "")
+            recovered.append((said.sequence, said.note or ""))
             place = (said.epoch + 1, 0)
         if said.kind == "tombstone":
             tombstones.append((said.sequence, _through(said, name)))
@@ -197,8 +243,7 @@ def verify(
             unsealed.append(recorded_at)
             _check_checksum(entry, report)
     report.entries = reader.read
-    report.recoveries = [note for _, note in recoveries]
-    _check_log(hashes, list(checkpoints), recoveries, report)
+    _check_log(hashes, list(checkpoints), recoveries(recovered), report)
     # an unsigned one may be of whoever deleted the entries
     pruned = max((through for number, through in tombstones if number <= report.signed_seals), default=0)
     report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
@@ -347,46 +392,46 @@ def _check_checksum(entry: Entry, report: Report) -> None:
         report.add(Verdict.MODIFIED, f"entry {entry.id}", "its checksum is not that of its columns")
 
 
-def _check_log(
-    hashes: list[bytes], checkpoints: list[Checkpoint], recoveries: list[tuple[int, str]], report: Report
-) -> None:
+def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: list[Recovery], report: Report) -> None:
     if not checkpoints:
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
-    others = []
-    # each anchor has the same
-    for checkpoint in dict.fromkeys(checkpoints):
-        if checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root:
-            report.signed_seals = max(report.signed_seals, checkpoint.size)
-        else:
-            others.append(checkpoint)
-    # a restore gives up what came after its backup; a recovery that nobody signed may be of whoever cut the tail
-    given_up = [
-        each for number, note in recoveries if number <= report.signed_seals for each in _given_up(number, note)
-    ]
-    unsigned = [number for number, _ in recoveries if number > report.signed_seals]
-    hint = f"; seal {unsigned[-1]:,} speaks of a recovery, and no checkpoint signs that" if unsigned else ""
+    sizes = {each.size for each in checkpoints if each.size <= len(hashes)}
+    roots = {size: merkle_root(hashes[:size]).hex() for size in sizes}
+    others = [each for each in checkpoints if roots.get(each.size) != each.root]
+    report.signed_seals = max((each.size for each in checkpoints if each not in others), default=0)
+    # an unsigned one may be of whoever cut the trail
+    signed = [each for each in recovered if each.number <= report.signed_seals]
     for checkpoint in others:
-        if any(
-            low < checkpoint.size < size or (checkpoint.size, checkpoint.root) == (size, root)
-            for low, size, root in given_up
-        ):
+        if _is_given_up(checkpoint, signed):
             continue
+        hint = (
+            f"; seal {recovered[-1].number} is a recovery, which counts once a checkpoint from after it is given"
+            if _is_given_up(checkpoint, recovered)
+            else ""
+        )
         if checkpoint.size > len(hashes):
-            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}{hint}"
-            report.add(Verdict.TAIL_TRUNCATED, "seals", message)
+            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}"
+            report.add(Verdict.TAIL_TRUNCATED, "seals", f"{message}{hint}")
         else:
-            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs{hint}"
-            report.add(Verdict.REWRITTEN, "seals", message)
+            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs"
+            report.add(Verdict.REWRITTEN, "seals", f"{message}{hint}")
     if not report.signed_seals and not others:
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "what was given signs no seal")
 
 
-def _given_up(number: int, note: str) -> Iterator[tuple[int, int, str]]:
-    """Of each checkpoint that a recovery names: the last seal that is as it was signed, and its size and root."""
-    whole = _WHOLE_UNTIL.search(note)
-    for size, root in _GIVEN_UP.findall(note):
-        yield min(int(whole[1]), number - 1) if whole else number - 1, int(size), root
+def _is_given_up(checkpoint: Checkpoint, recovered: list[Recovery]) -> bool:
+    """Whether it signs what came after a backup that was restored since, up to the last one that a recovery names."""
+    later = [each for each in recovered if each.history > checkpoint.history]
+    return (
+        bool(later)
+        and checkpoint.size > later[0].whole
+        and any(
+            checkpoint.place < (each.of_history, each.size)
+            or (checkpoint.place, checkpoint.root) == ((each.of_history, each.size), each.root)
+            for each in later
+        )
+    )
 
 
 def _microseconds(moment: datetime) -> int:
@@ -458,7 +503,8 @@ def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
                     root = _decoded(lines[2])
                 except ValueError as error:
                     raise NotVerifiableError(f"its root is no base64: {error}") from error
-                return Checkpoint(lines[0], int(lines[1]), root.hex())
+                histories = [line.removeprefix("history ") for line in lines[3:] if re.fullmatch(r"history \d+", line)]
+                return Checkpoint(lines[0], int(lines[1]), root.hex(), int(histories[0]) if histories else 0)
     raise NotVerifiableError("none of the given keys signed it")
 
 
@@ -528,14 +574,11 @@ def read_seals(folder: Path) -> Iterator[Seal]:
             yield seal
 
 
-def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | None = None) -> list[Checkpoint]:
-    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed.
-
-    With `seals` also the ten largest for a log of so many: after a restore there are fewer than were signed before.
-    """
+def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
+    """Those of the files, and of each folder the ten last; raises NotVerifiableError where one isn't signed."""
     found = []
     for path in paths:
-        files = _latest(path, seals) if path.is_dir() else [path]
+        files = sorted(path.glob("*.checkpoint"))[-10:] if path.is_dir() else [path]
         if not files:
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
         for file in files:
@@ -544,16 +587,6 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | 
             except NotVerifiableError as error:
                 raise NotVerifiableError(f"{file}: {error}") from error
     return found
-
-
-def _latest(folder: Path, seals: int | None) -> list[Path]:
-    """Their names begin with the size; several histories may have one of the same size."""
-    files = sorted(folder.glob("*.checkpoint"))
-    sizes = sorted({file.name.partition("-")[0] for file in files})
-    chosen = set(sizes[-10:])
-    if seals is not None:
-        chosen.update([size for size in sizes if size <= f"{seals:012d}"][-10:])
-    return [file for file in files if file.name.partition("-")[0] in chosen]
 
 
 def as_json(report: Report) -> str:
@@ -583,9 +616,11 @@ def as_text(report: Report) -> str:
     """The verdict, what it is about, and the first findings."""
     of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
     head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
+    entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
+    waiting = _counted(report.unsealed, "newer entry", "newer entries")
     lines = [
-        f"{report.verdict.name}{head}: {report.entries:,} entries, {report.seals:,} seals, the first "
-        f"{report.signed_seals:,} of them signed, {report.unsealed:,} newer entries not sealed yet"
+        f"{report.verdict.name}{head}: {entries}, {seals}, {report.signed_seals:,} of them signed, "
+        f"{waiting} not sealed yet"
     ]
     lines += [f"  {verdict.name} {subject}: {message}" for verdict, subject, message in report.findings[:20]]
     rest = sum(report.counts.values()) - 20
@@ -593,6 +628,10 @@ def as_text(report: Report) -> str:
     lines += [f"  recovery: {note}" for note in report.recoveries]
     lines += [f"  pruned: {note}" for note in report.prunings]
     return "\n".join(lines)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -611,8 +650,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         keys = [PublicKey.parsed(text) for text in given.key]
-        with (given.folder / "seals.jsonl").open("rb") as file:
-            checkpoints = read_checkpoints(given.checkpoint, keys, seals=sum(1 for _ in file))
+        checkpoints = read_checkpoints(given.checkpoint, keys)
         exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
         now = datetime.fromisoformat(exported)
         if now.tzinfo is None:
