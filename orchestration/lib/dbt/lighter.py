@@ -1,4 +1,4 @@
-"""What dbt does slowly in each node, done quickly with the same result: a third of a build that changes nothing.
+"""What dbt does slowly in each node, done quickly with the same result: about a quarter of a build.
 
 tests/unit/test_dbt_lighter.py compares each replacement with what it replaces.
 """
