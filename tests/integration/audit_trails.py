@@ -39,17 +39,20 @@ class Trail:
         """The latest of both anchors."""
         return verify_offline.read_checkpoints(self.anchors, [self.public])
 
+    def given_up(self) -> list[Checkpoint]:
+        """What the recovery of a restore names."""
+        return sign.last_checkpoints([self.public], self.anchors, self.key)
+
     def verify(self, connection: Connection | None = None) -> Report:
         if connection is not None:
-            return export.verify(connection, self.checkpoints())
-        kept = self.checkpoints()
-        with export.snapshot(self.url) as fresh:
-            return export.verify(fresh, kept)
+            return export.verify(connection, export.read_checkpoints(connection, self.anchors, [self.public]))
+        return export.verified(self.url, self.anchors, [self.public])
 
     def verify_export(self, folder: Path) -> Report:
         """As verify.py does."""
-        entries, seals = verify_offline.read_entries(folder), verify_offline.read_seals(folder)
-        return verify_offline.verify(entries, seals, self.checkpoints())
+        seals = sum(1 for _ in (folder / "seals.jsonl").open("rb"))
+        kept = verify_offline.read_checkpoints(self.anchors, [self.public], seals)
+        return verify_offline.verify(verify_offline.read_entries(folder), verify_offline.read_seals(folder), kept)
 
 
 def past_the_triggers(connection: Connection, state: str = "disable") -> None:

@@ -102,11 +102,7 @@ class Cycles:
         name = f"restored_{self.databases}"
         ensure_database(place, name)
         self.trail.url = with_database(place, name)
-        restore(
-            self.draw.choice(self.backups),
-            self.trail.url,
-            last=sign.last_checkpoint(self.trail.key, self.trail.anchors),
-        )
+        restore(self.draw.choice(self.backups), self.trail.url, given_up=self.trail.given_up())
         self.accepts_recovery = True
         drop_database(place, old.rpartition("/")[2])
 

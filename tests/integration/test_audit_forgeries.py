@@ -16,15 +16,7 @@ from audit_trails import Trail
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from orchestration.lib.audit import export, sign, verify_offline
-from orchestration.lib.audit.verify_offline import (
-    Entry,
-    NotVerifiableError,
-    PublicKey,
-    Seal,
-    Verdict,
-    leaf,
-    merkle_root,
-)
+from orchestration.lib.audit.verify_offline import Entry, NotVerifiableError, Seal, Verdict, leaf, merkle_root
 
 pytestmark = pytest.mark.engines("postgres")
 
@@ -345,7 +337,7 @@ def test_a_forged_export_is_not_accepted(
 
 def notes(trail: Trail) -> dict[str, str]:
     """Forged checkpoints by what they try; the trail has three that are signed."""
-    name, key = trail.public.name, sign._read(trail.key).private
+    name, key = sign._read(trail.key)
     files = sorted(trail.anchors[0].glob("*.checkpoint"))
     first, last = files[0].read_text(), files[-1].read_text()
     body, _, signature = last.rpartition("\n\n")
@@ -356,7 +348,7 @@ def notes(trail: Trail) -> dict[str, str]:
         content = base64.b64encode(key_id + by.sign(f"{text}\n".encode())).decode()
         return f"{text}\n\n\N{EM DASH} {of} {content}\n"
 
-    public = PublicKey.of(name, other.public_key().public_bytes_raw())
+    public = sign._public(name, other)
     wrong_root = base64.b64encode(bytes(32)).decode()
     return {
         "signed by another key of the same name": signed(body, other, public.key_id),

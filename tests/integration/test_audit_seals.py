@@ -16,6 +16,7 @@ from psycopg.errors import InsufficientPrivilege, RaiseException, SerializationF
 
 from orchestration.cli.main import main
 from orchestration.lib.audit import export, sign, verify_offline
+from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch, seal, status
 from orchestration.lib.audit.verify_offline import Verdict
 from orchestration.lib.database.connection import connect
@@ -155,9 +156,29 @@ def test_another_history_is_not_signed(fresh: Trail) -> None:
     assert fresh.verify().verdict == Verdict.REWRITTEN
 
 
-def named(trail: Trail) -> str:
-    """What the note of a recovery ends with."""
-    return sign.newest(trail.anchors, [trail.public]).named()
+def test_a_new_key_goes_on_where_the_old_one_ended(fresh: Trail) -> None:
+    fresh.add(1)
+    fresh.seal_and_sign()
+    old, fresh.key = fresh.key, fresh.key.with_name("new.pem")
+    fresh.public = sign.create_key(fresh.key, "new", succeeds=str(old))
+    for path in (old, old.with_name(f"{old.name}.last")):
+        path.unlink()
+    fresh.add(1)
+    last = fresh.seal_and_sign()
+    with export.snapshot(fresh.url) as connection:
+        kept = export.read_checkpoints(connection, fresh.anchors, sign.public_keys(fresh.key))
+        assert {each.origin for each in kept} == {"test", "new"}
+        assert export.verify(connection, kept).signed_seals == last.size
+    with connect(fresh.url) as connection:
+        past_the_triggers(connection)
+        connection.execute("delete from internal.audit_seals")
+        past_the_triggers(connection, "enable")
+    seal(fresh.url)
+    third = fresh.key.with_name("third.pem")
+    sign.create_key(third, "third", succeeds=str(fresh.key))
+    assert [each.name for each in sign.public_keys(third)] == ["third", "new", "test"]
+    with pytest.raises(GovernanceError, match="not signed"):
+        sign.sign(fresh.url, third, fresh.anchors)
 
 
 def cut(trail: Trail, seals: int) -> None:
@@ -186,7 +207,7 @@ def test_a_restore_begins_an_epoch_that_names_what_is_gone(fresh: Trail) -> None
     cut(fresh, sizes[2])
     with pytest.raises(GovernanceError, match="needs a reason"):
         begin_epoch(fresh.url, reason=" ")
-    assert begin_epoch(fresh.url, reason=f"backup of noon{named(fresh)}") == 2
+    assert begin_epoch(fresh.url, reason=note_of("backup of noon", fresh.given_up())) == 2
     fresh.add(4)
     seal(fresh.url)
     with pytest.raises(GovernanceError, match="not signed"):
@@ -195,15 +216,16 @@ def test_a_restore_begins_an_epoch_that_names_what_is_gone(fresh: Trail) -> None
     report = fresh.verify()
     assert report.counts[Verdict.TAIL_TRUNCATED] > 0
     assert report.verdict == Verdict.REWRITTEN
-    assert "is a recovery, which counts once a checkpoint from after it is given" in report.findings[0][2]
+    assert "speaks of a recovery, and no checkpoint signs that" in report.findings[0][2]
     last = fresh.seal_and_sign(accepts_recovery=True)
     report = fresh.verify()
     assert report.verdict == Verdict.OK, verify_offline.as_text(report)
     assert (report.signed_seals, report.seals) == (last.size, last.size)
     assert [note.partition(";")[0] for note in report.recoveries] == ["backup of noon"]
     assert status(fresh.url).epoch == 2
+    assert [each.size for each in fresh.given_up()] == [last.size, sizes[-1]]
     cut(fresh, sizes[0])
-    begin_epoch(fresh.url, reason=f"backup of the morning{named(fresh)}")
+    begin_epoch(fresh.url, reason=note_of("backup of the morning", fresh.given_up()))
     fresh.add(1)
     last = fresh.seal_and_sign(accepts_recovery=True)
     report = fresh.verify()
