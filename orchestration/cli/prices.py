@@ -2,8 +2,7 @@
 
 import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,18 +15,30 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+class _Place(click.Path):
+    """A file that is there, or an address of the web."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orchestration.lib.pricing.fetch import is_address
+
+        return value if is_address(value) else str(super().convert(value, param, ctx))
+
+
 @click.group()
 def prices() -> None:
     """What requests to models cost: import a price list, see which price applies and why."""
 
 
 @prices.command("import")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("place", required=False, metavar="[FILE OR ADDRESS]", type=_Place())
 @click.option("--observed-on", callback=day, metavar="DAY", help="Day on which the prices were read; today.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
-def import_prices(file: Path | None, observed_on: date | None, dry_run: bool, yes: bool) -> None:
-    """Take over a price list, a CSV file; without FILE the list that ships.
+def import_prices(place: str | None, observed_on: date | None, dry_run: bool, yes: bool) -> None:
+    """Take over a price list: a CSV file or LiteLLM's map of prices (JSON), also at an address; or the list that ships.
 
     Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
     superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
@@ -35,15 +46,17 @@ def import_prices(file: Path | None, observed_on: date | None, dry_run: bool, ye
     from orchestration.cli.terminal import tell
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.observed import read_list
     from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
-    from orchestration.lib.pricing.price_file import read_prices
-    from orchestration.lib.settings import project_dir
 
     url = database_url()
     day = observed_on or datetime.now(UTC).date()
-    read = read_prices(file or project_dir() / "seeds" / "model_price_list.csv")
+    said = read_list(url, place, day)
+    read = said.prices
     changes = changes_of(url, read, day)
     _show_changes(changes)
+    for note in said.notes:
+        tell(note)
     for currency in currencies_without_rate(url, changes.add):
         tell(
             f"No exchange rate from {currency} is known, so costs in {currency} will have no converted total:"

@@ -52,7 +52,7 @@ class Period:
 
 def now(connection: "psycopg.Connection[TupleRow]") -> tuple[datetime, str, date]:
     """The moment of the connection's transaction in UTC, the reporting zone, and the local day there."""
-    row = connection.execute("select now(), value from internal.settings where name = 'reporting_timezone'").fetchone()
+    row = connection.execute("select now(), zone from reporting.reporting_zone").fetchone()
     assert row is not None
     as_of, zone = row[0].astimezone(UTC), str(row[1])
     return as_of, zone, as_of.astimezone(ZoneInfo(zone)).date()

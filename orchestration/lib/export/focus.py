@@ -188,9 +188,9 @@ def _exported(
         [month.first],
     ).fetchall()
     unpriced = connection.execute(
-        "select coalesce(sum(request_count), 0)::bigint from rollups.llm_charge_daily"
-        " where bucket >= %s and bucket < %s and cost_amount is null",
-        [month.start, month.end],
+        "select coalesce(sum(unpriced_requests), 0)::bigint from reporting.spend_by_model_view"
+        " where day >= %s and day < %s",
+        [month.first, month.after],
     ).fetchone()
     assert unpriced is not None
     return Exported(month.name, rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
