@@ -130,15 +130,10 @@ def worked_out(database: str, warehouse: Connection, priced: dict[str, Any], loa
     adjust(warehouse, "-0.05", corrects_month=BEFORE, team_id=search)
 
 
-COLUMNS: tuple[str, ...] = (
-    "ChargePeriodStart",
-    "SubAccountName",
-    "SkuPriceId",
-    "PricingQuantity",
-    "ContractedUnitPrice",
-    "BilledCost",
-)
-COLUMNS += ("ListCost", "ConsumedQuantity", "ConsumedUnit", "x_CostSource")
+COLUMNS = (
+    "ChargePeriodStart", "SubAccountName", "SkuPriceId", "PricingQuantity", "ContractedUnitPrice", "BilledCost",
+    "ListCost", "ConsumedQuantity", "ConsumedUnit", "x_CostSource",
+)  # fmt: skip
 
 
 def day(number: int, of: date = FIRST) -> str:
