@@ -5,7 +5,8 @@
 
 {#
     At the end of a build, by a role that owns the warehouse: rights on what is new. By the var database_roles. none = where
-    `governance roles apply` made roles for this database before; true = a build creates them too; false = never.
+    `governance roles apply` made roles for this database before, or governance_owner builds, as in a database that was empty
+    then; true = a build creates them too; false = never.
 #}
 {% macro keep_database_roles() %}
     {%- if execute and writes_schema() and flags.WHICH != 'run-operation' -%}
@@ -23,7 +24,9 @@
 
 {% macro roles_are_kept() %}
 select true
-from internal.settings
-where name = 'database_roles' and value = 'true'
-    and pg_has_role((select relowner from pg_class where oid = 'internal.settings'::regclass), 'usage')
+where pg_has_role((select relowner from pg_class where oid = 'internal.settings'::regclass), 'usage')
+    and (
+        current_user = 'governance_owner'
+        or exists (select from internal.settings where name = 'database_roles' and value = 'true')
+    )
 {% endmacro %}

@@ -26,7 +26,7 @@
     from (values
         {%- for role, schemas in {
             'governance_dbt': our_schemas(), 'governance_app': ['core', 'internal', 'reporting'], 'governance_sealer': ['internal'],
-            'governance_auditor': ['core', 'internal', 'reporting', 'verification'], 'governance_reader': ['reporting'],
+            'governance_auditor': ['core', 'internal', 'reporting', 'rollups', 'verification'], 'governance_reader': ['reporting'],
         }.items() -%}
         {%- for schema in schemas %}
         ('{{ role }}', '{{ schema }}', 'USAGE'),
@@ -47,10 +47,11 @@
     cross join unnest(array['governance_reader', 'governance_auditor', 'governance_app', 'governance_dbt']) as w (role)
     where r.schema = 'reporting'
     union all
-    -- the auditor: the trail, its seals, and what verification found
+    -- the auditor: the trail, its seals, what verification found, and what else a compliance report is made of
     select 'governance_auditor', 'relation', r.object, null, 'SELECT'
     from relations as r
     where r.schema = 'verification' or r.object = 'core.audit_logs' or r.schema = 'internal' and r.name ~ '^(audit|verification)_' and r.relkind <> 'S'
+        or r.object in ('{{ read_by_auditors() | join("', '") }}')
     union all
     -- applications: what people maintain; what happened is added, never changed
     select 'governance_app', 'relation', r.object, null, p.privilege
@@ -112,7 +113,8 @@
         {%- for name in routines_of_the_runtime() %}
         ('governance_dbt', '{{ name }}'),
         {%- endfor %}
-        ('governance_sealer', 'seal_audit_trail')
+        ('governance_sealer', 'seal_audit_trail'),
+        ('governance_auditor', 'audit_text')
     ) as w (role, name) on w.name = p.proname
     where p.pronamespace = to_regnamespace('internal')
 {% endmacro %}
@@ -122,6 +124,14 @@
 {# Of the other domains, what a portal maintains: money that people decide on, and whom and what a name means. #}
 {% macro maintained_by_applications() %}
     {{ return(['budgets', 'cost_adjustments', 'exchange_rates', 'model_prices', 'price_agreements', 'shared_costs', 'name_aliases']) }}
+{% endmacro %}
+
+{# What the compliance report reads outside of reporting, verification and the trail: counts, times and settings. #}
+{% macro read_by_auditors() %}
+    {{ return([
+        'internal.settings', 'internal.rollup_state', 'internal.loads', 'internal.load_batches', 'internal.dbt_results',
+        'rollups.llm_model_daily', 'rollups.llm_policy_daily',
+    ]) }}
 {% endmacro %}
 
 {# What the runtime reads and may not change: what it is told, what it is measured by, and the seals. #}
@@ -136,6 +146,7 @@
         'refresh_model_names', 'name_models', 'find_budget_crossings', 'settle_closed_periods', 'causes_of_difference', 'close_period', 'requests_of_budget',
         'cost_requests', 'begin_repricing', 'reprice',
         'compare_rollup', 'compare_day', 'days_to_compare', 'refresh_in_background', 'rollup_watermark', 'function_answers',
+        'audit_text', 'key_of_hash',
     ]) }}
 {% endmacro %}
 

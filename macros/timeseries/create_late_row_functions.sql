@@ -40,7 +40,12 @@ as $f$
 declare
     chunk text;
 begin
-    foreach chunk in array chunks loop
+    for chunk in
+        select format('%I.%I', c.chunk_schema, c.chunk_name)
+        from timescaledb_information.chunks as c
+        -- nothing else with the owner's rights
+        where c.hypertable_schema = 'core' and format('%I.%I', c.chunk_schema, c.chunk_name) = any (chunks)
+    loop
         perform public.compress_chunk(chunk::regclass, true);
     end loop;
 end $f$;

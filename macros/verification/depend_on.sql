@@ -34,6 +34,6 @@
         'focus_cost_and_usage', 'cache_savings',
         'provider_reconciliation',
         'policy_coverage', 'policy_violations', 'joiners_and_leavers', 'access_review_items', 'access_decisions', 'controls',
-        'my_team_spend', 'my_team_members',
+        'my_team_spend', 'my_team_members', 'alert_history', 'data_retention', 'reporting_zone',
     ]) }}
 {% endmacro %}

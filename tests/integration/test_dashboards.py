@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
-from test_database_roles import drop_roles, log_in
+from database_roles import drop_roles, log_in
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.settings import project_dir

@@ -1,14 +1,14 @@
 """Each role of the database may what docs/threat-model.md says and is refused everything else, tried as each."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from core_rows import add, add_team, add_user
+from database_roles import drop_roles, log_in
+from definer_functions import definer_functions
 from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
@@ -19,14 +19,13 @@ from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 from orchestration.lib.usage.load import ingest_files
-from orchestration.lib.verification.role_probes import ATTEMPTS, ROLES, as_table, is_refused, probe_roles, try_as_roles
+from orchestration.lib.verification.role_probes import ROLE_PROBES, ROLES, as_table, probe_roles, refusals, try_as_roles
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
 from orchestration.lib.warehouse.roles import apply_roles
 
 Connection = psycopg.Connection[TupleRow]
-PASSWORD = "of-a-test"
 # what readers of views call by them, and what reads nothing
 FOR_EVERYBODY = {"rollup_watermark", "function_answers"}
 
@@ -43,26 +42,11 @@ def warehouse(engine: Engine) -> Iterator[str]:
             drop_roles(url)
 
 
-def drop_roles(url: str) -> None:
-    with connect(url) as connection:
-        names = sql.SQL(", ").join(sql.Identifier(f"governance_{role}") for role in ROLES)
-        connection.execute(sql.SQL("reassign owned by {} to current_user; drop owned by {}").format(names, names))
-        connection.execute(sql.SQL("drop role {}").format(names))
-
-
 @pytest.fixture
 def connection(warehouse: str) -> Iterator[Connection]:
     with connect(warehouse, autocommit=False) as made:
         yield made
         made.rollback()
-
-
-def log_in(url: str, role: str) -> str:
-    """URL with which the role logs in."""
-    name = f"governance_{role}"
-    with connect(url) as connection:
-        connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(name), PASSWORD))
-    return f"postgresql://{name}:{PASSWORD}@{url.rpartition('@')[2]}"
 
 
 # first, while the server has none of the roles
@@ -103,8 +87,8 @@ def test_on_a_managed_server_it_does_what_it_may_and_says_what_it_may_not(engine
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_what_the_table_says_and_nothing_else(warehouse: str, role: str) -> None:
     with connect(warehouse) as connection:
-        found = {each.name: is_refused(connection, each, role) for each in ATTEMPTS}
-    assert found == {each.name: role not in each.allowed for each in ATTEMPTS}
+        found = {each.name: refused for each, refused in refusals(connection, ROLE_PROBES, role)}
+    assert found == {each.name: role not in each.allowed for each in ROLE_PROBES}
 
 
 def test_verification_tries_it_and_finds_nothing(warehouse: str) -> None:
@@ -119,7 +103,7 @@ def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> N
         "grant usage on schema core to governance_reader; grant select on core.users to governance_reader"
     )
     connection.execute("revoke insert on core.llm_metrics from governance_app")
-    found = {each.subject: each.message for each in try_as_roles(connection, ATTEMPTS).violations}
+    found = {each.subject: each.message for each in try_as_roles(connection, ROLE_PROBES).violations}
     assert found == {
         "governance_reader: read_people": "Reading people was not refused.",
         "governance_reader: read_password_hashes": "Reading hashes of passwords was not refused.",
@@ -128,7 +112,7 @@ def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> N
 
 
 def test_the_threat_model_shows_the_table() -> None:
-    assert len(ATTEMPTS) >= 20
+    assert len(ROLE_PROBES) >= 20
     assert as_table() in (project_dir() / "docs" / "threat-model.md").read_text()
 
 
@@ -244,23 +228,15 @@ def test_functions_with_the_owners_rights_are_pinned_and_not_everybodys(connecti
     assert {name for name, _, is_everybodys in rows if is_everybodys} <= FOR_EVERYBODY
 
 
-@pytest.mark.engines("postgres")
-def test_pgspot_finds_nothing_in_functions_with_the_owners_rights(connection: Connection, tmp_path: Path) -> None:
-    """What a caller could do by objects of the same name, or by what such a function leaves behind."""
-    file = tmp_path / "functions.sql"
-    definitions = connection.execute(
-        "select pg_get_functiondef(p.oid) from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace"
+def test_lint_reads_each_function_with_the_owners_rights(engine: Engine, connection: Connection) -> None:
+    rows = connection.execute(
+        "select format('%I.%I', n.nspname, p.proname) from pg_proc as p"
+        " join pg_namespace as n on n.oid = p.pronamespace"
         " where p.prosecdef and n.nspname in ('core', 'internal', 'rollups', 'reporting', 'verification', 'seeds')"
     ).fetchall()
-    file.write_text("\n".join(f"{definition};" for (definition,) in definitions))
-    program = Path(sys.executable).with_name("pgspot")
-    # PS002: OR REPLACE takes over what somebody else made before, which nobody may in our schemas
-    found = subprocess.run([program, "--ignore", "PS002", file], capture_output=True, text=True, check=False)
-    assert "Errors: 0 Warnings: 0 Unknown: 0" in found.stdout, found.stdout + found.stderr
-    careless = "create function public.f() returns void language sql security definer as 'select g()';"
-    file.write_text(careless)
-    found = subprocess.run([program, file], capture_output=True, text=True, check=False)
-    assert "PS003" in found.stdout
+    rendered = definer_functions(engine.name)
+    # one text for each time series
+    assert {name.replace("system_metrics", "llm_metrics") for (name,) in rows} == rendered.keys()
 
 
 def test_what_the_trail_redacts_the_runtime_may_not_read() -> None:

@@ -87,6 +87,25 @@ def test_an_ordinary_role_does_all_that_needs_no_more(demo: str, tmp_path: Path)
         assert (code, said in output, "could not run" in output) == (0, True, False), output
 
 
+def test_an_ordinary_role_reports_proves_and_backs_up(demo: str, tmp_path: Path) -> None:
+    key, anchor = str(tmp_path / "key"), str(tmp_path / "anchor")
+    for command, said in {
+        ("report", "--period", "last-day", "--output", str(tmp_path / "reports")): "day-",
+        ("site", "--output", str(tmp_path / "site")): "index.html",
+        ("audit", "key", key): "llm-governance+",
+        ("audit", "sign", "--key", key, "--anchor", anchor): "seals signed",
+        ("audit", "verify", "--key", key, "--checkpoint", anchor): "OK",
+        ("audit", "export", "--output", str(tmp_path / "export")): "export",
+        ("backup", "--output", str(tmp_path / "backups")): "backups",
+    }.items():
+        code, output = run(demo, *command)
+        assert (code, said in output, "may not" in output) == (0, True, False), output
+    code, output = run(demo, "drill", "--output", str(tmp_path / "backups"))
+    assert code == 1
+    assert "let an administrator run `alter role" in output
+    assert "createdb`" in output
+
+
 def test_a_deep_verification_names_the_right_it_needs(demo: str, server_url: str) -> None:
     code, output = run(demo, "verify", "--deep", "--select", "missing_settings")
     assert code == 2

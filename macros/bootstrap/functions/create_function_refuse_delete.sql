@@ -14,6 +14,11 @@ begin
             using errcode = 'restrict_violation';
     end if;
     if current_setting('governance.managing_rows', true) = 'on' then
+        -- anybody can set it
+        if not pg_has_role((select relowner from pg_class where oid = tg_relid), 'usage') then
+            raise exception 'setting governance.managing_rows is for builds, by the owner of %, and not for %; leave it out', tg_table_name, current_user
+                using errcode = 'insufficient_privilege';
+        end if;
         return old;
     end if;
     row_name := coalesce(to_jsonb(old) ->> 'slug', to_jsonb(old) ->> 'email', to_jsonb(old) ->> 'key_prefix', to_jsonb(old) ->> 'id');

@@ -9,6 +9,11 @@ begin
     end if;
     -- set by a build, whose rows the system roles are
     if current_setting('governance.managing_rows', true) = 'on' then
+        -- anybody can set it
+        if not pg_has_role((select relowner from pg_class where oid = tg_relid), 'usage') then
+            raise exception 'setting governance.managing_rows is for builds, by the owner of %, and not for %; leave it out', tg_table_name, current_user
+                using errcode = 'insufficient_privilege';
+        end if;
         return case when tg_op = 'DELETE' then old else new end;
     end if;
     if tg_op = 'DELETE' then

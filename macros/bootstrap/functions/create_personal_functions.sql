@@ -115,7 +115,8 @@ comment on function internal.erased_values(uuid, text, jsonb, jsonb) is
 revoke execute on function internal.erased_values(uuid, text, jsonb, jsonb) from public;
 
 create or replace function internal.audit_text(said text) returns text
-language sql stable parallel safe set search_path = pg_catalog, pg_temp
+-- who reads the trail reads whom it names, and no salt
+language sql stable parallel safe security definer set search_path = pg_catalog, pg_temp
 as $f$
     select case
         when said !~ '^personal:[0-9a-f]{64}$' then said
@@ -131,6 +132,7 @@ as $f$
 $f$;
 comment on function internal.audit_text(text) is
     'A text of the audit trail for people: [erased] where the person was, [altered] where somebody changed what stood for it.';
+revoke execute on function internal.audit_text(text) from public;
 
 create or replace function internal.audit_row(said jsonb) returns jsonb
 language sql stable parallel safe set search_path = pg_catalog, pg_temp

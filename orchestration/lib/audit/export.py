@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 from orchestration.lib.audit import verify_offline
 from orchestration.lib.audit.verify_offline import Checkpoint, Entry, Report, Seal
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
 
@@ -63,7 +64,10 @@ exported_at     when it was written
 @contextmanager
 def snapshot(url: str) -> Iterator[Connection]:
     """A connection to which the whole trail is as of one moment."""
-    with connect(url, autocommit=False, application="governance audit") as connection:
+    with (
+        needs_role("reading the trail", "governance_auditor"),
+        connect(url, autocommit=False, application="governance audit") as connection,
+    ):
         connection.execute("set transaction isolation level repeatable read, read only")
         yield connection
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # as many entries a seal, where transactions are not larger
 MOST = 10_000
+_PATIENCE = "30s"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,19 @@ def seal(url: str) -> int:
         return _seal(connection)
 
 
+def seal_if_allowed(url: str) -> bool:
+    """Seal as `seal` where this role may, and the database can be written to; returns whether it was."""
+    with connect(url, application="governance audit seal") as connection:
+        row = connection.execute(
+            "select current_setting('transaction_read_only') = 'off' and has_schema_privilege(oid, 'usage')"
+            " and has_function_privilege('internal.seal_audit_trail(bigint)', 'execute')"
+            " from pg_namespace where nspname = 'internal'"
+        ).fetchone()
+        if row == (True,):
+            _seal(connection)
+        return row == (True,)
+
+
 def watch(url: str, *, seconds: float) -> Iterator[int]:
     """Seal again and again, so many seconds apart, until it is interrupted; yields how many entries each time."""
     with connect(url, application="governance audit seal") as connection:
@@ -48,14 +63,20 @@ def watch(url: str, *, seconds: float) -> Iterator[int]:
 
 
 def _seal(connection: "psycopg.Connection[TupleRow]") -> int:
-    row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
+    # anybody can take the lock that one sealer at a time has, and would stop sealing without a word
+    connection.execute(f"set lock_timeout = '{_PATIENCE}'")
+    with needs_role("sealing the trail", "governance_sealer"):
+        row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
     assert row is not None
     return int(row[0])
 
 
 def status(url: str) -> Status:
     """How far the trail is sealed."""
-    with connect(url, application="governance audit status") as connection:
+    with (
+        needs_role("the state of the trail", "governance_auditor"),
+        connect(url, application="governance audit status") as connection,
+    ):
         row = connection.execute(
             """
             select

@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.backup.encryption import ENDING, Identity, Recipient, decrypt_input, encrypt_output
 from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
 from orchestration.lib.database.connection import connect, program_environment, without_password
+from orchestration.lib.database.rights import needs_role
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import put, whole_folder
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import TupleRow
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
 # of a backup's folder, after its moment in UTC
@@ -56,8 +61,12 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
     """
     output = output.absolute()
     output.mkdir(parents=True, exist_ok=True)
-    with connect(url, autocommit=False, application="governance backup") as connection:
+    with (
+        needs_role("a backup", "governance_owner"),
+        connect(url, autocommit=False, application="governance backup") as connection,
+    ):
         connection.execute("set transaction isolation level repeatable read, read only")
+        _assert_readable(connection)
         row = connection.execute(
             """
             select
@@ -98,6 +107,25 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
     return folder, manifest
 
 
+def _assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
+    row = connection.execute(
+        """
+        select format('%I.%I', n.nspname, c.relname)
+        from pg_class as c
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname in ('core', 'rollups', 'seeds', 'internal') and c.relkind in ('r', 'p', 'S')
+            and not has_table_privilege(c.oid, 'select')
+        order by 1
+        limit 1
+        """
+    ).fetchone()
+    if row is not None:
+        raise GovernanceError(
+            f"a backup needs the rights of governance_owner ({connection.info.user} may not read {row[0]}): connect as "
+            "a role that is a member of it, or as the owner of the warehouse"
+        )
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a backup whose files are those that were written; raises GovernanceError where they aren't."""
     manifest = parse_manifest(folder)
@@ -126,7 +154,8 @@ def parse_manifest(folder: Path) -> Manifest:
 
 
 def _dump(url: str, server: int, snapshot: str, path: Path, recipients: Sequence[Recipient]) -> None:
-    command = _command("pg_dump", url, server, "--format=custom", f"--snapshot={snapshot}")
+    # the warehouse has no large objects, and anybody may make one that nobody else may read
+    command = _command("pg_dump", url, server, "--format=custom", "--no-blobs", f"--snapshot={snapshot}")
     if recipients:
         _assert_done("pg_dump", encrypt_output(command, program_environment(url), path, recipients))
     else:

@@ -11,6 +11,7 @@ from orchestration.lib.backup.backup import backup
 from orchestration.lib.backup.encryption import Identity, Recipient
 from orchestration.lib.backup.restore import restore
 from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.rights import assert_may_create_database
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.run import verify
 
@@ -39,9 +40,11 @@ def drill(
     """
     if recipients and not identities:
         raise GovernanceError("a drill of an encrypted backup needs the file of an identity that it is for: --identity")
+    target = server_url or url
+    with connect(target) as connection:
+        assert_may_create_database(connection, "that a drill restores into")
     folder, manifest = backup(url, output, recipients=recipients)
     tell(f"backed up {manifest.rows:,} rows into {folder}")
-    target = server_url or url
     name = f"governance_drill_{folder.name.lower().replace('-', '').removesuffix('z')}"
     ensure_database(target, name)
     began = time.monotonic()

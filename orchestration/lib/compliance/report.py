@@ -17,6 +17,7 @@ from orchestration.lib.compliance import period as periods
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.sections import Contents
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import put, whole_folder
 from orchestration.lib.settings import project_dir
@@ -36,9 +37,13 @@ def write_report(
     """Write the report about a period, such as 2026-10 or last-month, into `output`/<kind>-<name>; returns that folder.
 
     Its audit trail is verified against signed checkpoints where keys are given. Without Typst there is no report.pdf.
-    Raises GovernanceError where the folder is there already, or the period hasn't begun.
+    The rights of governance_auditor are enough. Raises GovernanceError where the role has less, the folder is there
+    already, or the period hasn't begun.
     """
-    with connect(url, autocommit=False, application="governance report") as connection:
+    with (
+        needs_role("a report", "governance_auditor"),
+        connect(url, autocommit=False, application="governance report") as connection,
+    ):
         connection.execute("set transaction isolation level repeatable read, read only")
         as_of, zone, today = periods.now(connection)
         period = periods.parsed(said, zone, today)

@@ -1,7 +1,10 @@
 """What the role of a connection may do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,3 +31,30 @@ def may(connection: "psycopg.Connection[TupleRow]", privileges: Mapping[str, Seq
         ],
     ).fetchone()
     return row == (True,)
+
+
+@contextmanager
+def needs_role(what: str, role: str) -> Iterator[None]:
+    """Turns the database's refusal into a sentence that says whose rights this takes; `what` begins it."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise GovernanceError(
+            f"{what} needs the rights of {role} ({error.diag.message_primary}): connect as a role that is a member of "
+            "it, or as the owner of the warehouse"
+        ) from error
+
+
+def assert_may_create_database(connection: "psycopg.Connection[TupleRow]", which: str) -> None:
+    """Raises GovernanceError where the role may create none; `which` says what it is for, and it is dropped again."""
+    row = connection.execute(
+        "select rolsuper or rolcreatedb, quote_ident(current_user) from pg_roles where rolname = current_user"
+    ).fetchone()
+    if row is None or not row[0]:
+        role = row[1] if row else "…"
+        raise GovernanceError(
+            f"{connection.info.user} may not create the database {which} and drops again; let an administrator run "
+            f"`alter role {role} createdb`"
+        )

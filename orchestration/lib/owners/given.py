@@ -26,7 +26,7 @@ _QUERIES = {
     "user": "select id, email from core.users where id::text = lower(%(text)s) or lower(email) = lower(%(text)s)",
     "team": "select id, slug from core.teams where id::text = lower(%(text)s) or slug = lower(%(text)s)",
     "key": "select id, key_prefix from core.api_keys where id::text = lower(%(text)s) or key_prefix = %(text)s"
-    " or encode(key_hash, 'hex') = lower(%(text)s)",
+    " or id = internal.key_of_hash(case when %(text)s ~* '^[0-9a-f]{64}$' then decode(%(text)s, 'hex') end)",
 }
 _KNOWN = {"user": "select email from core.users", "team": "select slug from core.teams"}
 _BY = {"user": "email", "team": "slug", "key": "prefix, or by its id where several have it"}

@@ -255,11 +255,12 @@ _CANDIDATES = f"""
         inner join core.teams as t on t.slug = lower(n.name)
         where n.kind = 'team'
         union all
-        select n.number, n.kind, 2, n.place, null, null, a.id, {_ALWAYS}
+        select n.number, n.kind, 2, n.place, null, null, found.id, {_ALWAYS}
         from named as n
-        inner join core.api_keys as a
-            on a.key_hash = case when n.name ~* '^[0-9a-f]{{64}}$' then decode(n.name, 'hex') end
-        where n.kind = 'key'
+        cross join lateral (
+            select internal.key_of_hash(case when n.name ~* '^[0-9a-f]{{64}}$' then decode(n.name, 'hex') end) as id
+        ) as found
+        where n.kind = 'key' and found.id is not null
         union all
         select
             n.number, n.kind, 3, n.place, null, t.id, null, timestamptz '-infinity', coalesce(t.deleted_at, 'infinity')

@@ -17,14 +17,19 @@ APPLICATION = "governance dbt build"
 _PATIENCE = 3.0  # seconds; the server may take a moment to see that a killed process is gone
 _HOLDER = """
     select a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
-        date_trunc('second', a.backend_start)
+        date_trunc('second', a.backend_start), a.usename
     from pg_locks as l
     inner join pg_stat_activity as a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and (l.classid, l.objid, l.objsubid) = (0, %s, 1)
         and l.database = (select oid from pg_database where datname = current_database())
 """
-# who holds the lock starts dbt after this, so whoever bears the name is left of a build that lost the lock
-_ORPHANS = "from pg_stat_activity where datname = current_database() and application_name = %s"
+# who holds the lock starts dbt after this, so whoever bears the name is left of a build that lost the lock; of those
+# who can build only, for anybody can take the name
+_ORPHANS = (
+    "from pg_stat_activity where datname = current_database() and application_name = %s"
+    " and (has_database_privilege(usesysid, datid, 'create') or exists (select from pg_namespace"
+    " where nspname in ('core', 'rollups') and has_schema_privilege(usesysid, oid, 'create')))"
+)
 
 
 @contextmanager
@@ -59,10 +64,10 @@ def _take(connection: psycopg.Connection[TupleRow]) -> None:
             found = connection.execute(_HOLDER, [Lock.BUILD]).fetchone()
             if found is None:
                 continue  # gone since
-            pid, application, host, since = found
+            pid, application, host, since, role = found
             raise GovernanceError(
-                f"another build is at work on this database: {application} from {host}, pid {pid}, since {since}; "
-                f"wait for it, or end it with `select pg_terminate_backend({pid})`"
+                f"another build is at work on this database: {application} from {host}, pid {pid}, since {since}, as "
+                f"{role}; wait for it, or end it with `select pg_terminate_backend({pid})`"
             )
         time.sleep(0.2)
 

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from orchestration.lib.compliance import period as periods
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.rights import needs_role
 
 Row = Mapping[str, Any]
 RECENT = "last 30 days"
@@ -178,7 +179,10 @@ class Data:
 
 def read(url: str) -> Data:
     """Everything that the pages show, as of one moment."""
-    with connect(url, autocommit=False, application="governance site") as connection:
+    with (
+        needs_role("the site", "governance_auditor"),
+        connect(url, autocommit=False, application="governance site") as connection,
+    ):
         connection.execute("set transaction isolation level repeatable read, read only")
         as_of, zone, today = periods.now(connection)
         spans = list(_spans(today, zone))

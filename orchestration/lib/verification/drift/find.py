@@ -15,6 +15,7 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect, with_database
 from orchestration.lib.database.locks import Lock
+from orchestration.lib.database.rights import assert_may_create_database
 from orchestration.lib.dbt.environment import environment
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
@@ -52,7 +53,7 @@ def find_drift(
     """
     with connect(url) as connection:
         if reference_url is None:
-            _assert_may_create(connection)
+            assert_may_create_database(connection, "that a deep verification builds for comparison")
         try:
             later_versions = _rollups_of_a_later_version(connection)
         except psycopg.errors.InsufficientPrivilege as error:
@@ -100,7 +101,7 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
     with connect(url) as connection:
         variables = _variables(connection)
         name = _name_beside(connection)
-        _assert_may_create(connection)
+        assert_may_create_database(connection, "that a deep verification builds for comparison")
         if not _one(connection, "select pg_try_advisory_lock(%s)", [Lock.DRIFT_REFERENCE]):
             raise GovernanceError(
                 f"another deep verification of {connection.info.dbname} is running; wait until it has ended"
@@ -184,15 +185,6 @@ def _variables(connection: Connection) -> dict[str, str]:
         ) from error
     # the refresh of an empty database has nobody to wait for
     return dict(rows) | {"refresh_patience": "0 seconds"}
-
-
-def _assert_may_create(connection: Connection) -> None:
-    if not _one(connection, "select rolsuper or rolcreatedb from pg_roles where rolname = current_user"):
-        role = _one(connection, "select quote_ident(current_user)")
-        raise GovernanceError(
-            f"{connection.info.user} may not create the database that a deep verification builds for comparison and "
-            f"drops again; let an administrator run `alter role {role} createdb`"
-        )
 
 
 def _create(connection: Connection, name: str) -> None:

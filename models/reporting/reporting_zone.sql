@@ -1,0 +1,4 @@
+-- one row
+select
+    '{{ var("reporting_timezone") }}'::text as zone,
+    ({{ reporting_now() }} at time zone '{{ var("reporting_timezone") }}')::date as today
