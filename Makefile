@@ -31,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality malformed kills ui build embedded parquet pdf generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed kills faults ui build embedded parquet pdf generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -55,6 +55,10 @@ malformed: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.e
 kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## kill a load of each kind of source, and jobs of Dagster, at random moments (make kills ROUNDS=20)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest \
 		$(addprefix tests/integration/test_,killed_loads.py dagster_faults.py dagster_alerts.py) $(ARGS)
+
+faults: $(VENV)/.development $(VENV)/.embedded ## kill Dagster's daemon, webserver and runs, and the database, so often each (make faults ROUNDS=10)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_FAULT_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest \
+		tests/integration/test_dagster_processes.py $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

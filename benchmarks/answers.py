@@ -8,7 +8,6 @@ Makes a database bench_answers and drops it at the end. Inserts are the client's
 """
 
 import time
-import uuid
 
 import click
 
@@ -39,10 +38,13 @@ AUDIT_WRITE = (
 def refresh_time(connection: Connection, usage: Usage) -> Time:
     """Of the hourly refresh, and nothing else, after each of several times 15 minutes of new requests."""
     quarter = max(round(900 / usage.seconds), 1)
+    # in the last closed hour: they touch stored buckets
+    new = usage.rows - quarter, usage.rows - 1, "new"
 
     def fifteen_minutes(_: str) -> None:
-        # in the last closed hour: they touch stored buckets
-        usage.insert(connection, usage.rows - quarter, usage.rows - 1, uuid.uuid4().hex)
+        # of the time before are taken back, or the hour would grow from time to time
+        usage.delete(connection, *new)
+        usage.insert(connection, *new)
 
     return measured(connection, {"refresh": REFRESH}, before=fifteen_minutes)["refresh"]
 
@@ -118,7 +120,7 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         refresh(built)
         connection.execute("vacuum analyze")
         large = refresh_time(connection, usage)
-        settle(connection, built)
+        settle(connection, built, options)
         progress("questions")
         questions = [*usage_questions(usage), *money_questions(usage)]
         times = measured(connection, {what: question for what, question, _ in questions}, rounds)

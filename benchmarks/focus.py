@@ -67,7 +67,7 @@ def fill(connection: Connection, url: str, teams: int) -> str:
         connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, now())", [first])
     for statement in (TEAMS, PRICES, USAGE):
         connection.execute(statement.encode(), values)
-    settle(connection, url)
+    settle(connection, url, [])
     return f"{first:%Y-%m}"
 
 

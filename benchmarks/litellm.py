@@ -230,13 +230,14 @@ def ratio_figures(connection: Connection, pairs: list[Pair], rounds: int) -> tup
 def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
     """Measures the reports against LiteLLM's tables; exit code 1 if a goal is missed."""
     usage = Usage(rows, governed=True)
-    with built_warehouse(url, "litellm", build_options(rows / usage.days)) as built, connect(built) as connection:
+    options = build_options(rows / usage.days)
+    with built_warehouse(url, "litellm", options) as built, connect(built) as connection:
         load_organisation(connection, SIZE, progress)
         usage.load(connection, notify=progress)
         release = make_tables(connection)
         fill_tables(connection, usage, progress)
         progress("rollups, columnstore and statistics")
-        settle(connection, built)
+        settle(connection, built, options)
         connection.execute("set search_path = litellm, public")
         rollups, raw = rollup_pairs(usage), raw_pairs(usage)
         progress("comparing answers")

@@ -79,7 +79,7 @@ def main(url: str | None, rounds: int, keep: bool, as_json: bool, **sizes: int) 
         if connection.execute("select from core.llm_metrics limit 1").fetchone() is None:
             load_organisation(connection, size, progress)
         progress("rollups, columnstore and statistics")
-        settle(connection, built)
+        settle(connection, built, options)
         figures = report_figures(connection, size, rounds) + audit_figures(connection)
         server = server_name(connection)
     show(figures, server, f"{size.users:,} users", as_json=as_json)

@@ -38,7 +38,7 @@ def main(url: str | None, rows: int, as_json: bool) -> None:
     with built_warehouse(url, "report", options) as built, connect(built) as connection:
         load_organisation(connection, SIZE, progress)
         usage.load(connection, notify=progress)
-        settle(connection, built)
+        settle(connection, built, options)
         verify(built)
         with tempfile.TemporaryDirectory() as output:
             for period in (f"{usage.end:%Y-%m}", f"{usage.end:%Y}"):

@@ -110,6 +110,14 @@ class Usage:
         """Insert rows by their numbers, in one statement."""
         connection.execute(f"insert into core.llm_metrics ({COLUMNS}) {self.select(first, last, salt)}".encode())
 
+    def delete(self, connection: Connection, first: int, last: int, salt: str = "") -> None:
+        """Delete what `insert` inserted, in one statement."""
+        connection.execute(
+            "delete from core.llm_metrics where time between %s and %s and request_id in (select 'req-' ||"
+            " md5(format('request-%%s-%%s', %s::text, n)) from generate_series(%s::bigint, %s::bigint) as n)",
+            [*(self.begin + timedelta(seconds=n * self.seconds) for n in (first - 1, last + 1)), salt, first, last],
+        )
+
     def load(
         self,
         connection: Connection,

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from benchmarks.timing import Connection
 from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.warehouse.build import build_warehouse
 from orchestration.lib.warehouse.refresh import refresh
@@ -77,13 +78,17 @@ def built_warehouse(server_url: str | None, name: str, options: list[str], *, ke
         yield url
 
 
-def settle(connection: Connection, url: str) -> None:
-    """What a night does: rollups refreshed, old parts in the columnstore where there is one, statistics."""
+def settle(connection: Connection, url: str, options: list[str]) -> None:
+    """What a night does, and a week: rollups refreshed and built, old parts in the columnstore where there is one.
+
+    A view of a rollup knows how far it was stored when it was built last, so that the planner leaves out older parts.
+    """
     refresh(url)
     if is_timescaledb(url):
         jobs = "select job_id from timescaledb_information.jobs where proc_name = 'policy_compression'"
         for (job,) in connection.execute(jobs).fetchall():
             connection.execute("call public.run_job(%s)", [job])
+    run_dbt(["run", "--select", "path:models/rollups", *options], url, quiet=True)
     connection.execute("vacuum analyze")
 
 

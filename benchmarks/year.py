@@ -59,7 +59,7 @@ class Stage:
 
 
 def stage(connection: Connection, url: str, usage: Usage, options: list[str], rounds: int) -> Stage:
-    settle(connection, url)
+    settle(connection, url, options)
     sizes = {name: int(size) for name, size in connection.execute(SIZES[is_timescaledb(url)].encode()).fetchall()}
     progress("questions")
     questions = [*usage_questions(usage), *people_questions(SIZE)]

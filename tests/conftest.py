@@ -15,6 +15,7 @@ import parsed
 import psycopg
 import pytest
 import seconds
+import unheard
 from engines import ENGINES, Engine, pglite
 from engines.choice import is_chosen
 from psycopg import sql
@@ -197,7 +198,7 @@ def dbt_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(tmp_path_factory.mktemp("dbt"))
     # half of what a small run takes, and no test reads them; Dagster's have the manifest written
     os.environ |= {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "none"}
-    with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"):
+    with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"), unheard.not_worded():
         yield
 
 

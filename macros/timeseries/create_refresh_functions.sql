@@ -92,12 +92,13 @@ begin
     )
     select array_agg(low order by low), array_agg(high order by low) into lows, highs from merged;
 
+    -- one slot for each bucket of theirs: a new version recomputes years
     insert into internal.rollup_invalidations (rollup, slot)
-    select child.name, t.slot
+    select distinct child.name, date_trunc(child.bucket, t.hour, zone)
     from unnest(lows, highs) as span (low, high)
-    cross join lateral generate_series(span.low, span.high - interval '1 microsecond', interval '15 minutes') as t (slot)
+    cross join lateral generate_series(span.low, span.high - interval '1 microsecond', interval '1 hour') as t (hour)
     cross join internal.rollup_state as child
-    where child.parent = rollup_name and t.slot < child.watermark
+    where child.parent = rollup_name and t.hour < child.watermark
     on conflict do nothing;
 
     update internal.rollup_state set watermark = new_watermark, refreshed_at = clock_timestamp() where name = rollup_name;

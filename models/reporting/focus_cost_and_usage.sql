@@ -1,4 +1,4 @@
--- one row per charge: of usage by day, team, SKU and price; of a shared cost by month and team; of an adjustment
+-- one row per charge: of usage by day, team, tags, SKU and price; of a shared cost by month and team; of an adjustment
 {% set zone = var("reporting_timezone") -%}
 {% set invoice = "concat_ws('/', 'provisional', charges.provider, to_char(charges.month, 'YYYY-MM')" -%}
 with charges as (
@@ -6,7 +6,7 @@ with charges as (
         month, starts_at, ends_at, 'Usage' as category, null::text as class, 'Usage-Based' as frequency, description,
         provider, publisher, team_id, currency, quantity, pricing_unit, unit_price, list_unit_price,
         quantity * unit_price as cost, quantity * list_unit_price as list_cost, consumed_quantity, consumed_unit,
-        sku_id, sku_price_id, sku_meter, sku_price_details, cost_source, date_basis, price_id, null::uuid as origin_id
+        sku_id, sku_price_id, sku_meter, sku_price_details, cost_source, date_basis, price_id, null::uuid as origin_id, tags
     from {{ ref('stg_focus_usage') }}
     union all
     select
@@ -15,7 +15,7 @@ with charges as (
         coalesce(costs.provider, 'internal'), coalesce(costs.provider, 'internal'), parts.team_id, parts.currency,
         1, 'Charges', parts.amount as unit_price, parts.amount as list_unit_price, parts.amount as cost,
         parts.amount as list_cost, null, null, 'shared/' || costs.kind,
-        'shared/' || costs.kind || '/' || costs.id, 'Shared Cost', null, null, null, null, costs.id
+        'shared/' || costs.kind || '/' || costs.id, 'Shared Cost', null, null, null, null, costs.id, null
     from {{ ref('stg_shared_costs') }} as parts
     inner join {{ ref('shared_costs') }} as costs on costs.id = parts.id
     union all
@@ -23,7 +23,7 @@ with charges as (
         month, coalesce(corrects_month, month)::timestamp at time zone '{{ zone }}',
         (coalesce(corrects_month, month) + interval '1 month') at time zone '{{ zone }}', 'Adjustment', 'Correction',
         'One-Time', reason, 'internal', 'internal', team_id, currency, null, null, null, null, amount as cost,
-        amount as list_cost, null, null, null, null, null, null, null, null, null, id
+        amount as list_cost, null, null, null, null, null, null, null, null, null, id, null
     from (
         select id, month, corrects_month, amount, reason, team_id, currency from {{ ref('cost_adjustments') }}
         union all
@@ -70,7 +70,7 @@ select
     charges.sku_id, charges.sku_meter, charges.sku_price_details, charges.sku_price_id,
     charges.team_id::text as sub_account_id,
     coalesce(teams.name, charges.team_id::text) as sub_account_name,
-    places.tags,
+    case when charges.tags is null then places.tags else charges.tags || coalesce(places.tags, '{}') end as tags,
     charges.cost_source as x_cost_source,
     charges.origin_id as x_origin_id,
     charges.date_basis as x_price_date_basis,

@@ -7,35 +7,23 @@
     'application': ['llm_application_daily', 'application'],
     'model': ['llm_model_daily', "(provider || '/' || model)"],
 } -%}
-with usage as (
+{% set is_recent = 'bucket >= ' ~ week_ago -%}
+with weeks as (
     {%- for kind, source in kinds.items() %}
     select
         '{{ kind }}' as kind,
         {{ source[1] }}::text as id,
         currency,
-        bucket >= {{ week_ago }} as is_recent,
-        sum(request_count)::bigint as requests,
-        sum(cost_amount) as cost,
+        {{ sum_cost_where('cost_amount', is_recent) }} as cost,
+        {{ sum_cost_where('cost_amount', 'not ' ~ is_recent) }} as cost_before,
+        coalesce(sum(request_count) filter (where {{ is_recent }}), 0)::bigint as requests,
+        coalesce(sum(request_count) filter (where not {{ is_recent }}), 0)::bigint as requests_before,
         sum(unpriced_request_count)::bigint as unpriced_requests
     from {{ ref(source[0]) }}
     where bucket >= {{ local_period_start('day', -14) }} and bucket < {{ local_period_start('day') }}
-    group by {{ source[1] }}, currency, 4
+    group by {{ source[1] }}, currency
     {{ 'union all' if not loop.last }}
     {%- endfor %}
-),
-
-weeks as (
-    select
-        kind,
-        id,
-        currency,
-        {{ sum_cost_where('cost', 'is_recent') }} as cost,
-        {{ sum_cost_where('cost', 'not is_recent') }} as cost_before,
-        coalesce(sum(requests) filter (where is_recent), 0)::bigint as requests,
-        coalesce(sum(requests) filter (where not is_recent), 0)::bigint as requests_before,
-        sum(unpriced_requests)::bigint as unpriced_requests
-    from usage
-    group by 1, 2, 3
 ),
 
 ranked as (

@@ -1,13 +1,19 @@
--- one row per day, team, provider, model, currency, source of the cost, price and whether the price makes the cost
+-- one row per day, team, application, environment, tags, provider, model, currency, source of the cost, price and is_by_price
 {{ config(
     bucket='day', source='llm_metrics',
-    grain=['bucket', 'day', 'team_id', 'provider', 'model', 'currency', 'cost_source', 'price_id', 'is_by_price'],
+    grain=[
+        'bucket', 'day', 'team_id', 'application', 'environment', 'tags', 'provider', 'model', 'currency', 'cost_source', 'price_id',
+        'is_by_price',
+    ],
     stored_indexes=[['bucket']],
 ) }}
 select
     {{ time_bucket('day', 'time') }} as bucket,
     {{ local_day(time_bucket('day', 'time')) }} as day,
     team_id,
+    application,
+    environment,
+    {{ tags_of_cost('tags', var('charge_tags')) }} as tags,
     provider,
     model,
     currency,
@@ -24,4 +30,4 @@ select
     sum(case when list_cost_amount is not null then cost_amount end) as listed_cost_amount
 from {{ ref('llm_metrics') }}
 where {{ in_rollup_window('time') }}
-group by 1, 3, 4, 5, 6, 7, 8, 9
+group by 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12

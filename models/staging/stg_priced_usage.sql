@@ -1,4 +1,4 @@
--- one row per day, team, provider, model, currency, source of the cost and price, with what its prices make of it
+-- one row per day, team, application, environment, tags, provider, model, currency, source of the cost and price, with what its prices make of it
 with usage as (
     select
         days.day,
@@ -10,6 +10,9 @@ with usage as (
         -- what a gateway computed is what the source said, as far as our prices go
         case when days.is_by_price then days.cost_source else 'provider' end as cost_source,
         days.price_id,
+        days.application,
+        days.environment,
+        days.tags,
         {% for column in ['request_count', 'success_count'] + token_classes() -%}
         sum(days.{{ column }})::bigint as {{ column }},
         {% endfor -%}
@@ -19,7 +22,7 @@ with usage as (
     from {{ ref('llm_charge_daily') }} as days
     left join {{ ref('stg_model_names') }} as names on names.provider = days.provider and names.model = days.model
     where days.cost_amount is not null
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 ),
 
 priced as (

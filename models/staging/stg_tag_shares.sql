@@ -13,56 +13,49 @@ with keyed as (
     from {{ ref('llm_tag_daily') }} as usage
     cross join (values {{ values_of_tag() }}) as keys (tag_key, path, flat_path)
     group by 1, 2, 3, 4, 5
-),
-
--- each value once, in the order they were given
-several as (
-    select
-        keyed.*,
-        named.tag_values,
-        case
-            when '{{ var("tag_allocation") }}' = 'split'
-                then internal.split_amount(keyed.cost, array_fill(1::numeric, array[cardinality(named.tag_values)]))
-        end as shares
-    from keyed
-    cross join
-        lateral (
-            select array_agg(given.tag_value order by given.place) as tag_values
-            from (
-                select part.element #>> '{}' as tag_value, min(part.place) as place
-                from jsonb_array_elements(keyed.said) with ordinality as part (element, place)
-                group by 1
-            ) as given
-        ) as named
-    where jsonb_array_length(keyed.said) > 1
 )
 
 select
-    bucket,
-    day,
-    tag_key,
-    said ->> 0 as tag_value,
-    currency,
-    requests,
-    requests as carrying_requests,
-    cost,
-    unpriced_requests
-from keyed
-where jsonb_array_length(said) <= 1
-union all
-select
-    several.bucket,
-    several.day,
-    several.tag_key,
+    keyed.bucket,
+    keyed.day,
+    keyed.tag_key,
     value.tag_value,
-    several.currency,
-    case when value.place = 1 then several.requests else 0 end,
-    several.requests,
+    keyed.currency,
+    case when value.place = 1 then keyed.requests else 0 end as requests,
+    keyed.requests as carrying_requests,
     case
-        when several.shares is not null then several.shares[value.place]
-        when value.place = 1 then several.cost
-        when several.cost is not null then 0
-    end,
-    case when value.place = 1 then several.unpriced_requests else 0 end
-from several
-cross join lateral unnest(several.tag_values) with ordinality as value (tag_value, place)
+        when value.shares is not null then value.shares[value.place]
+        when value.place = 1 then keyed.cost
+        when keyed.cost is not null then 0
+    end as cost,
+    case when value.place = 1 then keyed.unpriced_requests else 0 end as unpriced_requests
+-- read once, so that a condition on the key reaches it
+from keyed
+cross join
+    lateral (
+        select keyed.said ->> 0 as tag_value, 1 as place, null::numeric[] as shares
+        where jsonb_array_length(keyed.said) <= 1
+        union all
+        -- each value once, in the order they were given
+        select named.tag_values[places.place], places.place, named.shares
+        from (
+            select
+                several.tag_values,
+                case
+                    when '{{ var("tag_allocation") }}' = 'split'
+                        then internal.split_amount(
+                                keyed.cost, array_fill(1::numeric, array[cardinality(several.tag_values)])
+                            )
+                end as shares
+            from (
+                select array_agg(given.tag_value order by given.place) as tag_values
+                from (
+                    select part.element #>> '{}' as tag_value, min(part.place) as place
+                    from jsonb_array_elements(keyed.said) with ordinality as part (element, place)
+                    group by 1
+                ) as given
+            ) as several
+            where jsonb_array_length(keyed.said) > 1
+        ) as named
+        cross join lateral generate_subscripts(named.tag_values, 1) as places (place)
+    ) as value

@@ -1,4 +1,4 @@
--- one row per day, team, provider, model, currency, source of the cost, price and unit
+-- one row per day, team, application, environment, tags, provider, model, currency, source of the cost, price and unit
 select
     usage.day,
     usage.bucket,
@@ -8,6 +8,9 @@ select
     usage.currency,
     usage.cost_source,
     usage.price_id,
+    usage.application,
+    usage.environment,
+    usage.tags,
     usage.request_count,
     charges.unit,
     charges.quantity,

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -106,10 +106,12 @@ def erase(email: str, yes: bool, acts_as: str | None) -> None:
         tell(f"  {table}: {counted(rows, 'row')}")
     for table, rows in sorted(erased.left_in_rows.items()):
         tell(f"note: {counted(rows, 'row')} of {table} name the person still, for nothing in them may be changed")
-    if erased.left_in_trail:
+    if erased.left_since and erased.left_until:
+        since, until = (f"{moment.astimezone(UTC):%Y-%m-%d}" for moment in (erased.left_since, erased.left_until))
         tell(
-            f"note: {counted(erased.left_in_trail, 'entry', 'entries')} of the audit trail name the person still: they "
-            "are older than references, or in an application's own words; docs/accounts.md says what to do"
+            f"note: {counted(erased.left_in_trail, 'entry', 'entries')} of the audit trail, recorded from {since} to "
+            f"{until}, can't be changed and name the person still; docs/accounts.md#entries-that-still-name-a-person "
+            "says why and what to do"
         )
     click.echo(f"erased: user {erased.user_id} is {erased.pseudonym}")
 
@@ -209,14 +211,22 @@ def key() -> None:
     """Create, rotate and revoke API keys."""
 
 
-_EXPIRES = click.option("--expires-at", callback=moment, metavar="TIME", help="When it ends, with its zone.")
+_EXPIRES = click.option(
+    "--expires-at", callback=moment, metavar="TIME", help="When it ends, with its zone: 2027-12-31T23:00:00Z."
+)
 
 
 @key.command("create")
 @click.argument("name")
 @click.option("--user", "owner", metavar="EMAIL", help="Whose key it is.")
 @click.option("--team", metavar="SLUG", help="The team it belongs to.")
-@click.option("--scope", "scopes", multiple=True, metavar="RESOURCE:ACTION", help="What it may do; may be repeated.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="RESOURCE:ACTION",
+    help="What it may do, such as metrics:write; may be repeated.",
+)
 @_EXPIRES
 @_as
 def create_key(
@@ -318,7 +328,9 @@ def session() -> None:
 
 @session.command()
 @click.argument("email")
-@click.option("--hours", type=click.FloatRange(0, 720, min_open=True), default=12, show_default=True)
+@click.option(
+    "--hours", type=click.FloatRange(0, 720, min_open=True), default=12, show_default=True, help="How long it lasts."
+)
 @click.option("--code", "asks_code", is_flag=True, help="Ask for a code of the second factor, too.")
 def issue(email: str, hours: float, asks_code: bool) -> None:
     """Sign in with a password, asked for or read from standard input, and print a session's token, this once."""

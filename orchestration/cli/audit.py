@@ -32,14 +32,20 @@ def audit() -> None:
 @audit.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", default="llm-governance", show_default=True, help="Goes into each signature; no blanks.")
-def key(file: Path, name: str) -> None:
+@click.option(
+    "--succeeds",
+    metavar="KEY",
+    help="File of the key before it, or its public half where the file is lost: what it signed still verifies.",
+)
+def key(file: Path, name: str, succeeds: str | None) -> None:
     """Make the private key that signs, in FILE, and print the public one.
 
-    Keep the file where the owner of the database can't read it, and give the public key to those who verify.
+    Keep the file where the owner of the database can't read it, and give the public key to those who verify. A key that
+    takes the place of another one names it by --succeeds.
     """
     from orchestration.lib.audit.sign import create_key
 
-    click.echo(create_key(file, name))
+    click.echo(create_key(file, name, succeeds))
     tell(f"the private key is in {visible(str(file))}: who has it can sign another trail")
 
 
@@ -114,7 +120,11 @@ def export(output: Path) -> None:
 @audit.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 @_KEY
 @click.option(
@@ -143,7 +153,7 @@ def verify(
     from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
-        public_keys = (str(sign.public_key(_key_file(key_file))),)
+        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
     if folder is not None:
         arguments = [str(folder), *(["--json"] if as_json else [])]
         for public in public_keys:
@@ -166,7 +176,8 @@ def verify(
 
 @audit.command()
 def status() -> None:
-    """Show how far the trail is sealed."""
+    """Show how far the trail is sealed and signed, and the public keys of who signs."""
+    from orchestration.lib.audit import sign
     from orchestration.lib.audit.seal import status as status_now
     from orchestration.lib.database.in_use import database_url
 
@@ -180,16 +191,31 @@ def status() -> None:
     )
     since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
     click.echo(f"not sealed {unsealed:,}{since}")
+    key_file, anchors = settings().audit_key, settings().audit_anchors
+    if key_file is None:
+        click.echo("signed     nothing: GOVERNANCE_AUDIT_KEY names no key")
+        return
+    last = sign.last_checkpoint(key_file, anchors)
+    click.echo(f"signed     {last.size if last else 0:,} seals")
+    for number, public in enumerate(sign.public_keys(key_file)):
+        click.echo(f"{'before it ' if number else 'public key'} {public}")
 
 
 @audit.command()
 @click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
 @click.option(
-    "--public-key", "public_keys", multiple=True, metavar="KEY", help="Who signs; else the public half of --key."
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 @_KEY
+@_ANCHORS
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, yes: bool) -> None:
+def recover(
+    reason: str, public_keys: tuple[str, ...], key_file: Path | None, anchors: tuple[Path, ...], yes: bool
+) -> None:
     """Begin a new epoch of the trail after a restore or a move to another server.
 
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
@@ -199,13 +225,12 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
     from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
-        public_keys = (str(sign.public_key(_key_file(key_file))),)
+        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
     try:
         keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-        kept = verify_offline.read_checkpoints(_anchors(()), keys)
     except verify_offline.NotVerifiableError as error:
-        raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    last = max(kept, key=lambda each: each.size)
+        raise GovernanceError(str(error)) from error
+    last = sign.newest(_anchors(anchors), keys)
     found = seal.status(database_url())
     tell(
         f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: "
@@ -213,8 +238,9 @@ def recover(reason: str, public_keys: tuple[str, ...], key_file: Path | None, ye
     )
     if not yes and not click.confirm("Begin a new epoch?", err=True):
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
-    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}; last checkpoint: {last.size} {last.root}")
+    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}{last.named()}")
     click.echo(f"epoch {epoch} began")
+    tell("sign it with `governance audit sign --after-recovery`")
 
 
 @audit.command()
@@ -232,19 +258,18 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     from datetime import UTC, datetime
 
     from orchestration.lib.audit.prune import prune as prune_now
+    from orchestration.lib.compliance.period import parsed_month
     from orchestration.lib.database.in_use import database_url
 
-    try:
-        first_kept = datetime.strptime(before, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise GovernanceError(f"{before} is no month: name the first that stays, such as 2024-01") from error
-    if first_kept > datetime.now(UTC):
-        raise GovernanceError(f"{before} is still to come: name a month that has begun")
+    first_kept = parsed_month(before, "UTC", datetime.now(UTC).date())
+    if first_kept.start > datetime.now(UTC):
+        raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {before} for good?", err=True):
+    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
         raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
-    done = prune_now(database_url(), first_kept, reason, file, folders)
-    click.echo(f"{done.entries:,} entries deleted" if done.entries else f"no sealed entry is from before {before}")
+    done = prune_now(database_url(), first_kept.start, reason, file, folders)
+    none = f"no sealed entry is from before {first_kept.name}"
+    click.echo(f"{done.entries:,} entries deleted" if done.entries else none)
     for path in done.kept_in:
         click.echo(path)
 

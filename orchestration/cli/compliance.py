@@ -30,12 +30,12 @@ def report(ctx: click.Context, period: str, output: Path | None) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    from orchestration.lib.audit.sign import public_key
+    from orchestration.lib.audit.sign import public_keys
     from orchestration.lib.compliance.report import PAPER, write_report
     from orchestration.lib.database.in_use import database_url
 
     key, anchors = settings().audit_key, settings().audit_anchors
-    keys = [public_key(key)] if key is not None else []
+    keys = public_keys(key) if key is not None else []
     folder, contents = write_report(
         database_url(), period, output or governance_home() / "reports", keys=keys, checkpoints=anchors
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import tell
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -41,7 +41,7 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
 
     done = export_focus(database_url(), period, output, file_format=file_format, version=version, dataset_name=dataset)
     if dataset == "cost-and-usage":
-        tell(f"{counted(done.rows, 'charge')} of {visible(period)}: {_amounts(done.totals)}")
+        tell(f"{counted(done.rows, 'charge')} of {done.month}: {_amounts(done.totals)}")
         if done.totals != done.charged:
             tell(f"reporting.chargeback says {_amounts(done.charged)}: docs/focus.md says when they differ")
     else:

@@ -90,8 +90,9 @@ def load_files(
         elif written:
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
     for source in report.refused:
-        said = "would be loaded" if dry_run else "is loaded"
-        tell(visible(f"nothing of {source} {said}: every record was refused", keep=""))
+        said = f"nothing of {source} {'would be' if dry_run else 'is'} loaded: every record was refused"
+        tried = f"; before another try `governance ingest --undo {source}` takes them out of quarantine"
+        tell(visible(said + ("" if dry_run else tried), keep=""))
     return NOTHING_LOADED if report.refused else 0
 
 

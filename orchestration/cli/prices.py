@@ -2,17 +2,29 @@
 
 import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from orchestration.cli.options import day, day_or_time
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.price_changes import Changes
     from orchestration.lib.pricing.price_lookup import AppliedPrice, UnitPrice
 
 _SHOWN = 20
-_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+
+
+class _Place(click.Path):
+    """A file that is there, or an address of the web."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from orchestration.lib.pricing.fetch import is_address
+
+        return value if is_address(value) else str(super().convert(value, param, ctx))
 
 
 @click.group()
@@ -21,12 +33,12 @@ def prices() -> None:
 
 
 @prices.command("import")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--observed-on", type=click.DateTime(["%Y-%m-%d"]), help="Day on which the prices were read; today.")
+@click.argument("place", required=False, metavar="[FILE OR ADDRESS]", type=_Place())
+@click.option("--observed-on", callback=day, metavar="DAY", help="Day on which the prices were read; today.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
-def import_prices(file: Path | None, observed_on: datetime | None, dry_run: bool, yes: bool) -> None:
-    """Take over a price list, a CSV file; without FILE the list that ships.
+def import_prices(place: str | None, observed_on: date | None, dry_run: bool, yes: bool) -> None:
+    """Take over a price list: a CSV file or LiteLLM's map of prices (JSON), also at an address; or the list that ships.
 
     Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
     superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
@@ -34,15 +46,17 @@ def import_prices(file: Path | None, observed_on: datetime | None, dry_run: bool
     from orchestration.cli.terminal import tell
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
+    from orchestration.lib.pricing.observed import read_list
     from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
-    from orchestration.lib.pricing.price_file import read_prices
-    from orchestration.lib.settings import project_dir
 
     url = database_url()
-    day = observed_on.date() if observed_on else datetime.now(UTC).date()
-    read = read_prices(file or project_dir() / "seeds" / "model_price_list.csv")
+    day = observed_on or datetime.now(UTC).date()
+    said = read_list(url, place, day)
+    read = said.prices
     changes = changes_of(url, read, day)
     _show_changes(changes)
+    for note in said.notes:
+        tell(note)
     for currency in currencies_without_rate(url, changes.add):
         tell(
             f"No exchange rate from {currency} is known, so costs in {currency} will have no converted total:"
@@ -95,7 +109,7 @@ def _tell_consequences(changes: "Changes", day: date) -> None:
 @prices.command()
 @click.argument("model")
 @click.option("--provider", help="Provider, as a source says it.")
-@click.option("--at", type=_TIME, help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
 @click.option("--tier", "service_tier", default="standard", show_default=True, help="Service tier of the request.")
 @click.option("--region", default="", help="Region that serves the request.")
 @click.option("--team", help="Slug of the team, for agreements.")
@@ -106,7 +120,7 @@ def show(
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.pricing.price_lookup import Question, applied_prices
 
-    moment = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    moment = at or datetime.now(UTC)
     question = Question(model, moment, provider, service_tier, region, team)
     for applied in applied_prices(database_url(), question):
         _show_applied(applied, moment)
@@ -163,7 +177,7 @@ def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
 @prices.command("list")
 @click.option("--provider", help="Provider; * stands for any characters.")
 @click.option("--model", help="Model; * stands for any characters.")
-@click.option("--at", type=_TIME, help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
 def list_prices(provider: str | None, model: str | None, at: datetime | None) -> None:
     """List the prices per million that hold."""
     from rich.console import Console
@@ -177,7 +191,7 @@ def list_prices(provider: str | None, model: str | None, at: datetime | None) ->
     from orchestration.lib.pricing.price_lookup import listed_prices
     from orchestration.lib.pricing.units import UNITS
 
-    found = listed_prices(database_url(), provider, model, at.replace(tzinfo=UTC) if at else datetime.now(UTC))
+    found = listed_prices(database_url(), provider, model, at or datetime.now(UTC))
     if not found:
         raise GovernanceError("no price is known for that: leave out --provider or --model to see what there is")
     units = [unit for unit in UNITS if any(unit in each.amounts for each in found)]

@@ -3,12 +3,13 @@
 import json
 import sys
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.options import day
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.words import counted
@@ -16,7 +17,6 @@ from orchestration.lib.words import counted
 if TYPE_CHECKING:
     from orchestration.lib.usage.reconcile import Difference, Reconciliation
 
-_DAY = click.DateTime(["%Y-%m-%d"])
 # of a key's hash so much is shown
 _KEY = 12
 _WIDTH = 2_000
@@ -39,8 +39,8 @@ def reconcile() -> None:
 
 @reconcile.command()
 @click.argument("location", metavar="postgresql://…")
-@click.option("--since", type=_DAY, metavar="DAY", help="First day, of UTC; else as far back as raw rows reach.")
-@click.option("--until", type=_DAY, metavar="DAY", help="Last day; else yesterday, for today LiteLLM still adds to.")
+@click.option("--since", callback=day, metavar="DAY", help="First day, of UTC; else as far back as raw rows reach.")
+@click.option("--until", callback=day, metavar="DAY", help="Last day; else yesterday, for today LiteLLM still adds to.")
 @click.option(
     "--tolerance",
     callback=_amount,
@@ -50,7 +50,7 @@ def reconcile() -> None:
     help="What spend may differ by in a line: LiteLLM adds binary fractions.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a table.")
-def litellm(location: str, since: datetime | None, until: datetime | None, tolerance: Decimal, as_json: bool) -> None:
+def litellm(location: str, since: date | None, until: date | None, tolerance: Decimal, as_json: bool) -> None:
     """Compare with LiteLLM's daily tables: every difference by day, key and model.
 
     LiteLLM_DailyUserSpend has all requests, LiteLLM_DailyTeamSpend those of teams. Nothing is written on either side.
@@ -63,8 +63,8 @@ def litellm(location: str, since: datetime | None, until: datetime | None, toler
         found = run(
             database_url(),
             location,
-            since=since.date() if since else None,
-            until=until.date() if until else None,
+            since=since,
+            until=until,
             tolerance=tolerance,
             notify=lambda sentence: tell(visible(sentence)),
         )

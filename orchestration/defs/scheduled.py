@@ -19,6 +19,7 @@ SCHEDULED = (
     "daily_report",
     "drill",
     "passwords",
+    "prices",
     "quarterly_report",
     "refresh",
     "report",
@@ -79,6 +80,8 @@ def check_settings() -> None:
             names = ", ".join(map(variable, SCHEDULED))
             raise GovernanceError(f"there is no schedule for {variable(name)}; the variables are {names}")
         scheduled(name, "0 4 * * *", "")
+    if settings().schedules.get("prices", "").lower() not in ("", "off") and settings().prices_from is None:
+        raise GovernanceError(f"{variable('prices')} is set, but not where prices are: GOVERNANCE_PRICES_FROM says it")
     zone()
 
 

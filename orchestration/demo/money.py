@@ -21,26 +21,23 @@ def settle_accounts(url: str, state: DemoState, through: datetime) -> int:
     Once: with a month closed or without one that has ended nothing is done.
     """
     with connect(url) as connection:
-        months = connection.execute(
+        month = connection.execute(
             """
-            select to_char(month, 'YYYY-MM')
+            select to_char(max(month), 'YYYY-MM')
             from reporting.period_totals
             where month < date_trunc('month', %s::timestamp) and not exists (select from core.closed_periods)
-            group by month
-            order by month
             """,
             [through.astimezone(state.zone).replace(tzinfo=None)],
-        ).fetchall()
-        if not months:
+        ).fetchone()
+        if month is None or month[0] is None:
             return 0
-    for (month,) in months:
-        close(url, month, _BY)
+    closed = close(url, month[0], _BY, through=True)
     with connect(url) as connection, connection.transaction():
         _agree(connection, datetime.combine(through.date(), time(), UTC))
     begin(url, Scope(state.since_start, through, model=UNPRICED_MODEL), FINANCE["reason"], _BY, into_closed=True)
     proceed(url)
     refresh(url)
-    return len(months)
+    return len(closed)
 
 
 def _agree(connection: Connection, today: datetime) -> None:

@@ -1,6 +1,7 @@
 """What the demo shows outside of the database: pages of each day, a report of the last whole month, a signed trail."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,5 +37,8 @@ def write_pages(url: str, folder: Path) -> DemoPages:
     # of the two anchors that there should be, one is enough to see how it works
     (checkpoint,) = sign.sign(url, audit / "key.pem", [audit / "anchor"]).kept_in
     trail = export(url, audit / "trail")
-    report, _ = write_report(url, _PERIOD, folder / "reports", keys=[public], checkpoints=[checkpoint])
-    return DemoPages(write_site(url, folder / "site"), report / "report.html", trail, str(public))
+    # while one waits for the database the other draws
+    with ThreadPoolExecutor(1) as beside:
+        site = beside.submit(write_site, url, folder / "site")
+        report, _ = write_report(url, _PERIOD, folder / "reports", keys=[public], checkpoints=[checkpoint])
+        return DemoPages(site.result(), report / "report.html", trail, str(public))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from psycopg.rows import TupleRow
@@ -160,6 +161,27 @@ def _priced_later(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     ]
 
 
+def changed_prices(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
+    """A dated change of a price, as what the same tokens cost before and after; the total of rows is not needed."""
+    changes = [
+        f"A million {meter.lower()} cost {_money(before, currency)} before {since} and {_money(after, currency)} since"
+        for (meter, *_, before, _, _), (other, currency, since, _, _, after, _, _) in pairwise(rows)
+        if meter == other
+    ]
+    sentence = f"{changes[0]}; each request has the price of its time." if changes else "No price changed."
+    return sentence, [
+        (
+            meter,
+            f"{first} to {last}",
+            _money(listed, currency),
+            _money(agreed, currency),
+            f"{tokens:,.0f}",
+            _money(cost, currency),
+        )
+        for meter, currency, first, last, listed, agreed, tokens, cost in rows
+    ]
+
+
 _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "user_permissions_view": _who_can_delete_policies,
     "team_hierarchy_view": _teams_near_their_budget,
@@ -172,6 +194,7 @@ _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
     "period_totals": _closed_months,
     "budget_breaches": _used_up_budgets,
     "cost_basis": _priced_later,
+    "focus_cost_and_usage": changed_prices,
 }
 
 

@@ -19,6 +19,10 @@ class NotBuiltError(GovernanceError):
     """The database holds no warehouse yet, only a part of it, or that of an older release: `governance build` helps."""
 
 
+class UnreachableError(GovernanceError):
+    """A server of somebody else's doesn't answer, or not as it should; it may in a while."""
+
+
 @contextmanager
 def explained(again: str = _AGAIN) -> Iterator[None]:
     """Turns what the database says into a GovernanceError, where a user can do something about it.

@@ -33,6 +33,8 @@ class Settings:
     backup_keep: str | None = None
     schedule_timezone: str | None = None
     sources: Path | None = None
+    prices_folder: Path | None = None
+    prices_from: str | None = None
     schedules: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,6 +70,8 @@ def settings() -> Settings:
         backup_keep=_said("GOVERNANCE_BACKUP_KEEP"),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
         sources=Path(sources).expanduser().absolute() if sources else None,
+        prices_folder=Path(folder).expanduser().absolute() if (folder := _said("GOVERNANCE_PRICES_FOLDER")) else None,
+        prices_from=_said("GOVERNANCE_PRICES_FROM"),
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
     )
 
@@ -86,6 +90,11 @@ def sources_file() -> tuple[Path, bool]:
     """Where the sources that are loaded by themselves are written down, and whether a variable says so."""
     configured = settings().sources
     return (configured, True) if configured else (governance_home() / "sources.yml", False)
+
+
+def prices_folder() -> Path:
+    """Where price lists land: $GOVERNANCE_PRICES_FOLDER, else `prices` in the home."""
+    return settings().prices_folder or governance_home() / "prices"
 
 
 def variable(name: str) -> str | None:

@@ -292,12 +292,11 @@ class Warehouse:
         )
 
     def full_refresh(self) -> None:
-        build_rollups(self.url, self.zone, "--full-refresh")
+        dbt(self.url, self.zone, "run", "--select", "core.metrics", "rollups", "--full-refresh")
 
     def rebuild(self) -> None:
         """Every bucket anew from raw rows; those that raw rows no longer cover are kept."""
         run_operation("rebuild_rollups", url=self.url, options=variables(self.zone))
-        build_rollups(self.url, self.zone)
 
     def check(self) -> None:
         with self.connection.transaction(), self.connection.cursor(row_factory=dict_row) as cursor:
@@ -335,7 +334,3 @@ def dbt(url: str, zone: str, *args: str) -> None:
 
 def variables(zone: str) -> list[str]:
     return ["--vars", json.dumps({"reporting_timezone": zone, "system_metrics_retention": "2 years"})]
-
-
-def build_rollups(url: str, zone: str, *options: str) -> None:
-    dbt(url, zone, "run", "--select", "core.metrics", "rollups", "reporting", *options)

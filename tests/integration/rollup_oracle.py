@@ -54,6 +54,11 @@ class Request:
         return json.dumps(kept)
 
     @property
+    def charge_tags(self) -> str:
+        """As charges have them: what the var charge_tags names."""
+        return json.dumps([tag for tag in json.loads(self.cost_tags) if tag["key"] == "project"])
+
+    @property
     def cost_source(self) -> str:
         return "unpriced" if self.cost_amount is None else "computed"
 
@@ -268,11 +273,26 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     by_price: Row = {"is_by_price": False}
     for rollup, dimensions, counted, more in (
         ("llm_price_daily", (), priced, compared),
-        ("llm_charge_daily", ("team_id",), (*priced, "success_count"), by_price),
+        (
+            "llm_charge_daily",
+            ("team_id", "application", "environment", "charge_tags"),
+            (*priced, "success_count"),
+            by_price,
+        ),
     ):
         same: Row = {"provider": "p", **dict.fromkeys(("price_id", "list_cost_amount", "listed_cost_amount")), **more}
         groups = oracle.groups("requests", "day", (*dimensions, "model", "currency", "cost_source"))
-        yield rollup, [{**key, **same, **{name: measures(rows)[name] for name in counted}} for key, rows in groups]
+        yield (
+            rollup,
+            [
+                {
+                    **{"tags" if name == "charge_tags" else name: value for name, value in key.items()},
+                    **same,
+                    **{name: measures(rows)[name] for name in counted},
+                }
+                for key, rows in groups
+            ],
+        )
     yield (
         "llm_unresolved_daily",
         [

@@ -103,6 +103,7 @@ def test_an_account_from_its_making_to_its_end(run: Run, open_connection: Connec
     [
         (("user", "set-password", "nobody@acme.example"), "standard input has no line for the password"),
         (("key", "create", "Key"), "whose key is it"),
+        (("user", "create", "nobody", "--name", "No"), "that is no address; write one such as ann@example.com"),
         (("key", "revoke", "x" * 40), "never by the key itself"),
         (("session", "revoke", "x"), "neither the id of a session nor an address"),
         (("role", "grant", "nobody@acme.example", "viewer"), "there is no user nobody@acme.example"),
@@ -115,7 +116,7 @@ def test_an_account_from_its_making_to_its_end(run: Run, open_connection: Connec
             "there is no file",
         ),
     ],
-    ids=["input", "owner", "key", "session", "user", "actor", "keys"],
+    ids=["input", "owner", "address", "key", "session", "user", "actor", "keys"],
 )
 def test_what_is_wrong_is_said_in_a_sentence(run: Run, arguments: tuple[str, ...], said: str) -> None:
     result = run(*arguments, code=1)

@@ -44,7 +44,7 @@ class Trail:
         return prune(self.url, self.cut, "three years are over", self.key, self.anchors).entries
 
     def verify(self) -> Report:
-        kept = verify_offline.read_checkpoints(self.anchors, [sign.public_key(self.key)])
+        kept = verify_offline.read_checkpoints(self.anchors, sign.public_keys(self.key))
         with export.snapshot(self.url) as connection:
             return export.verify(connection, kept)
 
@@ -85,7 +85,7 @@ def test_what_was_pruned_is_said_and_the_rest_verifies(trail: Trail, tmp_path: P
     assert (report.verdict, report.pruned, report.entries) == (Verdict.OK, gone + 34, 0), report.findings
     assert list(verify_warehouse(trail.url, select=["unsealed_entries"]).violations) == []
     # an export from before is still verified by what was signed since
-    kept = verify_offline.read_checkpoints(trail.anchors[:1], [sign.public_key(trail.key)])
+    kept = verify_offline.read_checkpoints(trail.anchors[:1], sign.public_keys(trail.key))
     old = min(kept, key=lambda each: each.size)
     entries, seals = verify_offline.read_entries(tmp_path / "before"), verify_offline.read_seals(tmp_path / "before")
     report = verify_offline.verify(entries, seals, [old], now=datetime.now(UTC))
@@ -97,7 +97,7 @@ def test_one_pruned_entry_more_than_the_tombstone_says_is_missing(trail: Trail) 
     with connect(trail.url, autocommit=False) as connection:
         connection.execute("alter table core.audit_logs disable trigger user")
         connection.execute("delete from core.audit_logs where id = (select min(id::text)::uuid from core.audit_logs)")
-        kept = verify_offline.read_checkpoints(trail.anchors, [sign.public_key(trail.key)])
+        kept = verify_offline.read_checkpoints(trail.anchors, sign.public_keys(trail.key))
         report = export.verify(connection, kept)
         connection.rollback()
     assert (report.verdict, report.counts[Verdict.MISSING]) == (Verdict.MISSING, 1)

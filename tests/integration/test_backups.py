@@ -97,7 +97,7 @@ def test_a_restore_is_signed_although_a_newer_checkpoint_was(fresh: str, tmp_pat
         with pytest.raises(GovernanceError, match="not signed"):
             sign.sign(url, key, anchors)
         sign.sign(url, key, anchors, accepts_recovery=True)
-        kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
+        kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key))
         with export.snapshot(url) as connection:
             assert export.verify(connection, kept).verdict == verify_offline.Verdict.OK
 

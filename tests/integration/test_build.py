@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from engines import Engine
 from polling import readers
 from psycopg.rows import TupleRow
 
@@ -34,8 +35,10 @@ def session(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_build_passes_all_its_tests(database: str) -> None:
-    run_dbt(["build"], database, quiet=True)
+def test_a_build_passes_all_its_tests(database: str, engine: Engine) -> None:
+    # what a report says of rows that are given to it is the same on each, and half of what dbt's tests take
+    elsewhere = [] if engine.name == "postgres" else ["--exclude", "resource_type:unit_test,fqn:governance.reporting.*"]
+    run_dbt(["build", *elsewhere], database, quiet=True)
 
 
 def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session: Connection, database: str) -> None:
@@ -210,7 +213,8 @@ def test_readers_at_50_hz_notice_nothing_of_builds(
     queries = ["select a from reporting.probe", f"select sum(cost_amount) from rollups.{rollup}"]
     try:
         with readers(database, queries) as met:
-            for number in range(12):
+            # to each from the one before it, and from the last to the first
+            for number in range(5):
                 build_view(DEFINITIONS[number % 4].format(n=number))
                 assert session.execute("select a from reporting.probe").fetchall() == [(number,)]
                 if number % 4 == 0 and make_stale(session, rollup):

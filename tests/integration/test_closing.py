@@ -194,12 +194,19 @@ def test_a_month_that_can_not_be_closed_is_refused_in_a_sentence(
     assert "or --list" in said()
     add_request(warehouse, at(FIRST), cost_amount=5)
     refresh(database)
-    for malformed in ("2026-13", "october", "2026-1", "0000-01"):
-        assert said(malformed) == f"error: '{malformed}' is not a month: write it as 2026-10"
+    for malformed in ("october", "2026-1", "2026-Q3", "2026-10-01", "last-week"):
+        assert said(malformed) == f"error: '{malformed}' is not a month: write it as 2026-10, or last-month"
+    for beyond in ("2026-13", "0000-01"):
+        assert said(beyond).startswith(f"error: '{beyond}' is no month of the calendar")
     future = (THIS_MONTH + timedelta(days=40)).replace(day=1)
     assert said(named(future)).startswith(f"error: {named(future)} is in the future")
     assert said(named(THIS_MONTH)).startswith(f"error: {named(THIS_MONTH)} has not ended in UTC")
     assert said(named(SECOND)).startswith(f"error: {named(SECOND)} can't be closed before {named(FIRST)}")
+    assert said(named(SECOND)).endswith(
+        f"`governance close --through {named(SECOND)}` closes all that are open up to it"
+    )
+    for both in ((named(FIRST), "--list"), (named(FIRST), "--through", named(SECOND)), ("--list", "--dry-run")):
+        assert "or --through a month, or --list" in said(*both)
     assert "there is nothing to close" in said(named(back(3)))
     begin(database, Scope(at(FIRST), at(SECOND)), "stopped", "ann")
     assert said(named(FIRST)).startswith("error: revision ")
@@ -207,9 +214,47 @@ def test_a_month_that_can_not_be_closed_is_refused_in_a_sentence(
     assert closed_periods(database) == []
 
     assert (
-        f"{named(FIRST)} is closed: 1 requests, 5.00 USD; fingerprint " in run_governance("close", named(FIRST)).output
+        f"{named(FIRST)} is closed: 1 request, 5.00 USD; fingerprint " in run_governance("close", named(FIRST)).output
     )
     assert said(named(FIRST)).startswith(f"error: {named(FIRST)} is closed already")
     assert named(FIRST) in run_governance("close", "--list").output
     # nothing was used or spent, and the month after it can be closed then
     assert "0 requests, no cost" in run_governance("close", named(SECOND)).output
+
+
+def test_a_history_is_closed_at_once_and_tried_before(
+    warehouse: Connection, database: str, run_governance: Callable[..., Result]
+) -> None:
+    # nothing happened in the month between
+    add_request(warehouse, at(back(3)), cost_amount=5)
+    add_request(warehouse, at(SECOND), cost_amount=None)
+    refresh(database)
+    through = ("close", "--through", "last-month")
+    tried = run_governance(*through, "--dry-run")
+    assert [line.split(";")[0] for line in tried.stdout.splitlines()] == [
+        f"{named(back(3))} would be closed: 1 request, 5.00 USD",
+        f"{named(FIRST)} would be closed: 0 requests, no cost",
+        f"{named(SECOND)} would be closed: 1 request, 0.00 USD",
+    ]
+    assert "`governance reprice --unpriced` costs it before the month is closed" in tried.stderr
+    assert closed_periods(database) == []
+
+    # the last one can't be: then none is
+    warehouse.execute(
+        "create function pg_temp.refuse() returns trigger language plpgsql as"
+        " $$ begin raise exception 'not this month'; end $$"
+    )
+    warehouse.execute(
+        f"create trigger refuse before insert on core.closed_periods for each row when (new.month = '{SECOND}')"
+        " execute function pg_temp.refuse()".encode()
+    )
+    refused_run = run_governance(*through)
+    warehouse.execute("drop trigger refuse on core.closed_periods")
+    assert (refused_run.exit_code, closed_periods(database)) == (1, [])
+
+    done = run_governance(*through)
+    assert done.stdout == tried.stdout.replace("would be", "is")
+    assert "--into-closed` charges it in the open month" in done.stderr
+    assert [period.month for period in closed_periods(database)] == [back(3), FIRST, SECOND]
+    again = run_governance(*through)
+    assert (again.exit_code, f"{named(SECOND)} is closed already" in again.output) == (1, True)

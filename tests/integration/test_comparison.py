@@ -1,10 +1,7 @@
 """Raw rows that change without a rollup knowing: what the triggers see all the same, and what comparing finds."""
 
-from collections.abc import Iterator
-
 import psycopg
 import pytest
-from engines import Engine
 from psycopg import sql
 from psycopg.rows import TupleRow
 from reporting_rows import stored_buckets
@@ -14,26 +11,34 @@ from orchestration.lib.verification.comparison import Comparison, compare
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
-DAYS = range(20, 25)  # days ago, each with a request at noon, all in closed buckets
+# ago, each with a request at noon: all in closed buckets, and older than what a rule compares at each run
+DAYS = range(5, 10)
 NOON = "date_trunc('day', now(), 'UTC') - {} * interval '1 day' + interval '12 hours'"
 
 
 @pytest.fixture
-def warehouse(engine: Engine) -> Iterator[str]:
-    with engine.database("comparison") as url:
-        with connect(url) as connection:
-            for series in ("llm_metrics", "system_metrics"):
-                connection.execute(
-                    "select internal.ensure_partitions(%s, now() - interval '25 days', now())", [f"core.{series}"]
-                )
-            for days in DAYS:
-                insert(connection, days)
-                connection.execute(
-                    "insert into core.system_metrics (time, service, metric_name, value)"
-                    f" values ({NOON.format(days)}, 's', 'm', 0.1)".encode()
-                )
-        refresh(url)
-        yield url
+def warehouse(database: str) -> str:
+    """A warehouse with these requests, of which nothing was compared."""
+    with connect(database) as connection:
+        for series in ("llm_metrics", "system_metrics"):
+            connection.execute(
+                "select internal.ensure_partitions(%s, now() - interval '10 days', now())", [f"core.{series}"]
+            )
+        # what the test before changed unseen is recomputed, for somebody writes there
+        for days in range(1, DAYS.stop):
+            insert(connection, days)
+        connection.execute("delete from core.llm_metrics")
+        connection.execute("delete from core.system_metrics")
+        for days in DAYS:
+            insert(connection, days)
+            connection.execute(
+                "insert into core.system_metrics (time, service, metric_name, value)"
+                f" values ({NOON.format(days)}, 's', 'm', 0.1)".encode()
+            )
+    refresh(database)
+    with connect(database) as connection:
+        connection.execute("delete from internal.rollup_comparisons")
+    return database
 
 
 def insert(connection: psycopg.Connection[TupleRow], days_ago: int, into: str = "core.llm_metrics") -> None:
@@ -92,9 +97,9 @@ def test_days_that_are_equal_are_compared_once_a_day(warehouse: str) -> None:
 def test_a_row_that_no_rollup_knows_of_is_found_and_its_range_recomputed(warehouse: str) -> None:
     with connect(warehouse) as connection:
         compare(connection, seconds=60)
-        for days in (22, 23):
+        for days in (7, 8):
             silently(connection, f"delete from core.llm_metrics where time = {NOON.format(days)}")
-        silently(connection, f"update core.system_metrics set value = 0.2 where time = {NOON.format(21)}")
+        silently(connection, f"update core.system_metrics set value = 0.2 where time = {NOON.format(6)}")
         connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
         found = differing(warehouse)
         assert found.keys() == OF_RAW_ROWS | {"llm_price_daily", "llm_charge_daily", "system_metrics_hourly"}
@@ -116,7 +121,7 @@ def test_stored_rows_that_somebody_changed_are_found(warehouse: str) -> None:
         relation = stored_buckets(connection, "llm_team_daily")
         connection.execute(
             sql.SQL("update {} set cost_amount = cost_amount + 0.000001 where bucket = {}").format(
-                relation, sql.SQL("date_trunc('day', now(), 'UTC') - interval '22 days'")
+                relation, sql.SQL("date_trunc('day', now(), 'UTC') - interval '7 days'")
             )
         )
         connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
@@ -144,7 +149,7 @@ def test_a_day_is_compared_by_a_rule_while_it_is_new_and_in_rotation_from_then_o
 
 def test_what_waits_for_a_refresh_is_no_difference(warehouse: str) -> None:
     with connect(warehouse) as connection:
-        insert(connection, 22)
+        insert(connection, 7)
     assert differing(warehouse) == {}
     refresh(warehouse)
     assert differing(warehouse) == {}
@@ -169,8 +174,8 @@ def test_what_waits_for_a_refresh_is_no_difference(warehouse: str) -> None:
 )
 def test_rollups_hear_of_rows_that_are_written_past_the_table(warehouse: str, statement: str) -> None:
     with connect(warehouse) as connection:
-        partition = partition_of(connection, 22)
-        for each in statement.format(partition=partition, noon=NOON.format(22)).split(";"):
+        partition = partition_of(connection, 7)
+        for each in statement.format(partition=partition, noon=NOON.format(7)).split(";"):
             connection.execute(each.encode())
         connection.execute("reset session_replication_role")
         refresh(warehouse)
@@ -184,7 +189,7 @@ def test_rollups_hear_of_rows_that_are_written_past_the_table(warehouse: str, st
 @pytest.mark.parametrize("role", ["origin", "replica"])
 def test_a_partition_cannot_be_truncated(warehouse: str, role: str) -> None:
     with connect(warehouse) as connection:
-        partition = partition_of(connection, 22)
+        partition = partition_of(connection, 7)
         connection.execute(f"set session_replication_role = {role}".encode())
         with pytest.raises(psycopg.errors.RestrictViolation, match="cannot be truncated"):
             connection.execute(f"truncate {partition}".encode())
@@ -193,7 +198,7 @@ def test_a_partition_cannot_be_truncated(warehouse: str, role: str) -> None:
 @pytest.mark.engines("postgres")
 def test_an_unguarded_partition_is_found_and_guarded(warehouse: str) -> None:
     with connect(warehouse) as connection:
-        partition = partition_of(connection, 22)
+        partition = partition_of(connection, 7)
         connection.execute(f"drop trigger llm_metrics_log_delete on {partition}".encode())
         (missing,) = verify(warehouse, ["missing_triggers"]).violations
         assert missing.subject == f"llm_metrics_log_delete on {partition}"

@@ -145,6 +145,24 @@ def test_a_run_whose_process_was_killed_is_an_alert_at_the_next_tick(
     assert title.startswith("sleeping_job failed: The process of the run is gone: it was killed, or ")
 
 
+def test_a_run_whose_process_was_killed_before_the_run_began_is_an_alert(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads the definitions first, and has said which process it is."""
+    with subprocess.Popen(["true"]) as process:
+        pass
+    run = watch.instance.create_run_for_job(worked_job, status=dg.DagsterRunStatus.STARTING)
+    said: list[tuple[int, float]] = []
+    monkeypatch.setattr(lost_runs, "processes_of", lambda *_: iter(said))
+    watch.tick()
+    assert watch.alerts() == []
+    said.append((process.pid, time.time() - 60))
+    assert watch.tick() == "1 run failed, 1 of them was lost; 0 alerts resolved"
+    assert watch.instance.get_runs()[0].run_id == run.run_id
+    [(title, *_)] = watch.alerts()
+    assert title.startswith("worked_job failed: The process of the run is gone: ")
+
+
 def test_a_later_process_of_the_same_number_is_not_the_run() -> None:
     assert lived_at(os.getpid(), time.time())
     # of a container that was restarted: the number is taken, by one that began later

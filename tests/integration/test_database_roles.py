@@ -19,7 +19,7 @@ from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 from orchestration.lib.usage.load import ingest_files
-from orchestration.lib.verification.role_probes import ATTEMPTS, ROLES, as_table, is_refused, probe_roles, try_as_roles
+from orchestration.lib.verification.role_probes import ROLE_PROBES, ROLES, as_table, probe_roles, refusals, try_as_roles
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
@@ -87,8 +87,8 @@ def test_on_a_managed_server_it_does_what_it_may_and_says_what_it_may_not(engine
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_what_the_table_says_and_nothing_else(warehouse: str, role: str) -> None:
     with connect(warehouse) as connection:
-        found = {each.name: is_refused(connection, each, role) for each in ATTEMPTS}
-    assert found == {each.name: role not in each.allowed for each in ATTEMPTS}
+        found = {each.name: refused for each, refused in refusals(connection, ROLE_PROBES, role)}
+    assert found == {each.name: role not in each.allowed for each in ROLE_PROBES}
 
 
 def test_verification_tries_it_and_finds_nothing(warehouse: str) -> None:
@@ -103,7 +103,7 @@ def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> N
         "grant usage on schema core to governance_reader; grant select on core.users to governance_reader"
     )
     connection.execute("revoke insert on core.llm_metrics from governance_app")
-    found = {each.subject: each.message for each in try_as_roles(connection, ATTEMPTS).violations}
+    found = {each.subject: each.message for each in try_as_roles(connection, ROLE_PROBES).violations}
     assert found == {
         "governance_reader: read_people": "Reading people was not refused.",
         "governance_reader: read_password_hashes": "Reading hashes of passwords was not refused.",
@@ -112,7 +112,7 @@ def test_a_right_too_many_and_one_too_few_are_found(connection: Connection) -> N
 
 
 def test_the_threat_model_shows_the_table() -> None:
-    assert len(ATTEMPTS) >= 20
+    assert len(ROLE_PROBES) >= 20
     assert as_table() in (project_dir() / "docs" / "threat-model.md").read_text()
 
 

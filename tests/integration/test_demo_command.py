@@ -14,7 +14,7 @@ from orchestration.demo.summary import answers
 from orchestration.lib.database.connection import connect
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, verify_password
 
-VIEWS = 11
+VIEWS = 12
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_smallest_demo(database: str, monkeypatch: pytest.MonkeyPatch, dbt_c
     assert dbt_calls == [["build", "--resource-type", "seed", "model"], ["test", "--exclude", "well_known_passwords"]]
     assert output.startswith("Northwind, 5 people made up from seed 1")
     assert [f"{number}. " in output for number in range(1, VIEWS + 1)] == [True] * VIEWS
-    assert output.count("_view\n") == VIEWS - 4
+    assert output.count("_view\n") == VIEWS - 5
     assert "has all of it come?  usage_sources" in output
     assert "Look further" in output
     assert "\x1b" not in output

@@ -1,10 +1,13 @@
 """The reference of deep drift: built beside the database in question, with its vars, and never left behind."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +20,7 @@ from orchestration.lib.database.in_use import database_url
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.verification.drift import find
 from orchestration.lib.verification.drift.find import find_drift, reference_database
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
@@ -32,45 +36,47 @@ def name_of(url: str) -> str:
     return url.rpartition("/")[2].partition("?")[0]
 
 
-def test_a_drift_is_an_error_of_the_command_and_nothing_is_left_behind(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
-    before, environment = databases(database), dict(os.environ)
-    with connect(database) as connection:
-        connection.execute("drop index core.users_status_idx")
-    drifted = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema"])
-    with connect(database) as connection:
-        connection.execute("create index users_status_idx on core.users (status)")
-    assert drifted.exit_code == 1
-    assert "index users_status_idx on core.users" in " ".join(drifted.output.split())
-    assert databases(database) == before
-    assert dict(os.environ) == environment, "dbt goes on with the database in use"
-
-
-def test_the_reference_has_the_vars_with_which_the_database_was_built(
-    server_url: str, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A database that was just built has no drift, and the command says so."""
+@pytest.fixture(scope="module")
+def with_vars(server_url: str, dbt_folder: None) -> Iterator[str]:
+    """URL of a database that was built with vars of its own."""
     name = "test_drift_vars"
     url = with_database(server_url, name)
     with connect(server_url) as admin:
         admin.execute(f"drop database if exists {name} with (force)".encode())
         admin.execute(f"create database {name}".encode())
-    variables = "{reporting_timezone: Asia/Kolkata, default_currency: EUR, partition_width: 1 day}"
-    try:
-        run_dbt(["build", "--resource-type", "model", "seed", "--vars", variables], url, quiet=True)
-        monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
-        clean = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema"])
-        assert clean.exit_code == 0, clean.output
-        # the same can be seen to matter
-        assert find_drift(url, reference_url=database).violations != []
-    finally:
-        with connect(server_url) as admin:
+        try:
+            variables = "{reporting_timezone: Asia/Kolkata, default_currency: EUR, partition_width: 1 day}"
+            run_dbt(["build", "--resource-type", "model", "seed", "--vars", variables], url, quiet=True)
+            yield url
+        finally:
             admin.execute(f"drop database {name} with (force)".encode())
 
 
-def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(database: str) -> None:
+def test_a_drift_is_an_error_of_the_command_and_nothing_is_left_behind(
+    with_vars: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only one: the reference has the vars with which the database was built, and those can be seen to matter."""
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", with_vars)
+    before, environment = databases(with_vars), dict(os.environ)
+    with connect(with_vars) as connection:
+        connection.execute("drop index core.users_status_idx")
+    drifted = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema", "--json"])
+    assert drifted.exit_code == 1, drifted.output
+    assert [each["subject"] for each in json.loads(drifted.stdout)["violations"]] == [
+        "index users_status_idx on core.users"
+    ]
+    assert databases(with_vars) == before
+    assert dict(os.environ) == environment, "dbt goes on with the database in use"
+    assert len(find_drift(with_vars, reference_url=database).violations) > 1
+
+
+def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_one_table(args: list[str], url: str, **options: Any) -> None:
+        run_dbt([*args, "--select", "users"], url, **options)
+
+    monkeypatch.setattr(find, "run_dbt", build_one_table)
     name = f"governance_drift_of_{name_of(database)}"
     with connect(database) as connection:
         connection.execute(f"create database {name}".encode())
@@ -86,7 +92,14 @@ def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(database:
 
 def test_control_c_while_the_reference_is_being_built_leaves_nothing(database: str) -> None:
     name = f"governance_drift_of_{name_of(database)}"
-    command = [sys.executable, "-c", "from orchestration.cli.main import main; main()", "verify", "--deep"]
+    # a shell that runs the tests in its background has SIGINT ignored
+    program = """
+import signal
+from orchestration.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+    command = [sys.executable, "-c", program, "verify", "--deep"]
     process = subprocess.Popen(
         command,
         env=os.environ | {"GOVERNANCE_DATABASE_URL": database},

@@ -176,7 +176,7 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
     # one row of a tag stays one row, and is the same once it is computed anew
     seal.seal(database)
     sign.sign(database, key, [anchor])
-    kept = verify_offline.read_checkpoints([anchor], [sign.public_key(key)])
+    kept = verify_offline.read_checkpoints([anchor], sign.public_keys(key))
     with export.snapshot(database) as snapshot:
         assert export.verify(snapshot, kept).verdict.name == "OK"
     refresh(database)
@@ -201,7 +201,14 @@ def test_what_an_application_wrote_into_the_trail_itself_is_counted(open_connect
     add(connection, "audit_logs", actor_type="system", action="mail.send", resource_type="mail",
         after={"to": "cy@acme.example"})  # fmt: skip
     team = add_team(connection, description="Ask CY@acme.example, or mercy@acme.example.")
-    assert accounts.erase_user(connection, cy).left_in_trail == 2
+    erased = accounts.erase_user(connection, cy)
+    assert erased.left_in_trail == 2
+    times = (
+        "select recorded_at from core.audit_logs where resource_id = %s or action = 'mail.send' order by recorded_at"
+    )
+    # the third is the entry of the erasure itself
+    mail, made, _ = [row[0] for row in connection.execute(times, [team]).fetchall()]
+    assert (erased.left_since, erased.left_until) == (mail, made)
     said = value(connection, "select description from core.teams where id = %s", team)
     assert re.fullmatch("Ask erased-[0-9a-f]{12}, or mercy@acme.example.", said)
     # the entry of that very change names nobody

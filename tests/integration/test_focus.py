@@ -180,7 +180,7 @@ def test_a_month_worked_out_by_hand(worked_out: None, exported: Callable[..., tu
     assert {row["BillingPeriodEnd"] for row in found} == {day(1, AFTER)}
     # 0.006 + 0.00015 + 0.0015 + 0.02 + 3.00000000525 + 0.00075 + 0.7 + 0.003 + 12 - 0.05
     total = {"USD": Decimal("15.68140000525")}
-    assert done == Exported(12, total, total, 1, True)
+    assert done == Exported(MONTH, 12, total, total, 1, True)
 
 
 def test_details_of_a_sku(worked_out: None, exported: Callable[..., tuple[Exported, Path]]) -> None:
@@ -196,6 +196,32 @@ def test_details_of_a_sku(worked_out: None, exported: Callable[..., tuple[Export
         "Search": '{"team": "Search", "cost_center": "100"}',
         "Data": '{"team": "Search > Data", "cost_center": "100"}',
     }
+
+
+def test_a_charge_is_tagged_by_what_it_is_allocated_by(
+    warehouse: Connection, priced: dict[str, Any], load_json: Load, exported: Callable[..., tuple[Exported, Path]]
+) -> None:
+    bot: dict[str, Any] = {"application": "bot", "environment": "production", "team_id": str(priced["search"])}
+    load_json(
+        [
+            # sessions make no charges of their own, and a tag doesn't say the team
+            request("a", **bot, input_tokens=1000, tags={"project": "atlas", "session": "1", "team": "Sales"}),
+            request("b", **bot, input_tokens=2000, tags={"project": "atlas", "session": "2"}),
+            request("c", **bot | {"environment": "staging"}, input_tokens=4000, tags={"project": ["atlas", "nova"]}),
+            request("d", application="bot", input_tokens=8000),
+            request("e", input_tokens=16000),
+        ]
+    )
+    done, path = exported()
+    team = '"team": "Search", "project": {}, "application": "bot", "cost_center": "100", "environment": "{}"'
+    assert {row["Tags"]: row["ConsumedQuantity"] for row in lines(path)} == {
+        "{" + team.format('"atlas"', "production") + "}": "3000",
+        "{" + team.format('"[\\"atlas\\", \\"nova\\"]"', "staging") + "}": "4000",
+        '{"application": "bot"}': "8000",
+        "": "16000",
+    }
+    assert (done.rows, done.totals) == (4, done.charged)
+    assert broken_rules(path.read_text()) == {}
 
 
 def test_no_rule_of_focus_is_broken(worked_out: None, exported: Callable[..., tuple[Exported, Path]]) -> None:
@@ -298,7 +324,7 @@ def test_the_command_says_what_it_wrote(
     run_governance: Callable[..., Result], worked_out: None, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.csv"
-    result = run_governance("export", "focus", "--period", MONTH, "--output", str(path))
+    result = run_governance("export", "focus", "--period", "last-month", "--output", str(path))
     assert (result.exit_code, result.stdout) == (0, f"{path}\n")
     assert f"12 charges of {MONTH}: 15.68140000525 USD\n" in result.stderr
     assert "1 request without a price not in it" in result.stderr

@@ -18,9 +18,9 @@ MONTH = "2026-10"
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--period", "October"], "'October' is no period: give one such as 2026-10"),
+        (["--period", "October"], "'October' is not a month: write it as 2026-10, or last-month"),
         (["--period", "2026-13"], "'2026-13' is no month of the calendar"),
-        (["--period", "2026-Q3"], "'2026-Q3' is a quarter, and a FOCUS file is of a month"),
+        (["--period", "2026-Q3"], "'2026-Q3' is not a month: write it as 2026-10, or last-month"),
         (["--period", "2999-01"], "2999-01 has not begun: export a month that has charges"),
         (["--format", "xlsx"], "'xlsx' is no format: give one of csv, parquet"),
         (["--focus-version", "1.0"], "'1.0' is no version of FOCUS that is written: give one of 1.2, 1.4"),

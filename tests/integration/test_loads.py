@@ -252,7 +252,10 @@ def test_a_file_of_which_nothing_loads(run: Run, write: Callable[..., str], opti
     result = run(bad, *options)
     assert result.exit_code == 3
     assert "read 1 = loaded 0 + duplicate 0 + changed 0 + quarantined 1" in result.stdout
-    assert f"nothing of {bad} " in result.stderr
+    refused, undo = f"nothing of {bad} is loaded: every record was refused", f"`governance ingest --undo {bad}`"
+    said = f"{refused}; before another try {undo}" if not options else refused.replace(" is ", " would be ")
+    assert said in result.stderr
+    assert (undo in result.stderr) == (not options)
     assert run(good, bad, *options).exit_code == 3
     assert run(write(HEADER, name="empty.csv"), *options).exit_code == 0
     assert run(write(HEADER, "yesterday,r,p,m,1", f"{T},r,p,m,1"), *options).exit_code == 0

@@ -107,7 +107,7 @@ def test_what_was_lost_is_back_and_the_trail_says_so(server: tuple[EmbeddedServe
         add(connection, "users", email="next@example.com", display_name="Next", status="active")
     seal(url)
     sign.sign(url, key, anchors, accepts_recovery=True)
-    kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
+    kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key))
     with export.snapshot(url) as connection:
         report = export.verify(connection, kept)
     assert report.verdict == verify_offline.Verdict.OK, report.findings

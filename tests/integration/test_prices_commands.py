@@ -40,6 +40,43 @@ def test_a_build_has_the_list_that_ships_and_importing_it_changes_nothing(databa
     assert result.output.startswith("0 new, 0 end, 0 superseded,")
 
 
+def test_every_listed_price_is_found_by_what_sources_call_the_model(database: str, run: Run) -> None:
+    """The list says aws and x-ai, requests bedrock and xai."""
+    with connect(database) as connection:
+        lost = connection.execute(
+            """
+            with listed as (select distinct provider, model from core.model_prices where superseded_at is null)
+            select r.provider, r.model
+            from internal.resolve_names(
+                (select array_agg(provider order by provider, model) from listed),
+                (select array_agg(model order by provider, model) from listed)
+            ) as r
+            where (r.provider, r.model) <> (lower(r.canonical_provider), r.canonical_model) and strpos(r.model, '*') = 0
+            """
+        ).fetchall()
+    assert lost == []
+    for provider, model in (
+        ("bedrock", "us.amazon.nova-pro-v1:0"),
+        ("aws", "amazon.nova-pro-v1:0"),
+        ("xai", "grok-4.5"),
+    ):
+        assert run("show", model, "--provider", provider).exit_code == 0, (provider, model)
+
+
+def test_a_list_may_call_a_model_what_sources_call_it(run: Run, tmp_path: Path) -> None:
+    said = price_file(
+        tmp_path, "aws,our.model-1,USD,2026-01-01,,known,3,,,", "azure_openai,gpt-9*,USD,2026-01-01,,known,3,,,"
+    )
+    shown = run("import", said, "--dry-run")
+    assert "+ input_tokens of bedrock/our.model-1: 3 USD from 2026-01-01 (known)" in shown.output
+    assert "+ input_tokens of azure/gpt-9*: 3 USD from 2026-01-01 (known)" in shown.output
+    twice = price_file(
+        tmp_path, "azure,gpt-4o,USD,2026-01-01,,known,3,,,", "azure,gpt-4o-2024-08-06,USD,2026-01-01,,known,4,,,"
+    )
+    refused = run("import", twice, "--dry-run")
+    assert "line 2 and line 3: both have a price for input_tokens of azure/gpt-4o on 2026-01-01" in refused.output
+
+
 def test_an_import_shows_first_and_writes_only_what_was_agreed_to(database: str, run: Run, tmp_path: Path) -> None:
     first = price_file(tmp_path, "Acme,import-1,EUR,2026-01-01,,decided,3,0.3,15,")
     shown = run("import", first)

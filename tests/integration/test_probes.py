@@ -15,7 +15,8 @@ from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
-from orchestration.lib.verification.probes import PROBES, Probe, probe_database, run_probes
+from orchestration.lib.verification.probes import PROBES, probe_database, run_probes
+from orchestration.lib.verification.probing import Probe
 
 Connection = psycopg.Connection[TupleRow]
 

@@ -89,10 +89,10 @@ def test_a_note_of_another_program_is_opened() -> None:
 
 def test_what_is_signed_is_opened_and_nothing_else(tmp_path: Path) -> None:
     public = sign.create_key(tmp_path / "key", "a/b")
-    assert PublicKey.parsed(str(public)) == public == sign.public_key(tmp_path / "key")
+    assert PublicKey.parsed(str(public)) == public == sign.public_keys(tmp_path / "key")[0]
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
-    name, private = sign._read(tmp_path / "key")
-    note = sign._note(name, private, 7, bytes(range(32)))
+    key = sign._read(tmp_path / "key")
+    note = sign._note(key, verify_offline.Checkpoint("a/b", 7, bytes(range(32)).hex()))
     assert opened_checkpoint(note, [public]) == verify_offline.Checkpoint("a/b", 7, bytes(range(32)).hex())
     # a cosignature of somebody else is passed over
     other = sign.create_key(tmp_path / "other", "witness")
@@ -135,10 +135,10 @@ def test_a_key_is_never_written_over_and_its_name_has_no_blanks(tmp_path: Path) 
     with pytest.raises(GovernanceError, match="neither blanks"):
         sign.create_key(tmp_path / "other", "a b")
     with pytest.raises(GovernanceError, match="there is no key"):
-        sign.public_key(tmp_path / "none")
+        sign.public_keys(tmp_path / "none")
     (tmp_path / "none").write_text("Name: x\nnothing")
     with pytest.raises(GovernanceError, match="is no key that"):
-        sign.public_key(tmp_path / "none")
+        sign.public_keys(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

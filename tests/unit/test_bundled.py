@@ -53,3 +53,7 @@ def test_psql_gets_its_arguments_and_the_password_from_the_environment_alone(mon
     with pytest.raises(StartedError) as started:
         psql.main(["-c", "select 1"], standalone_mode=False)
     assert started.value.args == (["psql", "--dbname", "postgresql://app@127.0.0.1:1/gov", "-c", "select 1"], "tiger")
+    with pytest.raises(StartedError) as started:
+        psql.main(["-X", "-d", "other", "-c", "select 1"], standalone_mode=False)
+    line = ["psql", "--dbname", "postgresql://app@127.0.0.1:1/other", "-X", "-c", "select 1"]
+    assert started.value.args == (line, "tiger")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.lib.compliance.charts import bars, columns
-from orchestration.lib.compliance.period import of_day, parsed
+from orchestration.lib.compliance.period import of_day, parsed, parsed_month
 from orchestration.lib.compliance.render import as_csv
 from orchestration.lib.errors import GovernanceError
 
@@ -60,6 +60,14 @@ def test_a_day_of_a_clock_change_has_23_or_25_hours() -> None:
 def test_what_is_no_period_is_told(said: str) -> None:
     with pytest.raises(GovernanceError, match="is no "):
         parsed(said, "UTC", FIRST)
+
+
+def test_what_is_done_by_month_takes_a_month() -> None:
+    for said in ("2026-10", "last-month"):
+        assert parsed_month(said, "UTC", FIRST) == of_day("month", date(2026, 10, 1), "UTC")
+    for said in ("", "october", "2026-10-01", "2026-Q3", "2026", "last-week"):
+        with pytest.raises(GovernanceError, match="is not a month: write it as 2026-10, or last-month"):
+            parsed_month(said, "UTC", FIRST)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,9 @@ def test_focus_has_the_lines_of_models_only() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_without_source_the_error_says_which_to_try(name: str) -> None:
-    with pytest.raises(GovernanceError, match=f"it looks like a file of {name}: try --source {name}"):
+    with pytest.raises(
+        GovernanceError, match=f"sums of a period, which are no requests: load it with --source {name}$"
+    ):
         OpenUsageFile(UsageFile.named(str(FILES[name])), {}, {})
 
 

@@ -1,6 +1,7 @@
 """The rules of verification: each documented, each with a deliberately broken database, severities stated once."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ PAGES = {path.stem: path.read_text() for path in sorted((project_dir() / "docs" 
 BREAKAGES = project_dir() / "tests" / "fixtures" / "verification"
 
 
+@cache
 def properties() -> dict[str, dict[str, Any]]:
     """What YAML says of each rule."""
     return {

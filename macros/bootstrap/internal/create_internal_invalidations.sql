@@ -10,5 +10,5 @@ create table if not exists internal.rollup_invalidations (
     slot timestamptz not null,
     constraint rollup_invalidations_pkey primary key (rollup, slot)
 );
-comment on table internal.rollup_invalidations is 'Touched quarter hours that a rollup has still to recompute.';
+comment on table internal.rollup_invalidations is 'What a rollup has still to recompute: touched quarter hours, or for one that reads another the starts of its touched buckets.';
 {% endmacro %}

@@ -59,6 +59,22 @@ inner join internal.settings as settings on settings.name = states.source || '_r
 where states.name = '{{ rollup }}'
 {%- endmacro %}
 
+{# That a bucket, or the time of a raw row, lies in the CTE `span`. Only of its first part the planner can tell how few they are. #}
+{% macro in_verified_span(column) -%}
+{{ column }} >= {{ verified_from() }}
+        and {{ column }} >= (select span.low from span)
+        and {{ column }} < (select span.high from span)
+{%- endmacro %}
+
+{# Requests of the CTE `span`, all before they are grouped: TimescaleDB would group those of each chunk, and then the groups. #}
+{% macro requests_of_span() -%}
+(
+            select {{ columns_of('llm_metrics', 'requests') }} from {{ ref('llm_metrics') }} as requests
+            where {{ in_verified_span('requests.time') }}
+            offset 0
+        ) as covered
+{%- endmacro %}
+
 {# Whether a bucket of a rollup is waiting to be recomputed, or can't be, for its raw rows are gone. #}
 {% macro is_pending(rollup, bucket, unit) -%}
 (

@@ -15,7 +15,7 @@ used as (
         ended.id,
         sum(hours.success_count) as requests
     from ended
-    inner join {{ ref('llm_metrics_hourly') }} as hours on hours.api_key_id = ended.id
+    inner join {{ ref('llm_key_hourly') }} as hours on hours.api_key_id = ended.id
     where hours.bucket >= ended.ended_at
         and hours.bucket >= now() - interval '{{ var("usage_window") }}'
     group by ended.id

@@ -11,6 +11,19 @@
 } -%}
 {% set spend = ['request_count', 'cost_amount', 'unpriced_request_count'] -%}
 {% set usage = spend + ['success_count'] + token_columns() + ['latency_ms_sum', 'last_request_at'] -%}
+{# what the finest makes of teams and models is added up once, for it has many times as many rows #}
+{% set of_teams = ['llm_team_daily', 'llm_model_daily', 'llm_spend_daily', 'llm_tag_daily'] -%}
+with days_of_teams as materialized (
+    select bucket, {{ rollups['llm_team_daily'] }}, {{ measures_of_rollup() }}
+    from {{ ref('llm_metrics_daily') }}
+    where bucket >= {{ verified_from() }}
+        and bucket < (
+            select max(states.watermark) from internal.rollup_state as states
+            where states.name in ('{{ of_teams | join("', '") }}')
+        )
+    group by bucket, {{ rollups['llm_team_daily'] }}
+)
+
 {% for rollup, dimensions in rollups.items() %}
 {# the finest is the sum of its hours; the others are compared with it, for it has half as many rows #}
 {% set finer = 'llm_metrics_hourly' if rollup == 'llm_metrics_daily' else 'llm_metrics_daily' -%}
@@ -38,7 +51,7 @@
         {%- else -%}
         from {{ ref(rollup) }}
         {%- endif %}
-        where bucket >= (select span.low from span) and bucket < (select span.high from span)
+        where {{ in_verified_span('bucket') }}
     ),
 
     recomputed as (
@@ -48,8 +61,8 @@
                 {{ time_bucket('day', 'bucket') }} as bucket,
                 {{ dimensions }},
                 {{ measures_of_rollup() }}
-            from {{ ref(finer) }}
-            where bucket >= (select span.low from span) and bucket < (select span.high from span)
+            from {{ 'days_of_teams' if rollup in of_teams else ref(finer) }}
+            where {{ in_verified_span('bucket') }}
             group by 1, {{ dimensions }}
         ) as hours
     ),

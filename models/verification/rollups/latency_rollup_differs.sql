@@ -10,7 +10,7 @@ with span as materialized (
 stored as (
     select bucket, {{ row_hash(columns) }}
     from {{ ref('llm_latency_hourly') }}
-    where bucket >= (select span.low from span) and bucket < (select span.high from span)
+    where {{ in_verified_span('bucket') }}
 ),
 
 recomputed as (
@@ -27,8 +27,7 @@ recomputed as (
             count(*) filter (where latency_ms <= 60000) as latency_le_60000ms,
             count(time_to_first_token_ms) as time_to_first_token_count,
             count(*) filter (where time_to_first_token_ms <= 500) as time_to_first_token_le_500ms
-        from {{ ref('llm_metrics') }}
-        where time >= (select span.low from span) and time < (select span.high from span)
+        from {{ requests_of_span() }}
         group by 1, 2, 3, 4
     ) as requests
 ),

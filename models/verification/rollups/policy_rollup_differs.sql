@@ -9,7 +9,7 @@ with span as materialized (
 stored as (
     select bucket, {{ row_hash(columns) }}
     from {{ ref('llm_policy_daily') }}
-    where bucket >= (select span.low from span) and bucket < (select span.high from span)
+    where {{ in_verified_span('bucket') }}
 ),
 
 recomputed as (
@@ -24,8 +24,8 @@ recomputed as (
             count(*) as evaluated_count,
             count(*) filter (where policy_decision = 'flag') as flagged_count,
             count(*) filter (where policy_decision = 'block') as blocked_count
-        from {{ ref('llm_metrics') }}
-        where time >= (select span.low from span) and time < (select span.high from span) and policy_id is not null
+        from {{ requests_of_span() }}
+        where policy_id is not null
         group by 1, 2, 3, 4, 5
     ) as requests
 ),

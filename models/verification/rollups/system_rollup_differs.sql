@@ -6,7 +6,7 @@ with span as materialized (
 stored as (
     select bucket, service, metric_name, sample_count, value_sum, value_min, value_max
     from {{ ref('system_metrics_hourly') }}
-    where bucket >= (select span.low from span) and bucket < (select span.high from span)
+    where {{ in_verified_span('bucket') }}
 ),
 
 recomputed as (
@@ -19,7 +19,7 @@ recomputed as (
         min(value) as value_min,
         max(value) as value_max
     from {{ ref('system_metrics') }}
-    where time >= (select span.low from span) and time < (select span.high from span)
+    where {{ in_verified_span('time') }}
     group by 1, 2, 3
 ),
 

@@ -13,7 +13,7 @@ with span as materialized (
 stored as (
     select bucket, {{ row_hash(columns) }}
     from {{ ref('llm_metrics_hourly') }}
-    where bucket >= (select span.low from span) and bucket < (select span.high from span)
+    where {{ in_verified_span('bucket') }}
 ),
 
 recomputed as (
@@ -23,8 +23,7 @@ recomputed as (
             {{ time_bucket('hour', 'time') }} as bucket,
             {{ dimensions }},
             {{ measures_of_requests() }}
-        from {{ ref('llm_metrics') }}
-        where time >= (select span.low from span) and time < (select span.high from span)
+        from {{ requests_of_span() }}
         group by 1, {{ dimensions }}
     ) as requests
 ),

@@ -5,7 +5,7 @@ with used as (
     union all
     select 'team', team_id, request_count, bucket from {{ ref('llm_spend_daily') }}
     union all
-    select 'key', api_key_id, request_count, bucket from {{ ref('llm_metrics_daily') }}
+    select 'key', api_key_id, request_count, bucket from {{ ref('llm_key_daily') }}
     union all
     select 'policy', policy_id, evaluated_count, bucket from {{ ref('llm_policy_daily') }}
 ),

@@ -4,8 +4,12 @@ with repeated as (
         max(source) as source,
         request_id,
         count(*) as copies
-    from {{ ref('llm_metrics') }}
-    where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
+    from (
+        select source, request_id, provider, application from {{ ref('llm_metrics') }}
+        where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
+        -- all before they are grouped: TimescaleDB would group those of each chunk, and then the groups
+        offset 0
+    ) as recent
     -- applications that count from 1 have the same ids for different requests
     group by request_id, provider, application
     having count(*) > 1

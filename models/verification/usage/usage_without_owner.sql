@@ -7,4 +7,9 @@ select
 from {{ ref('llm_metrics_daily') }}
 where bucket >= now() - interval '{{ var("usage_window") }}'
     and num_nonnulls(user_id, team_id, api_key_id) = 0
+    -- a small rollup knows whether there is any
+    and exists (
+        select from {{ ref('llm_source_daily') }} as sources
+        where sources.unowned_request_count > 0 and sources.bucket >= now() - interval '{{ var("usage_window") }}'
+    )
 group by provider, application

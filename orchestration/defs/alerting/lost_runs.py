@@ -9,7 +9,8 @@ from orchestration.lib.embedded.processes import lived_at
 
 # what lives says something at least so often while it starts, and who kills a process reports it within a second
 _SILENT_SECONDS = 30
-_LAUNCHED = frozenset({dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING})
+# a process that reads the definitions, which takes seconds, has said its pid, but not yet that the run is started
+_LAUNCHED = frozenset({dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING})
 
 
 def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -22,7 +23,7 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     lost = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=list(_LAUNCHED))):
         run = record.dagster_run
-        processes = list(_processes(instance, run.run_id))
+        processes = list(processes_of(instance, run.run_id))
         if not processes or time.time() - max(started for _, started in processes) < _SILENT_SECONDS:
             continue
         if any(lived_at(pid, started) for pid, started in processes):
@@ -38,7 +39,7 @@ def fail_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     return lost
 
 
-def _processes(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, float]]:
+def processes_of(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[int, float]]:
     """Pid of each process that works on the run, and when it said so."""
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
         event = entry.dagster_event

@@ -75,7 +75,7 @@ def verify_trail(context: dg.OpExecutionContext) -> None:
             if key is None or not anchors:
                 context.log.warning(NOT_SIGNED)
                 return
-            kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key)])
+            kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key))
             with export.snapshot(url) as connection:
                 report = export.verify(connection, kept)
     except NotVerifiableError as error:

@@ -8,7 +8,7 @@ from orchestration.defs.compliance.metadata import as_metadata
 from orchestration.defs.compliance.periods import KINDS, Kind, due, period_of
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
-from orchestration.lib.audit.sign import public_key
+from orchestration.lib.audit.sign import public_keys
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.report import verify_report, write_report
 from orchestration.lib.database.in_use import database_url
@@ -60,7 +60,7 @@ def _written(context: dg.OpExecutionContext, period: Period) -> Path:
         raise NotBuiltError(NOT_BUILT)
     folder = reports / f"{period.kind}-{period.name}"
     if not folder.exists():
-        keys = [public_key(key)] if key is not None else []
+        keys = public_keys(key) if key is not None else []
         folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=settings().audit_anchors)
         return folder
     if faults := verify_report(folder):

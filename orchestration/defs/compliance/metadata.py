@@ -1,6 +1,7 @@
 """What Dagster shows of a report: its verdict, why, what was found, and a chart."""
 
 import base64
+import html
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ from orchestration.lib.compliance.report import MANIFEST
 _SHOWN = 10
 # what is shown is stored with each event
 _LARGEST_CHART = 60_000
+_WIDTH = 720
+_LABEL = re.compile(r'aria-label="([^"]*)"')
+_MARKUP = re.compile(r"[\\`*_\[\]<>!#|~]")
 _SVG = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 
 
@@ -43,7 +47,7 @@ def as_metadata(folder: Path) -> dict[str, Any]:
             ]
         )
     if (chart := _chart(folder / "report.html")) is not None:
-        metadata["chart"] = dg.MetadataValue.md(f"![The report's first chart](data:image/svg+xml;base64,{chart})")
+        metadata["chart"] = dg.MetadataValue.md(chart)
     return metadata
 
 
@@ -52,11 +56,12 @@ def _rows(table: Mapping[str, Sequence[Any]]) -> list[dict[str, str | None]]:
 
 
 def _chart(page: Path) -> str | None:
-    """The first drawing of the page, as base64."""
+    """The first drawing of the page, and what it says, in Markdown, whose images Dagster's pages draw."""
     for found in _SVG.finditer(page.read_text(encoding="utf-8")):
-        drawing = found[0]
-        if "xmlns=" not in drawing:
-            drawing = drawing.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+        # without a width it would be as small as fits
+        drawing = found[0].replace("<svg", f'<svg width="{_WIDTH}" xmlns="http://www.w3.org/2000/svg"', 1)
         if len(drawing) <= _LARGEST_CHART:
-            return base64.b64encode(drawing.encode()).decode()
+            label = _LABEL.search(drawing)
+            said = _MARKUP.sub(r"\\\g<0>", html.unescape(label[1])) if label else "The report's first chart."
+            return f"{said}\n\n![{said}](data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()})"
     return None

@@ -1,24 +1,23 @@
 """An asset for each source in sources.yml, and what loads it: a sensor for files, a schedule for a database."""
 
-import hashlib
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
 from orchestration.defs.failures import explained
+from orchestration.defs.ingestion.landing import run_key
 from orchestration.defs.scheduled import limits, run_unless_unbuilt, zone
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.landed import refusal, waiting
 from orchestration.lib.usage.configured import ConfiguredSource, configured_sources
-from orchestration.lib.usage.landing import Collected, Landing, collect, look
+from orchestration.lib.usage.landing import Collected, collect, look, place_of
 from orchestration.lib.warehouse.refresh import refresh
 
 _SECONDS = 30
 _HOURLY = "10 * * * *"
-# a run that died, or met a database that was away, is followed by another
-_TRIED_AGAIN_AFTER = 3600
+_AGAIN = "It isn't tried again before the file is written anew or sources.yml changes"
 _SHOWN = 20
 _LIMITS = limits(240)
 
@@ -50,7 +49,7 @@ def usage_asset(source: ConfiguredSource) -> dg.AssetsDefinition:
             context.log.info("nothing new: %s", collected.report)
         if collected.refused:
             raise dg.Failure(
-                _refusal(collected.refused),
+                refusal(collected.refused, _AGAIN),
                 metadata=metadata,
                 # what is wrong with a file doesn't pass
                 allow_retries=False,
@@ -83,17 +82,6 @@ def _metadata(collected: Collected) -> dict[str, Any]:
     return counted
 
 
-def _refusal(refused: dict[str, str]) -> str:
-    """One sentence, and how many more there are."""
-    (first, why), *others = refused.items()
-    more = f"; {len(others)} more files were refused" if others else ""
-    return f"{_named(first, why)}{more}. It isn't tried again before the file is written anew or sources.yml changes"
-
-
-def _named(path: str, why: str) -> str:
-    return why if path in why else f"{path}: {why}"
-
-
 def landing_sensor(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.SensorDefinition:
     """Asks for a run when a complete file has landed that wasn't taken yet."""
 
@@ -110,21 +98,10 @@ def landing_sensor(source: ConfiguredSource, asset: dg.AssetsDefinition) -> dg.S
         except GovernanceError as error:
             return dg.SkipReason(str(error))
         if not landing.pending:
-            return dg.SkipReason(_waiting(source, landing))
-        files = "\n".join(f"{file.path} {file.size} {file.modified_at}" for file in landing.pending)
-        digest = hashlib.sha256(files.encode()).hexdigest()[:16]
-        return dg.RunRequest(run_key=f"{digest} {int(time.time()) // _TRIED_AGAIN_AFTER}", tags=_LIMITS)
+            return dg.SkipReason(waiting(place_of(source), landing))
+        return dg.RunRequest(run_key=run_key(landing), tags=_LIMITS)
 
     return sensor
-
-
-def _waiting(source: ConfiguredSource, landing: Landing) -> str:
-    """Why nothing is to be loaded."""
-    said = [f"{landing.loaded} files are loaded"] if landing.loaded else []
-    if landing.written:
-        said.append(f"{len(landing.written)} were written a moment ago and are waited for")
-    said += [f"refused: {_named(path, why)}" for path, why in landing.refused.items()]
-    return "; ".join(said) or f"no file is there as {source.files}"
 
 
 def _run(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:

@@ -31,7 +31,7 @@ def prune(url: str, before: datetime, reason: str, key_file: Path, anchors: Sequ
     seal(url)
     sign.sign(url, key_file, anchors)
     try:
-        kept = verify_offline.read_checkpoints(anchors, [sign.public_key(key_file)])
+        kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key_file))
         with export.snapshot(url) as connection:
             report = export.verify(connection, kept)
     except NotVerifiableError as error:

@@ -34,6 +34,8 @@ _NO_HASH = "00" * 32
 _ED25519 = 1
 # DER of an Ed25519 public key, before its 32 bytes
 _DER = bytes.fromhex("302a300506032b6570032100")
+# how the seal of a recovery names the last checkpoint from before it
+_NAMED = re.compile(r"; last checkpoint: (\d+) ([0-9a-f]{64})(?: of history (\d+))?$")
 _ENTRY = re.compile(r'\[(\d+), "([0-9a-f-]{36})", (\d+), "(\d+)", (-?\d+), ')
 
 
@@ -88,11 +90,48 @@ class Seal:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Who signed it, how many seals the log had, and its root in hex."""
+    """Who signed it, how many seals the log had, its root in hex, and of which history it is.
+
+    A recovery gives up what came after its backup and begins another history, whose seals have the same numbers again.
+    """
 
     origin: str
     size: int
     root: str
+    history: int = 0
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Sorts checkpoints as they were signed."""
+        return self.history, self.size
+
+    def named(self) -> str:
+        """What the note of a recovery ends with."""
+        return f"; last checkpoint: {self.size} {self.root}" + (f" of history {self.history}" if self.history else "")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """The number of its seal, the history that it began, and size, root and history of the checkpoint that it names."""
+
+    number: int
+    history: int
+    size: int = 0
+    root: str = ""
+    of_history: int = 0
+
+
+def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
+    """The recoveries of a log, of the numbers and the notes of their seals."""
+    found: list[Recovery] = []
+    history = 0
+    for number, note in notes:
+        named = _NAMED.search(note)
+        size, root, of_history = (int(named[1]), named[2], int(named[3] or 0)) if named else (0, "", 0)
+        # a backup may be older than another recovery, which then is given up too
+        history = max(history, of_history) + 1
+        found.append(Recovery(number, history, size, root, of_history))
+    return found
 
 
 @dataclass
@@ -158,6 +197,7 @@ def verify(
     extra: dict[str, tuple[str, bytes]] = {}
     # of each tombstone: its number, and that of the last seal whose entries it says are gone
     tombstones: list[tuple[int, int]] = []
+    recovered: list[tuple[int, str]] = []
     unsealed: list[int] = []
     signed_until = max((each.size for each in checkpoints), default=0)
     unsigned_since: int | None = None
@@ -182,6 +222,7 @@ def verify(
         place = (said.epoch, said.high)
         if said.kind == "recovery":
             report.recoveries.append(said.note or "")
+            recovered.append((said.sequence, said.note or ""))
             place = (said.epoch + 1, 0)
         if said.kind == "tombstone":
             tombstones.append((said.sequence, _through(said, name)))
@@ -196,7 +237,7 @@ def verify(
             unsealed.append(recorded_at)
             _check_checksum(entry, report)
     report.entries = reader.read
-    _check_log(hashes, list(checkpoints), report)
+    _check_log(hashes, list(checkpoints), recoveries(recovered), report)
     # an unsigned one may be of whoever deleted the entries
     pruned = max((through for number, through in tombstones if number <= report.signed_seals), default=0)
     report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
@@ -339,22 +380,44 @@ def _check_checksum(entry: Entry, report: Report) -> None:
         report.add(Verdict.MODIFIED, f"entry {entry.id}", "its checksum is not that of its columns")
 
 
-def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], report: Report) -> None:
+def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: list[Recovery], report: Report) -> None:
     if not checkpoints:
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
-    for checkpoint in checkpoints:
-        if any(f"{checkpoint.size} {checkpoint.root}" in note for note in report.recoveries):
-            # a restore gave up what came after its backup, and the seal of the recovery says so
+    sizes = {each.size for each in checkpoints if each.size <= len(hashes)}
+    roots = {size: merkle_root(hashes[:size]).hex() for size in sizes}
+    others = [each for each in checkpoints if roots.get(each.size) != each.root]
+    report.signed_seals = max((each.size for each in checkpoints if each not in others), default=0)
+    # an unsigned one may be of whoever cut the trail
+    signed = [each for each in recovered if each.number <= report.signed_seals]
+    for checkpoint in others:
+        if _is_given_up(checkpoint, signed):
             continue
+        hint = (
+            f"; seal {recovered[-1].number} is a recovery, which counts once a checkpoint from after it is given"
+            if _is_given_up(checkpoint, recovered)
+            else ""
+        )
         if checkpoint.size > len(hashes):
             message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}"
-            report.add(Verdict.TAIL_TRUNCATED, "seals", message)
-        elif merkle_root(hashes[: checkpoint.size]).hex() != checkpoint.root:
-            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs"
-            report.add(Verdict.REWRITTEN, "seals", message)
+            report.add(Verdict.TAIL_TRUNCATED, "seals", f"{message}{hint}")
         else:
-            report.signed_seals = max(report.signed_seals, checkpoint.size)
+            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs"
+            report.add(Verdict.REWRITTEN, "seals", f"{message}{hint}")
+
+
+def _is_given_up(checkpoint: Checkpoint, recovered: list[Recovery]) -> bool:
+    """Whether it signs what came after a backup that was restored since, up to the last one that a recovery names."""
+    later = [each for each in recovered if each.history > checkpoint.history]
+    return (
+        bool(later)
+        and checkpoint.size >= later[0].number
+        and any(
+            checkpoint.place < (each.of_history, each.size)
+            or (checkpoint.place, checkpoint.root) == ((each.of_history, each.size), each.root)
+            for each in later
+        )
+    )
 
 
 def _microseconds(moment: datetime) -> int:
@@ -418,7 +481,8 @@ def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
                     root = base64.b64decode(lines[2], validate=True)
                 except (ValueError, binascii.Error) as error:
                     raise NotVerifiableError(f"its root is no base64: {error}") from error
-                return Checkpoint(lines[0], int(lines[1]), root.hex())
+                histories = [line.removeprefix("history ") for line in lines[3:] if re.fullmatch(r"history \d+", line)]
+                return Checkpoint(lines[0], int(lines[1]), root.hex(), int(histories[0]) if histories else 0)
     raise NotVerifiableError("none of the given keys signed it")
 
 
@@ -486,7 +550,7 @@ def read_seals(folder: Path) -> Iterator[Seal]:
 
 
 def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
-    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed."""
+    """Those of the files, and of each folder the ten last; raises NotVerifiableError where one isn't signed."""
     found = []
     for path in paths:
         files = sorted(path.glob("*.checkpoint"))[-10:] if path.is_dir() else [path]
@@ -527,9 +591,11 @@ def as_text(report: Report) -> str:
     """The verdict, what it is about, and the first findings."""
     of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
     head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
+    entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
+    waiting = _counted(report.unsealed, "newer entry", "newer entries")
     lines = [
-        f"{report.verdict.name}{head}: {report.entries:,} entries, {report.seals:,} seals, the first "
-        f"{report.signed_seals:,} of them signed, {report.unsealed:,} newer entries not sealed yet"
+        f"{report.verdict.name}{head}: {entries}, {seals}, {report.signed_seals:,} of them signed, "
+        f"{waiting} not sealed yet"
     ]
     lines += [f"  {verdict.name} {subject}: {message}" for verdict, subject, message in report.findings[:20]]
     rest = sum(report.counts.values()) - 20
@@ -537,6 +603,10 @@ def as_text(report: Report) -> str:
     lines += [f"  recovery: {note}" for note in report.recoveries]
     lines += [f"  pruned: {note}" for note in report.prunings]
     return "\n".join(lines)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def main(arguments: list[str] | None = None) -> int:

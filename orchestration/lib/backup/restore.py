@@ -61,8 +61,7 @@ def restore(
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
     if begins_epoch:
-        signed = f"; last checkpoint: {last.size} {last.root}" if last is not None else ""
-        begin_epoch(url, reason=f"restored the backup of {manifest.made_at}{signed}")
+        begin_epoch(url, reason=f"restored the backup of {manifest.made_at}{last.named() if last else ''}")
     return manifest
 
 

@@ -15,7 +15,7 @@ _COLUMNS = ["what", "before", "now"]
 
 def compare(contents: Contents, before: Path | None) -> Table:
     """What differs from the report in the folder `before`. Raises GovernanceError where that can't be read."""
-    empty = "This is the first report of its kind beside which none stands: there is nothing to compare with."
+    empty = "This is the first report of its kind in its folder: there is nothing to compare with."
     rows: list[list[str | None]] = []
     if before is not None:
         empty = f"Nothing differs from {before.name}."

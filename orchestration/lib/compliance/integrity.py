@@ -38,7 +38,7 @@ def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Seq
         report = export.verify(connection, kept)
     except NotVerifiableError as error:
         return {"verdict": "COULD_NOT_VERIFY", "state": "problem", "message": f"{error}.", **found}
-    last = max(kept, key=lambda checkpoint: checkpoint.size, default=None)
+    last = max(kept, key=lambda checkpoint: checkpoint.place, default=None)
     found |= {
         "rows_verified": report.entries,
         "last_checkpoint": last and {"origin": last.origin, "seals": last.size, "root": last.root},

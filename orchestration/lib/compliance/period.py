@@ -63,15 +63,19 @@ def parsed(text: str, zone: str, today: date) -> Period:
 
     Raises GovernanceError where it is none.
     """
-    if (found := re.fullmatch("last-(day|week|month|quarter|year)", text)) is not None:
-        return of_day(found[1], today, zone).previous()
-    for pattern, kind, first in _WRITTEN:
-        if (match := re.fullmatch(pattern, text)) is not None:
-            try:
-                return of_day(kind, first(match), zone)
-            except (ValueError, OverflowError) as error:
-                raise GovernanceError(f"{text!r} is no {kind} of the calendar: {error}") from error
+    if (found := _read(text, zone, today)) is not None:
+        return found
     raise GovernanceError(f"{text!r} is no period: give one such as {_FORMS}")
+
+
+def parsed_month(text: str, zone: str, today: date) -> Period:
+    """A month as a user writes it, for what is done by month.
+
+    Raises GovernanceError where it is none.
+    """
+    if (found := _read(text, zone, today)) is not None and found.kind == "month":
+        return found
+    raise GovernanceError(f"{text!r} is not a month: write it as 2026-10, or last-month")
 
 
 def of_day(kind: str, day: date, zone: str) -> Period:
@@ -90,6 +94,18 @@ def of_day(kind: str, day: date, zone: str) -> Period:
         kind
     ]
     return Period(kind, name, first, after, zone)
+
+
+def _read(text: str, zone: str, today: date) -> Period | None:
+    if (found := re.fullmatch("last-(day|week|month|quarter|year)", text)) is not None:
+        return of_day(found[1], today, zone).previous()
+    for pattern, kind, first in _WRITTEN:
+        if (match := re.fullmatch(pattern, text)) is not None:
+            try:
+                return of_day(kind, first(match), zone)
+            except (ValueError, OverflowError) as error:
+                raise GovernanceError(f"{text!r} is no {kind} of the calendar: {error}") from error
+    return None
 
 
 def _quarter(match: re.Match[str]) -> date:

@@ -149,11 +149,12 @@ def _drawn(chart: Chart) -> dict[str, str]:
 
 
 def _charts(report: Mapping[str, Any]) -> dict[str, list[Chart]]:
-    """By the table they show; of each currency. Days without a request stand as 0."""
+    """By the table they show; of each currency, the most used first. Days without a request stand as 0."""
     found: dict[str, list[Chart]] = {"spend_by_team": [], "spend_by_day": [], "budget": []}
     first, after = (date.fromisoformat(report["period"][name]) for name in ("first", "after"))
     days = [f"{first + timedelta(days=number)}" for number in range((after - first).days)]
-    for currency in sorted({row["currency"] for row in _rows(report, "spend")}):
+    requests = {row["currency"]: int(row["requests"] or 0) for row in _rows(report, "spend")}
+    for currency in sorted(requests, key=lambda each: (-requests[each], each)):
         of_teams = [
             (row["team"], Decimal(row["cost"]))
             for row in _rows(report, "spend_by_team")

@@ -9,13 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Decimal, localcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from orchestration.lib.compliance.period import Period, now, parsed
+from orchestration.lib.compliance.period import Period, now, parsed_month
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.export.focus_columns import DATASETS, VERSIONS, Column, Dataset, dataset
@@ -36,12 +35,13 @@ _INSTALL = (
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: rows, their billed cost by currency, and the requests without a price, thus no charge.
+    """What was written of the month: rows, their billed cost by currency; the requests without a price are no charge.
 
     `charged` is what the report of charges says of the month; `is_over`, whether the month has ended, so that its
     figures no longer grow by the day.
     """
 
+    month: str
     rows: int
     totals: dict[str, Decimal]
     charged: dict[str, Decimal]
@@ -75,7 +75,8 @@ def export_focus(
         connection.execute("set transaction isolation level repeatable read, read only")
         # for a month of a large organisation, whose charges by team and price would go to disk otherwise
         connection.execute("set local work_mem = '64MB'")
-        month, wanted = _month(connection, period), dataset(dataset_name, version)
+        _, zone, today = now(connection)
+        month, wanted = _begun(period, zone, today), dataset(dataset_name, version)
         with _whole_file(output) as file:
             if file_format == "csv":
                 written = _write_csv(connection, wanted, month, file)
@@ -84,7 +85,7 @@ def export_focus(
                     written = _write_csv(connection, wanted, month, lines)
                     lines.seek(0)
                     _write_parquet(lines, wanted, file)
-            return _exported(connection, month, *written)
+            return _exported(connection, month, today, *written)
 
 
 def _require_known(file_format: str, version: str, name: str) -> None:
@@ -106,11 +107,8 @@ def _require_pyarrow() -> None:
         raise GovernanceError(_INSTALL) from error
 
 
-def _month(connection: "psycopg.Connection[TupleRow]", said: str) -> Period:
-    _, zone, today = now(connection)
-    found = parsed(said, zone, today)
-    if found.kind != "month":
-        raise GovernanceError(f"{said!r} is a {found.kind}, and a FOCUS file is of a month: give one such as 2026-10")
+def _begun(period: str, zone: str, today: date) -> Period:
+    found = parsed_month(period, zone, today)
     if found.first > today:
         raise GovernanceError(f"{found.name} has not begun: export a month that has charges, {today:%Y-%m} or earlier")
     return found
@@ -182,7 +180,7 @@ def _write_parquet(lines: IO[bytes], wanted: Dataset, file: IO[bytes]) -> None:
 
 
 def _exported(
-    connection: "psycopg.Connection[TupleRow]", month: Period, rows: int, totals: dict[str, Decimal]
+    connection: "psycopg.Connection[TupleRow]", month: Period, today: date, rows: int, totals: dict[str, Decimal]
 ) -> Exported:
     charged = connection.execute(
         "select currency, trim_scale(sum(total)) from reporting.chargeback where month = %s and total is not null"
@@ -195,8 +193,7 @@ def _exported(
         [month.first, month.after],
     ).fetchone()
     assert unpriced is not None
-    today = datetime.now(ZoneInfo(month.zone)).date()
-    return Exported(rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
+    return Exported(month.name, rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
 
 
 @contextmanager

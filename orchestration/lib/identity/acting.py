@@ -59,6 +59,12 @@ class Actor:
 
 
 SYSTEM = Actor()
+# constraints that a user may run into and that say nothing by themselves
+_REFUSED = {
+    "users_email_check": "that is no address; write one such as ann@example.com",
+    "api_keys_expires_at_check": "a key ends after it begins; give it a time to come",
+    "user_roles_expires_at_check": "a grant ends after it begins; give it a time to come",
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,9 @@ def acting(connection: "psycopg.Connection[TupleRow]", actor: Actor) -> Iterator
             yield
             _set(connection, names, kept)
     except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
-        said_by_database = (error.diag.message_primary or str(error)).splitlines()[0]
+        said_by_database = _REFUSED.get(
+            error.diag.constraint_name or "", (error.diag.message_primary or str(error)).splitlines()[0]
+        )
         raise GovernanceError(f"the database refused it, nothing was changed: {said_by_database}") from error
 
 

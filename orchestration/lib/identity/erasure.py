@@ -8,7 +8,8 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -71,7 +72,7 @@ _MATERIALIZED = """or (n.nspname, c.relname) in (
     from timescaledb_information.continuous_aggregates
 )"""
 _TRAIL = """
-    select count(*) from core.audit_logs
+    select count(*), min(recorded_at), max(recorded_at) from core.audit_logs
     where concat_ws(' ', before, after, metadata, actor_label, request_id, user_agent, db_user) ilike any (%(like)s)
         and exists (
             select
@@ -89,7 +90,8 @@ class Erased:
     """What was done: rows by table in which the person stood, and how much of that could not be changed.
 
     `left_in_trail` counts entries of the audit trail that name the person in words of an application's own, or were
-    written before the trail held references; `left_in_rows` counts rows by table whose triggers let nothing change.
+    written before the trail held references, `left_since` and `left_until` are when the first and last of them were
+    recorded; `left_in_rows` counts rows by table whose triggers let nothing change.
     """
 
     user_id: UUID
@@ -97,6 +99,8 @@ class Erased:
     rows: dict[str, int] = field(default_factory=dict)
     left_in_rows: dict[str, int] = field(default_factory=dict)
     left_in_trail: int = 0
+    left_since: datetime | None = None
+    left_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +301,8 @@ def _matching(
 
 def _trail(connection: "psycopg.Connection[TupleRow]", person: Person, needles: _Needles, erased: Erased) -> Erased:
     row = connection.execute(_TRAIL, needles.given(person, needles.wholes)).fetchone()
-    return Erased(person.id, erased.pseudonym, erased.rows, erased.left_in_rows, int(row[0]) if row else 0)
+    number, since, until = row or (0, None, None)
+    return replace(erased, left_in_trail=number, left_since=since, left_until=until)
 
 
 def _escaped(text: str) -> str:

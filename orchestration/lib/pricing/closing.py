@@ -1,11 +1,11 @@
 """Closes months: what one came to is kept with its fingerprint, and later changes become adjustments of an open one."""
 
-import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from orchestration.lib.compliance.period import Period, now, parsed_month
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.pricing.reprice import Scope, effect
@@ -14,8 +14,6 @@ from orchestration.lib.warehouse.refresh import refresh
 if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
-
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -37,52 +35,33 @@ class ClosedPeriod:
         return f"{self.month:%Y-%m}"
 
 
-def close(url: str, period: str, closed_by: str) -> ClosedPeriod:
-    """Closes the month `period`, such as 2026-10, of the reporting zone; rollups are refreshed first.
+def close(url: str, said: str, closed_by: str, *, through: bool = False, is_trial: bool = False) -> list[ClosedPeriod]:
+    """Closes a month, such as 2026-10 or last-month, of the reporting zone; rollups are refreshed first.
 
-    Raises GovernanceError where it hasn't ended, is closed, or isn't the first one that is open; then nothing is done.
+    With `through` all months before it that are open are closed too, all or none. Returns what was closed, the first
+    one first; a trial returns the same and closes nothing. Raises GovernanceError where the month hasn't ended, is
+    closed, or isn't the first one that is open; then nothing is done.
     """
-    month = parse_month(period)
     # what comes between this and the closing is settled by the next one
     refresh(url)
-    with explained(), connect(url) as connection, connection.transaction():
+    with explained(), connect(url) as connection, connection.transaction(force_rollback=is_trial):
         # no other closing, no adjustment and no repricing begins meanwhile
         connection.execute(
             "lock table core.closed_periods, core.cost_adjustments, core.price_revisions in share row exclusive mode"
         )
-        _check(connection, month)
-        connection.execute("select internal.close_period(%s, %s)", [month, closed_by])
-    return next(each for each in closed_periods(url) if each.month == month)
+        _, zone, today = now(connection)
+        last = parsed_month(said, zone, today)
+        first = month = _first_open(connection, last, today, through=through)
+        while month < last.after:
+            connection.execute("select internal.close_period(%s, %s)", [month, closed_by])
+            month = _next(month)
+        return [each for each in _closed(connection) if each.month >= first]
 
 
 def closed_periods(url: str) -> list[ClosedPeriod]:
     """All closed months, the first one first."""
     with explained(), connect(url) as connection:
-        rows = connection.execute(
-            """
-            select
-                p.month, p.requests, p.unpriced_requests, p.totals,
-                coalesce(
-                    (
-                        select jsonb_object_agg(a.currency, a.amount)
-                        from (
-                            select currency, trim_scale(sum(amount))::text as amount
-                            from core.cost_adjustments
-                            where kind <> 'entered' and corrects_month = p.month
-                            group by 1
-                        ) as a
-                    ),
-                    '{}'
-                ),
-                p.fingerprint, p.closed_by, p.closed_at
-            from core.closed_periods as p
-            order by p.month
-            """
-        ).fetchall()
-    return [
-        ClosedPeriod(month, requests, unpriced, _amounts(totals), _amounts(adjusted), *rest)
-        for month, requests, unpriced, totals, adjusted, *rest in rows
-    ]
+        return _closed(connection)
 
 
 def open_part(url: str, scope: Scope) -> Scope:
@@ -109,45 +88,67 @@ def closed_until(url: str) -> datetime | None:
     return ends.astimezone(UTC) if ends else None
 
 
-def parse_month(period: str) -> date:
-    """The first day of a month that is written as 2026-10."""
-    parts = _MONTH.fullmatch(period.strip())
-    if parts and int(parts[1]) >= 1 and 1 <= int(parts[2]) <= 12:
-        return date(int(parts[1]), int(parts[2]), 1)
-    raise GovernanceError(f"{period!r} is not a month: write it as 2026-10")
-
-
-def _check(connection: "psycopg.Connection[TupleRow]", month: date) -> None:
+def _first_open(connection: "psycopg.Connection[TupleRow]", month: Period, today: date, *, through: bool) -> date:
+    """The first month that is open, which is the one to close, or with `through` it or one before it."""
     row = connection.execute(
         """
         select
-            (now() at time zone z.value)::date,
-            z.value,
             (select max(month) from core.closed_periods),
             (select min(month) from reporting.period_totals where not is_closed),
             (select min(id) from core.price_revisions where finished_at is null)
-        from internal.settings as z
-        where z.name = 'reporting_timezone'
         """
     ).fetchone()
     assert row is not None
-    today, zone, last_closed, first_open, revision = row
-    name = f"{month:%Y-%m}"
-    if month > today:
-        raise GovernanceError(f"{name} is in the future: a month can be closed when it has ended")
-    if month == today.replace(day=1):
-        raise GovernanceError(f"{name} has not ended in {zone}: a month can be closed when it has ended")
-    if last_closed and month <= last_closed:
+    last_closed, with_usage, revision = row
+    if month.first > today:
+        raise GovernanceError(f"{month.name} is in the future: a month can be closed when it has ended")
+    if month.after > today:
+        raise GovernanceError(f"{month.name} has not ended in {month.zone}: a month can be closed when it has ended")
+    if last_closed and month.first <= last_closed:
         raise GovernanceError(
-            f"{name} is closed already: what changes in it is charged as adjustments of the month that is open"
+            f"{month.name} is closed already: what changes in it is charged as adjustments of the month that is open"
         )
-    expected = _next(last_closed) if last_closed else first_open
-    if expected is None or month < expected:
-        raise GovernanceError(f"there is nothing to close: neither {name} nor a month before it has usage or cost")
-    if month != expected:
-        raise GovernanceError(f"{name} can't be closed before {expected:%Y-%m}: months are closed in their order")
+    first: date | None = _next(last_closed) if last_closed else with_usage
+    if first is None or month.first < first:
+        raise GovernanceError(
+            f"there is nothing to close: neither {month.name} nor a month before it has usage or cost"
+        )
+    if month.first != first and not through:
+        raise GovernanceError(
+            f"{month.name} can't be closed before {first:%Y-%m}: months are closed in their order; "
+            f"`governance close --through {month.name}` closes all that are open up to it"
+        )
     if revision is not None:
         raise GovernanceError(f"revision {revision} has not ended: `governance reprice --resume`, then close the month")
+    return first
+
+
+def _closed(connection: "psycopg.Connection[TupleRow]") -> list[ClosedPeriod]:
+    rows = connection.execute(
+        """
+        select
+            p.month, p.requests, p.unpriced_requests, p.totals,
+            coalesce(
+                (
+                    select jsonb_object_agg(a.currency, a.amount)
+                    from (
+                        select currency, trim_scale(sum(amount))::text as amount
+                        from core.cost_adjustments
+                        where kind <> 'entered' and corrects_month = p.month
+                        group by 1
+                    ) as a
+                ),
+                '{}'
+            ),
+            p.fingerprint, p.closed_by, p.closed_at
+        from core.closed_periods as p
+        order by p.month
+        """
+    ).fetchall()
+    return [
+        ClosedPeriod(month, requests, unpriced, _amounts(totals), _amounts(adjusted), *rest)
+        for month, requests, unpriced, totals, adjusted, *rest in rows
+    ]
 
 
 def _next(month: date) -> date:

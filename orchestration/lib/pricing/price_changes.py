@@ -111,7 +111,11 @@ def _as_row(price: Price) -> dict[str, object]:
 
 
 def _planned(connection: "psycopg.Connection[TupleRow]", prices: Sequence[Price], observed_on: date) -> Changes:
-    lists = sorted({price.key.price_list for price in prices} | {"list"})
+    return plan(present_prices(connection, {price.key.price_list for price in prices} | {"list"}), prices, observed_on)
+
+
+def present_prices(connection: "psycopg.Connection[TupleRow]", price_lists: Iterable[str]) -> list[Price]:
+    """The prices of some price lists that aren't superseded."""
     rows = connection.execute(
         """
         select
@@ -121,13 +125,12 @@ def _planned(connection: "psycopg.Connection[TupleRow]", prices: Sequence[Price]
         where superseded_at is null and price_list = any (%s)
         order by id
         """,
-        [lists],
+        [sorted(price_lists)],
     )
-    present = [
+    return [
         Price(Key(*row[:8]), row[8], _utc(row[9]), _utc(row[10]), date_basis=row[11], origin=row[12], id=row[13])
         for row in rows
     ]
-    return plan(present, prices, observed_on)
 
 
 def _utc(time: datetime | None) -> datetime | None:
@@ -254,8 +257,8 @@ def _check_sizes(said: list[Price], present: dict[Key, list[Price]], largest: di
     for price in said:
         if known and price.amount >= known * _ABSURD:
             raise GovernanceError(
-                f"line {price.line}: {price.amount:f} for {key} is {price.amount / known:,.0f} times the list's"
-                f" {known:f}: prices are per million"
+                f"{f'line {price.line}: ' if price.line else ''}{price.amount:f} for {key} is"
+                f" {price.amount / known:,.0f} times the list's {known:f}: prices are per million"
             )
 
 

@@ -1,6 +1,7 @@
 """Reads a price list from a CSV file: a line per model, tier and span of time, a column for each unit's price."""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("provider", "model", "valid_from")
 _PRICE = re.compile(r"[0-9]+(\.[0-9]+)?|\.[0-9]+")
-_MOST = Decimal(10) ** 12
-_MOST_DECIMALS = 40
+MOST = Decimal(10) ** 12
+MOST_DECIMALS = 40
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,21 @@ class Price:
 def read_prices(path: Path) -> list[Price]:
     """The prices of a file. Raises GovernanceError with the line where something is wrong."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            return list(_prices(path.name, reader))
+        content = path.read_bytes()
     except OSError as error:
         raise GovernanceError(f"{path} can't be read: {error.strerror}") from error
+    return parse_prices(path.name, content)
+
+
+def parse_prices(name: str, content: bytes) -> list[Price]:
+    """The prices of a file's content. Raises GovernanceError with the line where something is wrong."""
+    try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        return list(_prices(name, reader))
     except UnicodeDecodeError as error:
-        raise GovernanceError(f"{path} isn't UTF-8: save it as CSV in UTF-8") from error
+        raise GovernanceError(f"{name} isn't UTF-8: save it as CSV in UTF-8") from error
     except csv.Error as error:
-        raise GovernanceError(f"{path} isn't CSV: {error}") from error
+        raise GovernanceError(f"{name} isn't CSV: {error}") from error
 
 
 def _prices(name: str, reader: "Reader") -> Iterator[Price]:
@@ -150,7 +157,7 @@ def _amount(where: str, unit: str, text: str) -> Decimal:
             f"{where}: the price of {unit} is {text!r}: write the amount per million with a point, as 2.50"
         )
     amount = Decimal(text)
-    if amount >= _MOST or len(text.partition(".")[2].rstrip("0")) > _MOST_DECIMALS:
+    if amount >= MOST or len(text.partition(".")[2].rstrip("0")) > MOST_DECIMALS:
         raise GovernanceError(f"{where}: the price of {unit} is {text}, out of all bounds")
     return amount
 

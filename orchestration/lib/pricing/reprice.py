@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ class Revision:
 
 
 def scope_of_days(
-    url: str, first: str | None, last: str | None, provider: str | None, model: str | None, *, only_unpriced: bool
+    url: str, first: date | None, last: date | None, provider: str | None, model: str | None, *, only_unpriced: bool
 ) -> Scope:
     """The requests of days of the reporting zone, from the first to before the last; without one: all there are."""
     with explained(), connect(url) as connection:

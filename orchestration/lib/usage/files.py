@@ -236,7 +236,11 @@ class OpenUsageFile(_OpenFile):
         found = recognised(records)
         if found is None:
             raise error
-        if mapping or isinstance(found, Report):
+        if isinstance(found, Report):
+            raise GovernanceError(
+                f"{self._source} has sums of a period, which are no requests: load it with --source {found.name}"
+            ) from error
+        if mapping:
             tried = f"it looks like a file of {found.name}: try --source {found.name}"
             raise GovernanceError(f"{error}; {tried}") from error
         return found

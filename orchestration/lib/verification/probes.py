@@ -3,20 +3,15 @@
 probes.toml has them.
 """
 
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
-from psycopg.rows import TupleRow
 
 from orchestration.lib.database.connection import connect
-from orchestration.lib.database.retry import is_in_the_way, with_retries
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
+from orchestration.lib.verification.probing import Connection, Outcome, Probe, outcomes, read_probes
 
 RULE = Rule(
     "probe",
@@ -25,29 +20,8 @@ RULE = Rule(
     "What must be refused is refused, and what must happen by itself happens.",
     "docs/rules/probes.md",
 )
-# a TRUNCATE waits for writers, and other writers wait behind it
-_LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "200ms", "10s"
-
-Connection = psycopg.Connection[TupleRow]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One of probes.toml, whose head says what each part is."""
-
-    name: str
-    tries: str
-    sql: str
-    prepare: str = ""
-    sqlstate: str = ""
-    guard: str = ""
-    holds: str = ""
-    only_if: str = "true"
-
-
-PROBES = tuple(
-    Probe(**each) for each in tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))["probe"]
-)
+PROBES = read_probes(Path(__file__).with_suffix(".toml"))
+_FIX = "Run `governance verify --deep`, which names what guards it and how to put it back."
 
 
 def probe_database(url: str, /) -> Verification:
@@ -62,21 +36,33 @@ def probe_database(url: str, /) -> Verification:
 
 
 def run_probes(connection: Connection, probes: Sequence[Probe]) -> Verification:
-    """Try these; leaves nothing but the numbers that sequences gave away."""
+    """Try these."""
     violations: list[Violation] = []
     not_run: dict[str, str] = {}
-    for each in probes:
-        try:
-            wrong = with_retries(partial(_try, connection, each))
-        except psycopg.Error as error:
-            if connection.closed:
-                raise
-            not_run[each.name] = error.diag.message_primary or str(error)
-            continue
-        if wrong is not None:
-            fix = "Run `governance verify --deep`, which names what guards it and how to put it back."
-            violations.append(Violation(RULE.rule, RULE.severity, each.name, f"{each.tries}: {wrong}.", fix))
+    for each, outcome in outcomes(connection, probes):
+        if isinstance(outcome, str):
+            not_run[each.name] = outcome
+        elif wrong := _wrong(each, outcome):
+            violations.append(Violation(RULE.rule, RULE.severity, each.name, f"{each.tries}: {wrong}.", _FIX))
     return Verification([RULE], violations, not_run=not_run)
+
+
+def _wrong(probe: Probe, outcome: Outcome) -> str | None:
+    if (error := outcome.error) is None:
+        if probe.sqlstate:
+            return f"it was not refused, though {probe.guard} should"
+        return None if outcome.holds else "it did not happen"
+    refusal = f"{error.sqlstate} {error.diag.message_primary}"
+    if not probe.sqlstate:
+        return f"it failed with {refusal}"
+    if error.sqlstate == probe.sqlstate and _came_from(error, probe.guard):
+        return None
+    return f"it was refused, but not by {probe.guard}: {refusal}"
+
+
+def _came_from(error: psycopg.Error, guard: str) -> bool:
+    # the constraint of a partition or chunk ends in the name of the table's
+    return (error.diag.constraint_name or "").endswith(guard) or f"{guard}(" in (error.diag.context or "")
 
 
 def _assert_owner(connection: Connection) -> None:
@@ -94,50 +80,3 @@ def _assert_owner(connection: Connection) -> None:
             f"probes try what not even the owner may do, so they need the owner: connect as {owner}, not as "
             f"{connection.info.user}"
         )
-
-
-def _try(connection: Connection, each: Probe) -> str | None:
-    """What is wrong, or None. Raises psycopg.Error where it could not be tried."""
-    ids = {letter: str(uuid4()) for letter in "abc"}
-
-    def filled(text: str) -> bytes:
-        for letter, value in ids.items():
-            text = text.replace(f"{{{letter}}}", value)
-        return text.encode()
-
-    with connection.transaction(force_rollback=True):
-        connection.execute(
-            "select set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-            [_LOCK_TIMEOUT, _STATEMENT_TIMEOUT],
-        )
-        if not _says(connection, f"select {each.only_if}".encode()):
-            return None
-        if each.prepare:
-            connection.execute(filled(each.prepare))
-        try:
-            with connection.transaction():
-                connection.execute(filled(each.sql))
-        except psycopg.errors.QueryCanceled:
-            raise
-        except psycopg.Error as error:
-            if connection.closed or is_in_the_way(error):
-                raise
-            refusal = f"{error.sqlstate} {error.diag.message_primary}"
-            if not each.sqlstate:
-                return f"it failed with {refusal}"
-            if error.sqlstate == each.sqlstate and _came_from(error, each.guard):
-                return None
-            return f"it was refused, but not by {each.guard}: {refusal}"
-        if each.sqlstate:
-            return f"it was not refused, though {each.guard} should"
-        return None if _says(connection, filled(each.holds)) else "it did not happen"
-
-
-def _came_from(error: psycopg.Error, guard: str) -> bool:
-    # the constraint of a partition or chunk ends in the name of the table's
-    return (error.diag.constraint_name or "").endswith(guard) or f"{guard}(" in (error.diag.context or "")
-
-
-def _says(connection: Connection, query: bytes) -> bool:
-    row = connection.execute(query).fetchone()
-    return row is not None and row[0] is True

@@ -128,6 +128,19 @@ class Listing:
         """The rows that the page shows."""
         return self.rows[:SHOWN]
 
+    def cells(self) -> list[list[tuple[str, str, str, str | None]]]:
+        """Of each shown row: what a cell holds, what it says, its class, and how much it matters.
+
+        All at once: a site has fifty thousand cells, and a template takes long to ask for each.
+        """
+        return [
+            [
+                (value or "", self.cell(value, column), self.look(value, column), state(value, column))
+                for value, column in zip(row, self.columns, strict=True)
+            ]
+            for row in self.shown
+        ]
+
     def bars(self) -> Sequence[str | None]:
         """How long the bar of each shown row is, in percent of the longest of its currency."""
         if self.bar is None:

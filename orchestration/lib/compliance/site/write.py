@@ -15,7 +15,6 @@ from jinja2 import Environment
 from orchestration.lib.compliance import render
 from orchestration.lib.compliance.site import governance, overview, spending
 from orchestration.lib.compliance.site.data import Data, read
-from orchestration.lib.compliance.site.listing import state
 from orchestration.lib.compliance.site.page import SECTIONS, Page
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
@@ -68,7 +67,7 @@ def _environment(data: Data) -> Environment:
     folder = files("orchestration.lib.compliance") / "templates" / "site"
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
     environment = render.templates()
-    environment.filters |= {"file": _file, "state": state, "day": _day}
+    environment.filters |= {"file": _file, "day": _day}
     environment.globals |= {
         "sections": SECTIONS,
         "as_of": f"{data.as_of:%Y-%m-%d %H:%M} UTC",

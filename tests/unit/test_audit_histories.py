@@ -1,0 +1,163 @@
+"""Logs of seals that were cut: a restore that says so is believed once it is signed, whoever forges one is not."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from orchestration.lib.audit import sign, verify_offline
+from orchestration.lib.audit.verify_offline import Checkpoint, Seal, Verdict, leaf, merkle_root
+from orchestration.lib.errors import GovernanceError
+
+
+@dataclass
+class Log:
+    """Seals without entries, as `seals.jsonl` has them."""
+
+    seals: list[Seal] = field(default_factory=list)
+    epoch: int = 1
+
+    def seal(self, number: int = 1) -> "Log":
+        for _ in range(number):
+            self._add("seal", None)
+        return self
+
+    def recover(self, note: str) -> "Log":
+        self._add("recovery", note)
+        self.epoch += 1
+        return self
+
+    def cut(self, size: int) -> "Log":
+        """As a backup from then has it."""
+        kinds = [json.loads(each.text)[3] for each in self.seals[:size]]
+        return Log(self.seals[:size], 1 + kinds.count("recovery"))
+
+    def checkpoint(self) -> Checkpoint:
+        notes = [
+            (number, json.loads(each.text)[-1])
+            for number, each in enumerate(self.seals, 1)
+            if json.loads(each.text)[3] == "recovery"
+        ]
+        histories = [each.history for each in verify_offline.recoveries(notes)]
+        root = merkle_root([leaf(each.text.encode()) for each in self.seals])
+        return Checkpoint("test", len(self.seals), root.hex(), max(histories, default=0))
+
+    def verdict(self, *kept: Checkpoint) -> Verdict:
+        return verify_offline.verify([], self.seals, kept).verdict
+
+    def _add(self, kind: str, note: str | None) -> None:
+        last = json.loads(self.seals[-1].text) if self.seals else None
+        follows = last is not None and last[4] == self.epoch and last[3] != "recovery"
+        low = int(last[6]) if follows and last else 0
+        # a seal of its own each time, for another history may have one of this number
+        high = low + 1 + sum(len(each.text) for each in self.seals) % 97 if kind == "seal" else 2**64 - 1
+        previous = self.seals[-1].seal_hash if self.seals else "00" * 32
+        said = ["llm-governance-audit-seal", 1, len(self.seals) + 1, kind, self.epoch, str(low), str(high), 0, 0]
+        text = json.dumps([*said, merkle_root([]).hex(), previous, 1_800_000_000_000_000, note])
+        self.seals.append(Seal(text, leaf(text.encode()).hex(), [], []))
+
+
+def signed_each(log: Log, number: int) -> list[Checkpoint]:
+    """The checkpoints of so many seals, one each."""
+    return [log.seal().checkpoint() for _ in range(number)]
+
+
+def test_a_restore_gives_up_every_checkpoint_since_its_backup() -> None:
+    log = Log().seal(3)
+    kept = [log.checkpoint()]
+    backup = log.cut(3)
+    kept += signed_each(log, 7)
+    restored = backup.recover(f"nightly backup{kept[-1].named()}")
+    # nobody has signed it yet, so it may be of whoever cut the trail
+    assert restored.verdict(*kept) == Verdict.REWRITTEN
+    kept.append(restored.seal().checkpoint())
+    assert restored.verdict(*kept) == Verdict.OK
+    # as it grows past what was lost
+    for _ in range(9):
+        kept.append(restored.seal().checkpoint())
+        assert restored.verdict(*kept) == Verdict.OK
+    # the history that was given up is none that verifies
+    assert log.verdict(*kept) != Verdict.OK
+
+
+def test_a_recovery_that_the_owner_of_the_database_wrote_hides_nothing() -> None:
+    log = Log().seal(5)
+    last = log.checkpoint()
+    forged = log.cut(2).recover(f"routine{last.named()}").seal(6)
+    assert forged.verdict(last) == Verdict.REWRITTEN
+    short = log.cut(2).recover(f"routine{last.named()}")
+    report = verify_offline.verify([], short.seals, [last])
+    assert (report.verdict, report.signed_seals) == (Verdict.TAIL_TRUNCATED, 0)
+    assert "seal 3 is a recovery, which counts once a checkpoint from after it is given" in report.findings[0][2]
+
+
+def test_who_rewrites_what_came_after_a_recovery_is_found() -> None:
+    log = Log().seal(3)
+    backup = log.cut(3)
+    kept = signed_each(log, 5)
+    restored = backup.recover(f"restored{kept[-1].named()}")
+    kept.append(restored.checkpoint())
+    kept += signed_each(restored, 2)
+    assert restored.verdict(*kept) == Verdict.OK
+    # seals 5 and 6 anew, numbers that the history before had too
+    assert restored.cut(4).recover("again").seal(2).verdict(*kept) == Verdict.REWRITTEN
+    assert restored.cut(4).verdict(*kept) == Verdict.TAIL_TRUNCATED
+
+
+def test_restoring_a_backup_from_before_another_restore_is_possible() -> None:
+    log = Log().seal(3)
+    first = log.cut(3)
+    kept = signed_each(log, 4)
+    second = first.cut(3).recover(f"once{kept[-1].named()}")
+    kept.append(second.checkpoint())
+    kept += signed_each(second, 6)
+    third = first.cut(3).recover(f"twice, the older backup{kept[-1].named()}").seal()
+    kept.append(third.checkpoint())
+    assert [each.history for each in kept] == [0] * 4 + [1] * 7 + [2]
+    assert third.verdict(*kept) == Verdict.OK
+    kept += signed_each(third, 12)
+    assert third.verdict(*kept) == Verdict.OK
+
+
+def test_a_restore_that_named_nothing_is_mended_by_a_recovery_that_does() -> None:
+    log = Log().seal(3)
+    backup = log.cut(3)
+    kept = signed_each(log, 4)
+    restored = backup.recover("restored where the key was not").seal()
+    assert restored.verdict(*kept, restored.checkpoint()) == Verdict.REWRITTEN
+    restored.recover(f"the same{kept[-1].named()}").seal()
+    assert restored.verdict(*kept, restored.checkpoint()) == Verdict.OK
+
+
+def test_checkpoints_of_a_folder_are_read_as_they_were_signed(tmp_path: Path) -> None:
+    public, key = sign.create_key(tmp_path / "key", "test"), sign._read(tmp_path / "key")
+    log = Log().seal(3)
+    backup = log.cut(3)
+    kept = signed_each(log, 15)
+    restored = backup.recover(f"restored{kept[-1].named()}")
+    kept += [restored.checkpoint(), *signed_each(restored, 3)]
+    for each in kept:
+        sign._keep(tmp_path / "anchor", each, sign._note(key, each))
+    read = verify_offline.read_checkpoints([tmp_path / "anchor"], [public])
+    assert read == kept[-10:]
+    assert restored.verdict(*read) == Verdict.OK
+    assert sign.newest([tmp_path / "anchor"], [public]) == kept[-1]
+
+
+def test_a_key_that_succeeds_another_verifies_what_that_one_signed(tmp_path: Path) -> None:
+    log = Log().seal(2)
+    first = sign.create_key(tmp_path / "first", "a")
+    sign._keep(tmp_path / "anchor", log.checkpoint(), sign._note(sign._read(tmp_path / "first"), log.checkpoint()))
+    (tmp_path / "first.last").write_text("the last one")
+    second = sign.create_key(tmp_path / "second", "b", str(tmp_path / "first"))
+    # where the file is lost its public half does
+    third = sign.create_key(tmp_path / "third", "c", str(second))
+    assert sign.public_keys(tmp_path / "second") == [second, first]
+    assert sign.public_keys(tmp_path / "third") == [third, second]
+    assert (tmp_path / "second.last").read_text() == "the last one"
+    assert sign.last_checkpoint(tmp_path / "second", [tmp_path / "anchor"]) is not None
+    with pytest.raises(GovernanceError, match="none of the given keys signed it"):
+        sign.last_checkpoint(tmp_path / "third", [tmp_path / "anchor"])
+    with pytest.raises(GovernanceError, match="neither the file of a key nor a public key"):
+        sign.create_key(tmp_path / "fourth", "d", "nothing")
