@@ -31,7 +31,7 @@ ENGINES := tests/engines/node_modules/.package-lock.json
 WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test equality malformed kills faults ui build embedded parquet pdf generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
+.PHONY: help demo test equality malformed kills faults endurance ui build embedded parquet pdf generate prices lint lint-python lint-sql lint-yaml lint-dbt format lock clean
 .DELETE_ON_ERROR:
 
 help: ## show the targets
@@ -59,6 +59,10 @@ kills: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embed
 faults: $(VENV)/.development $(VENV)/.embedded ## kill Dagster's daemon, webserver and runs, and the database, so often each (make faults ROUNDS=10)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_FAULT_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest \
 		tests/integration/test_dagster_processes.py $(ARGS)
+
+endurance: $(VENV)/.development $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## the audit trail through accidents, kills and many writers (make endurance CYCLES=1000 KILLS=50 ENTRIES=1000000)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" GOVERNANCE_ENDURANCE_CYCLES=$(CYCLES) GOVERNANCE_ENDURANCE_KILLS=$(KILLS) GOVERNANCE_ENDURANCE_ENTRIES=$(ENTRIES) \
+		$(BIN)/python -m pytest tests/integration/test_audit_endurance.py $(if $(GOVERNANCE_TEST_DATABASE_URL),,--engine postgres) $(ARGS)
 
 ui: $(SERVER) ## Dagster on the same database, in the browser (on another port: make ui PORT=3001)
 	@$(BIN)/governance ui $(if $(PORT),--port $(PORT))

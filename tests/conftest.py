@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -215,17 +215,30 @@ def server_url(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[str]:
     if configured:
         yield configured
         return
+    with _copied_server(pytestconfig, durable=False) as server:
+        url = server.url("postgres")
+        assert url is not None
+        yield url
+
+
+@pytest.fixture(scope="module")
+def durable_server(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[EmbeddedServer]:
+    """A server of a file's own with TEMPLATE, which keeps what it acknowledges, as users get it."""
+    with _copied_server(pytestconfig, durable=True) as server:
+        yield server
+
+
+@contextmanager
+def _copied_server(pytestconfig: pytest.Config, *, durable: bool) -> Iterator[EmbeddedServer]:
     made = _made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
     # not below pytest's folder, which only its owner may enter: as root the server is run by another user
     home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
     home.chmod(0o711)
     subprocess.run(["cp", "-a", f"{made}/.", home], check=True)
-    server = EmbeddedServer(home, durable=False)
+    server = EmbeddedServer(home, durable=durable)
     try:
         server.up()
-        url = server.url("postgres")
-        assert url is not None
-        yield url
+        yield server
     finally:
         server.destroy()
         shutil.rmtree(home)
@@ -324,13 +337,15 @@ def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Shows a line of the test's own, also if it passes: at once, or from a worker at the end of the run."""
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def say(line: str) -> None:
         if terminal is None:
             request.node.user_properties.append(("said", line))
         else:
-            terminal.ensure_newline()
-            terminal.write_line(line)
+            with capture.global_and_fixture_disabled() if capture else nullcontext():
+                terminal.ensure_newline()
+                terminal.write_line(line)
 
     return say
 

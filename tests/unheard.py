@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from dbt.events.logging import track_behavior_change_warn
+from dbt.events import logging
 from dbt_common.events.base_types import EventLevel
 from dbt_common.events.event_manager import EventManager
 
@@ -16,7 +16,7 @@ def not_worded() -> Iterator[None]:
     fire = EventManager.fire_event
 
     def fire_if_heard(manager: Any, event: Any, level: Any = None, *args: Any, **options: Any) -> None:
-        is_heard = manager.loggers or manager.callbacks != [track_behavior_change_warn]
+        is_heard = manager.loggers or manager.callbacks != [logging.track_behavior_change_warn]  # type: ignore[attr-defined]
         if is_heard or args or options.get("force_warn_or_error_handling") or may_be_error(manager, event, level):
             fire(manager, event, level, *args, **options)
 

@@ -3,11 +3,12 @@
     array: no field can run into the next, a null is a null, and nothing depends on the session (times as microseconds, no
     bytea, no float).
 #}
-{% macro audit_canonical() -%}
+{% macro audit_canonical(row='') -%}
 jsonb_build_array(
-    checksum_version, id, epoch, xid,
-    (extract(epoch from recorded_at) * 1000000)::bigint, (extract(epoch from occurred_at) * 1000000)::bigint,
-    db_user, actor_type, actor_id, actor_label, action, resource_type, resource_id, before, after, outcome,
-    host(ip_address), user_agent, request_id, metadata
+    {{ row }}checksum_version, {{ row }}id, {{ row }}epoch, {{ row }}xid,
+    (extract(epoch from {{ row }}recorded_at) * 1000000)::bigint, (extract(epoch from {{ row }}occurred_at) * 1000000)::bigint,
+    {{ row }}db_user, {{ row }}actor_type, {{ row }}actor_id, {{ row }}actor_label, {{ row }}action, {{ row }}resource_type,
+    {{ row }}resource_id, {{ row }}before, {{ row }}after, {{ row }}outcome,
+    host({{ row }}ip_address), {{ row }}user_agent, {{ row }}request_id, {{ row }}metadata
 )::text
 {%- endmacro %}

@@ -45,7 +45,7 @@ def key(file: Path, name: str, succeeds: str | None) -> None:
     """
     from orchestration.lib.audit.sign import create_key
 
-    click.echo(create_key(file, name, succeeds))
+    click.echo(create_key(file, name, succeeds=succeeds))
     tell(f"the private key is in {visible(str(file))}: who has it can sign another trail")
 
 
@@ -147,13 +147,11 @@ def verify(
     The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
-    from datetime import UTC, datetime
-
     from orchestration.lib.audit import export, sign, verify_offline
     from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
-        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
+        public_keys = tuple(map(str, sign.public_keys(_key_file(key_file))))
     if folder is not None:
         arguments = [str(folder), *(["--json"] if as_json else [])]
         for public in public_keys:
@@ -163,11 +161,7 @@ def verify(
         sys.exit(verify_offline.main(arguments))
     try:
         keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-        kept = verify_offline.read_checkpoints(checkpoints or _anchors(()), keys)
-        with export.snapshot(database_url()) as connection:
-            report = verify_offline.verify(
-                export.entries(connection), export.seals(connection), kept, now=datetime.now(UTC)
-            )
+        report = export.verified(database_url(), checkpoints or _anchors(()), keys)
     except verify_offline.NotVerifiableError as error:
         raise GovernanceError(f"COULD_NOT_VERIFY: {error}") from error
     click.echo(verify_offline.as_json(report) if as_json else visible(verify_offline.as_text(report)))
@@ -191,13 +185,14 @@ def status() -> None:
     )
     since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
     click.echo(f"not sealed {unsealed:,}{since}")
-    key_file, anchors = settings().audit_key, settings().audit_anchors
+    key_file = settings().audit_key
     if key_file is None:
         click.echo("signed     nothing: GOVERNANCE_AUDIT_KEY names no key")
         return
-    last = sign.last_checkpoint(key_file, anchors)
+    keys = sign.public_keys(key_file)
+    last = next(iter(sign.last_checkpoints(keys, settings().audit_anchors, key_file)), None)
     click.echo(f"signed     {last.size if last else 0:,} seals")
-    for number, public in enumerate(sign.public_keys(key_file)):
+    for number, public in enumerate(keys):
         click.echo(f"{'before it ' if number else 'public key'} {public}")
 
 
@@ -221,24 +216,28 @@ def recover(
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
     backup did not hold any more.
     """
-    from orchestration.lib.audit import seal, sign, verify_offline
+    from orchestration.lib.audit import seal, sign
+    from orchestration.lib.audit.recover import note_of, whole_until
+    from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
     from orchestration.lib.database.in_use import database_url
 
-    if not public_keys:
-        public_keys = tuple(str(each) for each in sign.public_keys(_key_file(key_file)))
+    key_file = _key_file(key_file) if key_file or not public_keys else None
     try:
-        keys = [verify_offline.PublicKey.parsed(text) for text in public_keys]
-    except verify_offline.NotVerifiableError as error:
-        raise GovernanceError(str(error)) from error
-    last = sign.newest(_anchors(anchors), keys)
+        keys = [PublicKey.parsed(text) for text in public_keys] or sign.public_keys(_key_file(key_file))
+        given_up = sign.last_checkpoints(keys, _anchors(anchors), key_file)
+        whole = whole_until(database_url(), _anchors(anchors), keys)
+    except NotVerifiableError as error:
+        raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
+    if not given_up:
+        raise GovernanceError("the anchors hold no checkpoint, so nothing was signed that a recovery could name")
     found = seal.status(database_url())
     tell(
-        f"the last checkpoint signs {last.size:,} seals, and there are {found.seals:,}: "
-        f"{max(last.size - found.seals, 0):,} are missing"
+        f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
+        f"the first {whole:,} of them as they were signed"
     )
     if not yes and not click.confirm("Begin a new epoch?", err=True):
         raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
-    epoch = seal.begin_epoch(database_url(), reason=f"{reason.strip()}{last.named()}")
+    epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
     tell("sign it with `governance audit sign --after-recovery`")
 

@@ -68,15 +68,16 @@ def restore(folder: Path, into: str, identity: Path | None) -> None:
     The audit trail begins a new epoch there, which names the last checkpoint where GOVERNANCE_AUDIT_KEY and
     GOVERNANCE_AUDIT_ANCHORS are set.
     """
-    from orchestration.lib.audit.sign import last_checkpoint
+    from orchestration.lib.audit.sign import last_checkpoints, public_keys
     from orchestration.lib.backup.encryption import read_identities
     from orchestration.lib.backup.restore import restore as restore_now
     from orchestration.lib.database.connection import as_url
 
     identity = identity or settings().backup_identity
     identities = read_identities(identity) if identity else []
-    last = last_checkpoint(settings().audit_key, settings().audit_anchors)
-    manifest = restore_now(folder, as_url(into), identities=identities, last=last, tell=tell)
+    key, anchors = settings().audit_key, settings().audit_anchors
+    given_up = last_checkpoints(public_keys(key), anchors, key) if key is not None else []
+    manifest = restore_now(folder, as_url(into), identities=identities, given_up=given_up, tell=tell)
     click.echo(f"restored {manifest.rows:,} rows of {len(manifest.tables)} tables, each as it was backed up")
 
 

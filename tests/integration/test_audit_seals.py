@@ -1,11 +1,6 @@
 """The sealed audit trail: what is sealed when, what nobody can do unseen, and what proves it without the database."""
 
-import json
 import random
-import shutil
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,55 +8,26 @@ from pathlib import Path
 import psycopg
 import pytest
 from audit_attacks import ATTACKS
+from audit_trails import ADD, Trail, past_the_triggers
+from click.testing import CliRunner
 from core_rows import Connection, value
 from engines import Engine
-from psycopg.errors import InsufficientPrivilege, RaiseException
+from psycopg.errors import InsufficientPrivilege, RaiseException, SerializationFailure
 
+from orchestration.cli.main import main
 from orchestration.lib.audit import export, sign, verify_offline
+from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch, seal, status
-from orchestration.lib.audit.verify_offline import Checkpoint, Report, Verdict
+from orchestration.lib.audit.verify_offline import Verdict
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 
 pytestmark = pytest.mark.engines("postgres")
 
 SEEDS = range(5)
+
+
 # three seals of transactions of one, many and several entries
-ADD = """
-    insert into core.audit_logs (actor_type, actor_label, action, resource_type, before, metadata)
-    select 'system', 'é "ø" ' || n, 'report.export', 'report', '{"n": 1.10}', jsonb_build_object('n', n)
-    from generate_series(1, %s) as n
-"""
-
-
-class Trail:
-    """A warehouse with its key and its two anchors."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url = url
-        self.key = folder / "key.pem"
-        self.anchors = (folder / "here", folder / "there")
-        self.public = sign.create_key(self.key, "test")
-
-    def add(self, *entries: int) -> None:
-        with connect(self.url) as connection:
-            for count in entries:
-                connection.execute(ADD, [count])
-
-    def seal_and_sign(self, *, accepts_recovery: bool = False) -> Checkpoint:
-        seal(self.url)
-        return sign.sign(self.url, self.key, self.anchors, accepts_recovery=accepts_recovery).checkpoint
-
-    def checkpoints(self) -> list[Checkpoint]:
-        return verify_offline.read_checkpoints(self.anchors, [self.public])
-
-    def verify(self, connection: Connection | None = None) -> Report:
-        if connection is not None:
-            return export.verify(connection, self.checkpoints())
-        with export.snapshot(self.url) as fresh:
-            return export.verify(fresh, self.checkpoints())
-
-
 @pytest.fixture(scope="module")
 def trail(database: str, tmp_path_factory: pytest.TempPathFactory) -> Trail:
     trail = Trail(database, tmp_path_factory.mktemp("trail"))
@@ -75,11 +41,6 @@ def trail(database: str, tmp_path_factory: pytest.TempPathFactory) -> Trail:
 def fresh(engine: Engine, tmp_path: Path) -> Iterator[Trail]:
     with engine.database("audit_fresh") as url:
         yield Trail(url, tmp_path)
-
-
-def past_the_triggers(connection: Connection, state: str = "disable") -> None:
-    for table in ("core.audit_logs", "internal.audit_seals"):
-        connection.execute(f"alter table {table} {state} trigger user".encode())
 
 
 def without_constraint(connection: Connection) -> None:
@@ -124,42 +85,6 @@ def test_a_transaction_that_still_runs_is_sealed_later_and_no_entry_twice(fresh:
     assert seal(fresh.url) == 9
     assert seal(fresh.url) == 0
     fresh.seal_and_sign()
-    assert fresh.verify().verdict == Verdict.OK
-
-
-def test_many_writers_and_two_sealers_seal_each_entry_once(fresh: Trail) -> None:
-    failures: list[BaseException] = []
-
-    def write(number: int) -> None:
-        draw = random.Random(number)
-        try:
-            with connect(fresh.url, autocommit=False) as connection:
-                for _ in range(60):
-                    level = draw.choice(["read committed", "repeatable read", "serializable"])
-                    connection.execute(f"set transaction isolation level {level}".encode())
-                    connection.execute(ADD, [draw.randint(1, 4)])
-                    if draw.random() < 0.1:
-                        connection.rollback()
-                    else:
-                        connection.commit()
-        except BaseException as error:  # noqa: BLE001 - told by the test itself
-            failures.append(error)
-
-    writers = [threading.Thread(target=write, args=[number]) for number in range(8)]
-    for writer in writers:
-        writer.start()
-    while any(writer.is_alive() for writer in writers):
-        sealers = [threading.Thread(target=seal, args=[fresh.url]) for _ in range(2)]
-        for each in sealers:
-            each.start()
-        for each in sealers:
-            each.join()
-    assert failures == []
-    fresh.seal_and_sign()
-    with connect(fresh.url) as connection:
-        assert value(connection, "select count(*) from core.audit_logs") == value(
-            connection, "select count(distinct id) from internal.audit_seals cross join unnest(entry_ids) as each (id)"
-        )
     assert fresh.verify().verdict == Verdict.OK
 
 
@@ -231,96 +156,134 @@ def test_another_history_is_not_signed(fresh: Trail) -> None:
     assert fresh.verify().verdict == Verdict.REWRITTEN
 
 
-def test_a_restore_begins_an_epoch_that_names_what_is_gone(fresh: Trail) -> None:
-    fresh.add(2)
+def test_a_new_key_goes_on_where_the_old_one_ended(fresh: Trail) -> None:
+    fresh.add(1)
     fresh.seal_and_sign()
-    fresh.add(3)
+    old, fresh.key = fresh.key, fresh.key.with_name("new.pem")
+    fresh.public = sign.create_key(fresh.key, "new", succeeds=str(old))
+    for path in (old, old.with_name(f"{old.name}.last")):
+        path.unlink()
+    fresh.add(1)
     last = fresh.seal_and_sign()
-    # as a backup from before the last seal has it
-    with connect(fresh.url, autocommit=False) as connection:
+    with export.snapshot(fresh.url) as connection:
+        kept = export.read_checkpoints(connection, fresh.anchors, sign.public_keys(fresh.key))
+        assert {each.origin for each in kept} == {"test", "new"}
+        assert export.verify(connection, kept).signed_seals == last.size
+    with connect(fresh.url) as connection:
+        past_the_triggers(connection)
+        connection.execute("delete from internal.audit_seals")
+        past_the_triggers(connection, "enable")
+    seal(fresh.url)
+    third = fresh.key.with_name("third.pem")
+    sign.create_key(third, "third", succeeds=str(fresh.key))
+    assert [each.name for each in sign.public_keys(third)] == ["third", "new", "test"]
+    with pytest.raises(GovernanceError, match="not signed"):
+        sign.sign(fresh.url, third, fresh.anchors)
+
+
+def cut(trail: Trail, seals: int) -> None:
+    """As a backup has it that was made when there were so many seals."""
+    with connect(trail.url, autocommit=False) as connection:
         past_the_triggers(connection)
         connection.execute(
-            "delete from core.audit_logs where xid >= (select low from internal.audit_seals where sequence = %s)",
-            [last.size],
+            "delete from core.audit_logs"
+            " where (epoch, xid) >= (select epoch, high from internal.audit_seals where sequence = %s)",
+            [seals],
         )
-        connection.execute("delete from internal.audit_seals where sequence = %s", [last.size])
+        connection.execute("delete from internal.audit_seals where sequence > %s", [seals])
+        connection.execute(
+            "update internal.audit_epoch set epoch = (select coalesce(max(epoch), 1) from internal.audit_seals)"
+        )
         past_the_triggers(connection, "enable")
         connection.commit()
+
+
+def test_a_restore_begins_an_epoch_that_names_what_is_gone(fresh: Trail) -> None:
+    """Also a second one, to before the first."""
+    sizes = []
+    for _ in range(14):
+        fresh.add(2)
+        sizes.append(fresh.seal_and_sign().size)
+    cut(fresh, sizes[2])
     with pytest.raises(GovernanceError, match="needs a reason"):
         begin_epoch(fresh.url, reason=" ")
-    assert begin_epoch(fresh.url, reason=f"backup of noon; last checkpoint: {last.size} {last.root}") == 2
+    assert begin_epoch(fresh.url, reason=note_of("backup of noon", fresh.given_up())) == 2
     fresh.add(4)
     seal(fresh.url)
     with pytest.raises(GovernanceError, match="not signed"):
         sign.sign(fresh.url, fresh.key, fresh.anchors)
-    fresh.seal_and_sign(accepts_recovery=True)
+    # whoever cuts the tail can write such a note too: it counts once it is signed
+    report = fresh.verify()
+    assert report.counts[Verdict.TAIL_TRUNCATED] > 0
+    assert report.verdict == Verdict.REWRITTEN
+    assert "speaks of a recovery, and no checkpoint signs that" in report.findings[0][2]
+    last = fresh.seal_and_sign(accepts_recovery=True)
     report = fresh.verify()
     assert report.verdict == Verdict.OK, verify_offline.as_text(report)
+    assert (report.signed_seals, report.seals) == (last.size, last.size)
     assert [note.partition(";")[0] for note in report.recoveries] == ["backup of noon"]
     assert status(fresh.url).epoch == 2
+    assert [each.size for each in fresh.given_up()] == [last.size, sizes[-1]]
+    cut(fresh, sizes[0])
+    begin_epoch(fresh.url, reason=note_of("backup of the morning", fresh.given_up()))
+    fresh.add(1)
+    last = fresh.seal_and_sign(accepts_recovery=True)
+    report = fresh.verify()
+    assert (report.verdict, report.signed_seals) == (Verdict.OK, last.size), verify_offline.as_text(report)
+    # what remains of the first is still as it was signed
+    cut(fresh, sizes[0] - 1)
+    assert fresh.verify().verdict == Verdict.TAIL_TRUNCATED
 
 
-@pytest.fixture(scope="module")
-def exported(trail: Trail, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export.export(trail.url, tmp_path_factory.mktemp("export") / "trail")
+def test_what_was_sealed_before_somebody_noticed_that_data_were_lost_is_no_alarm(fresh: Trail) -> None:
+    """A replica that lagged is promoted, and the sealer goes on at once."""
+    sizes = []
+    for _ in range(6):
+        fresh.add(1)
+        sizes.append(fresh.seal_and_sign().size)
+    cut(fresh, sizes[2])
+    for _ in range(2):
+        fresh.add(1)
+        seal(fresh.url)
+    assert fresh.verify().verdict == Verdict.REWRITTEN
+    environment = {
+        "GOVERNANCE_DATABASE_URL": fresh.url,
+        "GOVERNANCE_AUDIT_KEY": str(fresh.key),
+        "GOVERNANCE_AUDIT_ANCHORS": ":".join(map(str, fresh.anchors)),
+    }
+    refused = CliRunner().invoke(main, ["audit", "recover", "--reason", "promoted"], input="n\n", env=environment)
+    assert f"the first {sizes[2]} of them as they were signed" in refused.output
+    assert status(fresh.url).epoch == 1
+    done = CliRunner().invoke(main, ["audit", "recover", "--reason", "promoted", "--yes"], env=environment)
+    assert (done.exit_code, done.stdout) == (0, "epoch 2 began\n")
+    fresh.add(1)
+    last = fresh.seal_and_sign(accepts_recovery=True)
+    report = fresh.verify()
+    assert (report.verdict, report.signed_seals) == (Verdict.OK, last.size), verify_offline.as_text(report)
 
 
-def offline(folder: Path, *arguments: str) -> tuple[int, str]:
-    """As on a machine without this project."""
-    command = [sys.executable, "-I", "-S", "verify.py", ".", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    return done.returncode, done.stdout
+def test_a_transaction_older_than_the_epoch_in_force_is_tried_again(fresh: Trail) -> None:
+    """Its snapshot says the epoch that has ended, in which nothing more is sealed."""
+    fresh.add(1)
+    with connect(fresh.url, autocommit=False) as old:
+        old.execute("set transaction isolation level repeatable read")
+        old.execute("select count(*) from core.audit_logs")
+        begin_epoch(fresh.url, reason="moved")
+        with pytest.raises(SerializationFailure):
+            old.execute(ADD, [1])
+        old.rollback()
+        old.execute(ADD, [1])
+        old.commit()
+    fresh.seal_and_sign()
+    assert fresh.verify().verdict == Verdict.OK
 
 
-def test_an_export_is_verified_without_the_project(trail: Trail, exported: Path, tmp_path: Path) -> None:
-    trusted = ["--key", str(trail.public), "--checkpoint", str(trail.anchors[0])]
-    code, said = offline(exported, *trusted)
-    assert (code, said.partition(":")[0]) == (0, "OK")
-    code, said = offline(exported, *trusted, "--json")
-    assert (code, json.loads(said)["verdict"]) == (0, "OK")
-    code, said = offline(exported)
-    assert (code, said.partition(" ")[0]) == (1, "COULD_NOT_VERIFY")
-    # one byte of one entry
-    damaged = Path(shutil.copytree(exported, tmp_path / "damaged"))
-    lines = (damaged / "entries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    place = next(number for number, line in enumerate(lines) if "report.export" in line)
-    lines[place] = lines[place].replace("report.export", "report.import")
-    (damaged / "entries.jsonl").write_text("".join(lines), encoding="utf-8")
-    code, said = offline(damaged, *trusted)
-    assert (code, said.partition(" ")[0]) == (Verdict.MODIFIED, "MODIFIED")
-    assert lines[place][:36] in said
-    with pytest.raises(GovernanceError, match="is there already"):
-        export.export(trail.url, exported)
-
-
-def test_damaged_exports_and_forged_proofs_are_not_accepted(trail: Trail, exported: Path, tmp_path: Path) -> None:
-    draw = random.Random(20261128)
-    original = {path.name: path.read_bytes() for path in exported.glob("*.jsonl")}
-    original["checkpoint"] = next(trail.anchors[0].glob("*.checkpoint")).read_bytes()
-    forged = tmp_path / "forged"
-    forged.mkdir()
-    (forged / "exported_at").write_bytes((exported / "exported_at").read_bytes())
-    last = max(trail.anchors[0].glob("*.checkpoint"))
-    for _ in range(100):
-        name = draw.choice(sorted(original))
-        content = bytearray(last.read_bytes() if name == "checkpoint" else original[name])
-        place = draw.randrange(len(content))
-        if draw.random() < 0.2:
-            del content[place:]
-        else:
-            content[place] ^= 1 << draw.randrange(8)
-        for other, text in original.items():
-            (forged / other).write_bytes(last.read_bytes() if other == "checkpoint" else text)
-        (forged / name).write_bytes(bytes(content))
-        try:
-            kept = verify_offline.read_checkpoints([forged / "checkpoint"], [trail.public])
-            verdict = verify_offline.verify(
-                verify_offline.read_entries(forged), verify_offline.read_seals(forged), kept
-            ).verdict
-        except (verify_offline.NotVerifiableError, UnicodeDecodeError):
-            verdict = Verdict.COULD_NOT_VERIFY
-        assert verdict != Verdict.OK, (name, place)
+def test_a_seal_outlives_a_crash_where_commits_may_not(fresh: Trail) -> None:
+    fresh.add(1)
+    with connect(fresh.url, autocommit=False) as connection:
+        connection.execute("set synchronous_commit = off")
+        assert value(connection, "select internal.seal_audit_trail()") > 0
+        assert value(connection, "show synchronous_commit") == "local"
 
 
 def test_nothing_is_left_of_an_export_that_failed(

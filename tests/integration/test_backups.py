@@ -84,7 +84,7 @@ def test_what_is_restored_is_what_was_backed_up(warehouse: str, backed_up: tuple
 
 def test_a_restore_is_signed_although_a_newer_checkpoint_was(fresh: str, tmp_path: Path) -> None:
     key, anchors = tmp_path / "key", [tmp_path / "anchor"]
-    assert sign.last_checkpoint(None, anchors) is None
+    assert sign.last_checkpoints([], anchors, None) == []
     sign.create_key(key, "test")
     seal(fresh)
     folder, _ = backup(fresh, tmp_path)
@@ -93,7 +93,7 @@ def test_a_restore_is_signed_although_a_newer_checkpoint_was(fresh: str, tmp_pat
     seal(fresh)
     sign.sign(fresh, key, anchors)
     with empty(fresh, "signed_again") as url:
-        restore(folder, url, last=sign.last_checkpoint(key, anchors))
+        restore(folder, url, given_up=sign.last_checkpoints([sign.public_key(key)], anchors, key))
         with pytest.raises(GovernanceError, match="not signed"):
             sign.sign(url, key, anchors)
         sign.sign(url, key, anchors, accepts_recovery=True)

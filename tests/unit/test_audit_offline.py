@@ -92,7 +92,7 @@ def test_what_is_signed_is_opened_and_nothing_else(tmp_path: Path) -> None:
     assert PublicKey.parsed(str(public)) == public == sign.public_keys(tmp_path / "key")[0]
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
     key = sign._read(tmp_path / "key")
-    note = sign._note(key, verify_offline.Checkpoint("a/b", 7, bytes(range(32)).hex()))
+    note = sign._note(key[1], verify_offline.Checkpoint("a/b", 7, bytes(range(32)).hex()))
     assert opened_checkpoint(note, [public]) == verify_offline.Checkpoint("a/b", 7, bytes(range(32)).hex())
     # a cosignature of somebody else is passed over
     other = sign.create_key(tmp_path / "other", "witness")

@@ -2,6 +2,8 @@
 create or replace function core.audit_log_trigger() returns trigger
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp
 as $f$
+declare
+    is_replaced boolean;
 begin
     new.recorded_at := clock_timestamp();
     new.occurred_at := coalesce(new.occurred_at, new.recorded_at);
@@ -10,7 +12,11 @@ begin
             using errcode = 'check_violation';
     end if;
     new.xid := pg_current_xact_id();
-    new.epoch := (select epoch from internal.audit_epoch);
+    select epoch, xmax <> '0' into new.epoch, is_replaced from internal.audit_epoch;
+    if is_replaced then
+        -- a snapshot older than the epoch in force (repeatable read): the lock fails, and the transaction is tried again
+        perform from internal.audit_epoch for share;
+    end if;
     new.db_user := session_user;
     if new.actor_id is not null or position('@' in new.actor_label) > 0 then
         new.actor_label := internal.personal_reference(
@@ -18,11 +24,8 @@ begin
         );
     end if;
     new.checksum_version := 1;
-    new.checksum := core.generate_audit_checksum(
-        new.checksum_version, new.id, new.epoch, new.xid, new.recorded_at, new.occurred_at, new.db_user,
-        new.actor_type, new.actor_id, new.actor_label, new.action, new.resource_type, new.resource_id,
-        new.before, new.after, new.outcome, new.ip_address, new.user_agent, new.request_id, new.metadata
-    );
+    -- as core.generate_audit_checksum, which would be planned anew in each transaction
+    new.checksum := sha256(decode('01', 'hex') || convert_to({{ audit_canonical('new.') | indent(4) }}, 'UTF8'));
     return new;
 end $f$;
 comment on function core.audit_log_trigger() is

@@ -88,6 +88,10 @@ declare
     seal internal.audit_seals;
     text_of_seal text;
 begin
+    if current_setting('synchronous_commit') = 'off' then
+        -- who signs a seal must find it again after a crash
+        perform set_config('synchronous_commit', 'local', true);
+    end if;
     select sequence, total_count, seal_hash into seal.sequence, seal.total_count, seal.previous_hash
     from internal.audit_seals
     order by sequence desc

@@ -75,9 +75,7 @@ def verify_trail(context: dg.OpExecutionContext) -> None:
             if key is None or not anchors:
                 context.log.warning(NOT_SIGNED)
                 return
-            kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key))
-            with export.snapshot(url) as connection:
-                report = export.verify(connection, kept)
+            report = export.verified(url, anchors, sign.public_keys(key))
     except NotVerifiableError as error:
         raise dg.Failure(f"COULD_NOT_VERIFY: {error}", allow_retries=False) from error
     said = verify_offline.as_text(report)

@@ -4,7 +4,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.lib.audit import verify_offline
-from orchestration.lib.audit.verify_offline import Checkpoint, Entry, Report, Seal
+from orchestration.lib.audit.verify_offline import Checkpoint, Entry, PublicKey, Report, Seal
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
@@ -87,6 +87,25 @@ def seals(connection: Connection) -> Iterator[Seal]:
 def verify(connection: Connection, checkpoints: list[Checkpoint]) -> Report:
     """Verify the trail in its database, as verify.py does an export of it."""
     return verify_offline.verify(entries(connection), seals(connection), checkpoints)
+
+
+def verified(url: str, anchors: Iterable[Path], keys: list[PublicKey]) -> Report:
+    """Verify the trail in its database as of now, with checkpoints of files and folders.
+
+    They are read first: one that is signed meanwhile may cover more than is seen. Raises NotVerifiableError where one
+    can't be read or isn't signed by any of the keys.
+    """
+    with connect(url, application="governance audit") as connection:
+        kept = read_checkpoints(connection, anchors, keys)
+    with snapshot(url) as connection:
+        return verify(connection, kept)
+
+
+def read_checkpoints(connection: Connection, anchors: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
+    """Those that are of use for the log as it is."""
+    row = connection.execute("select coalesce(max(sequence), 0) from internal.audit_seals").fetchone()
+    assert row is not None
+    return verify_offline.read_checkpoints(anchors, keys, seals=row[0])
 
 
 def export(url: str, folder: Path) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from orchestration.lib.audit import export, sign, verify_offline
+from orchestration.lib.audit import export, sign
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.connection import connect
@@ -31,9 +31,7 @@ def prune(url: str, before: datetime, reason: str, key_file: Path, anchors: Sequ
     seal(url)
     sign.sign(url, key_file, anchors)
     try:
-        kept = verify_offline.read_checkpoints(anchors, sign.public_keys(key_file))
-        with export.snapshot(url) as connection:
-            report = export.verify(connection, kept)
+        report = export.verified(url, anchors, sign.public_keys(key_file))
     except NotVerifiableError as error:
         raise GovernanceError(f"nothing is deleted: the trail can't be verified: {error}") from error
     if report.verdict != Verdict.OK:

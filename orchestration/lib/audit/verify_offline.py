@@ -14,7 +14,6 @@ is missing, changed or added can be named too.
 
 import argparse
 import base64
-import binascii
 import hashlib
 import json
 import re
@@ -34,9 +33,10 @@ _NO_HASH = "00" * 32
 _ED25519 = 1
 # DER of an Ed25519 public key, before its 32 bytes
 _DER = bytes.fromhex("302a300506032b6570032100")
-# how the seal of a recovery names the last checkpoint from before it
-_NAMED = re.compile(r"; last checkpoint: (\d+) ([0-9a-f]{64})(?: of history (\d+))?$")
-_ENTRY = re.compile(r'\[(\d+), "([0-9a-f-]{36})", (\d+), "(\d+)", (-?\d+), ')
+_ENTRY = re.compile(r'\[([0-9]+), "([0-9a-f-]{36})", ([0-9]+), "([0-9]+)", (-?[0-9]+), ')
+# in the note of a recovery: checkpoints of what was given up, and the last seal that is as it was signed
+_GIVEN_UP = re.compile(r"\b([0-9]{1,18}) ([0-9a-f]{64})(?: of history ([0-9]{1,9}))?\b")
+_WHOLE_UNTIL = re.compile(r"; whole up to seal ([0-9]{1,18})\b")
 
 
 class Verdict(IntEnum):
@@ -105,20 +105,26 @@ class Checkpoint:
         """Sorts checkpoints as they were signed."""
         return self.history, self.size
 
-    def named(self) -> str:
-        """What the note of a recovery ends with."""
-        return f"; last checkpoint: {self.size} {self.root}" + (f" of history {self.history}" if self.history else "")
-
 
 @dataclass(frozen=True)
 class Recovery:
-    """The number of its seal, the history that it began, and size, root and history of the checkpoint that it names."""
+    """A recovery: the number of its seal, the history it began, the last seal that was whole, and what it gives up."""
 
     number: int
     history: int
-    size: int = 0
-    root: str = ""
-    of_history: int = 0
+    whole: int
+    given_up: list[Checkpoint]
+
+    def gives_up(self, checkpoint: Checkpoint) -> bool:
+        """Whether it is of a history before, of seals that are gone, up to those that are named."""
+        return (
+            checkpoint.history < self.history
+            and checkpoint.size > self.whole
+            and any(
+                checkpoint.place < each.place or (checkpoint.place, checkpoint.root) == (each.place, each.root)
+                for each in self.given_up
+            )
+        )
 
 
 def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
@@ -126,11 +132,13 @@ def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
     found: list[Recovery] = []
     history = 0
     for number, note in notes:
-        named = _NAMED.search(note)
-        size, root, of_history = (int(named[1]), named[2], int(named[3] or 0)) if named else (0, "", 0)
+        given_up = [
+            Checkpoint("", int(size), root, int(of_history or 0)) for size, root, of_history in _GIVEN_UP.findall(note)
+        ]
+        whole = _WHOLE_UNTIL.search(note)
         # a backup may be older than another recovery, which then is given up too
-        history = max(history, of_history) + 1
-        found.append(Recovery(number, history, size, root, of_history))
+        history = max([history, *(each.history for each in given_up)]) + 1
+        found.append(Recovery(number, history, min(int(whole[1]), number - 1) if whole else number - 1, given_up))
     return found
 
 
@@ -197,10 +205,9 @@ def verify(
     extra: dict[str, tuple[str, bytes]] = {}
     # of each tombstone: its number, and that of the last seal whose entries it says are gone
     tombstones: list[tuple[int, int]] = []
-    recovered: list[tuple[int, str]] = []
     unsealed: list[int] = []
-    signed_until = max((each.size for each in checkpoints), default=0)
-    unsigned_since: int | None = None
+    recovered: list[tuple[int, str]] = []
+    sealed_at: list[int] = []
     reader = _Reader(entries, extra)
     previous, total, place = _NO_HASH, 0, (0, 0)
     for seal in seals:
@@ -221,14 +228,12 @@ def verify(
         previous, total = seal.seal_hash, said.total_count
         place = (said.epoch, said.high)
         if said.kind == "recovery":
-            report.recoveries.append(said.note or "")
             recovered.append((said.sequence, said.note or ""))
             place = (said.epoch + 1, 0)
         if said.kind == "tombstone":
             tombstones.append((said.sequence, _through(said, name)))
             report.prunings.append(said.note or "")
-        if report.seals > signed_until and unsigned_since is None:
-            unsigned_since = said.sealed_at
+        sealed_at.append(said.sealed_at)
         _compare(seal, reader.before((said.epoch, said.high)), report, missing, extra)
     for entry, recorded_at in reader.rest():
         if entry.id in missing:
@@ -237,17 +242,18 @@ def verify(
             unsealed.append(recorded_at)
             _check_checksum(entry, report)
     report.entries = reader.read
+    report.recoveries = [note for _, note in recovered]
     _check_log(hashes, list(checkpoints), recoveries(recovered), report)
     # an unsigned one may be of whoever deleted the entries
     pruned = max((through for number, through in tombstones if number <= report.signed_seals), default=0)
     report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
     _tell({each: found for each, found in missing.items() if found[0] > pruned}, extra, report)
     report.unsealed = len(unsealed)
-    border = _microseconds(now - blind_window)
+    border = _microseconds(now) - blind_window // timedelta(microseconds=1)
     late = sum(each < border for each in unsealed)
     if late:
         report.add(Verdict.UNSEALED, "entries", f"{late:,} are older than {blind_window} and have no seal")
-    if unsigned_since is not None and unsigned_since < border and report.signed_seals:
+    if 0 < report.signed_seals < len(sealed_at) and sealed_at[report.signed_seals] < border:
         message = f"those after {report.signed_seals:,} are older than {blind_window}, and no checkpoint covers them"
         report.add(Verdict.UNSEALED, "seals", message)
     return report
@@ -275,8 +281,11 @@ def _said(seal: Seal, name: str) -> _Said:
         kind, version, *values = json.loads(seal.text)
         sequence, what, epoch, low, high, count, total, root, previous, sealed_at, note = values
         said = _Said(sequence, what, epoch, int(low), int(high), count, total, root, previous, sealed_at, note)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise NotVerifiableError(f"{name} can't be read: {error}") from error
+    numbers = (sequence, epoch, count, total, sealed_at)
+    if any(type(each) is not int for each in numbers) or not isinstance(note, str | None):
+        raise NotVerifiableError(f"{name} can't be read: it has a number or a text of another type")
     if (kind, version) != ("llm-governance-audit-seal", 1):
         raise NotVerifiableError(f"{name} is of another kind or a newer version: {kind} {version}")
     return said
@@ -286,7 +295,7 @@ def _through(said: _Said, name: str) -> int:
     """The last seal whose entries a tombstone says are gone."""
     try:
         through = int(json.loads(said.note or "")["through"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotVerifiableError(f"{name} is a tombstone that can't be read: {error}") from error
     return min(through, said.sequence - 1)
 
@@ -343,6 +352,9 @@ def _compare(
     extra: dict[str, tuple[str, bytes]],
 ) -> None:
     sealed = dict(zip(seal.ids, seal.leaves, strict=False))
+    if not len(sealed) == len(seal.ids) == len(seal.leaves):
+        # the ids are not hashed: one that stands for another as well would hide that the other is gone
+        report.add(Verdict.SEAL_BROKEN, f"seal {report.seals}", "it does not name each of its entries once")
     for entry in entries:
         expected, found = sealed.pop(entry.id, None), _leaf_of(entry)
         if expected is None:
@@ -384,40 +396,28 @@ def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: li
     if not checkpoints:
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
-    sizes = {each.size for each in checkpoints if each.size <= len(hashes)}
-    roots = {size: merkle_root(hashes[:size]).hex() for size in sizes}
-    others = [each for each in checkpoints if roots.get(each.size) != each.root]
-    report.signed_seals = max((each.size for each in checkpoints if each not in others), default=0)
-    # an unsigned one may be of whoever cut the trail
-    signed = [each for each in recovered if each.number <= report.signed_seals]
-    for checkpoint in others:
-        if _is_given_up(checkpoint, signed):
-            continue
-        hint = (
-            f"; seal {recovered[-1].number} is a recovery, which counts once a checkpoint from after it is given"
-            if _is_given_up(checkpoint, recovered)
-            else ""
-        )
-        if checkpoint.size > len(hashes):
-            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}"
-            report.add(Verdict.TAIL_TRUNCATED, "seals", f"{message}{hint}")
+    others = []
+    # each anchor has the same
+    for checkpoint in dict.fromkeys(checkpoints):
+        if checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root:
+            report.signed_seals = max(report.signed_seals, checkpoint.size)
         else:
-            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs"
-            report.add(Verdict.REWRITTEN, "seals", f"{message}{hint}")
-
-
-def _is_given_up(checkpoint: Checkpoint, recovered: list[Recovery]) -> bool:
-    """Whether it signs what came after a backup that was restored since, up to the last one that a recovery names."""
-    later = [each for each in recovered if each.history > checkpoint.history]
-    return (
-        bool(later)
-        and checkpoint.size >= later[0].number
-        and any(
-            checkpoint.place < (each.of_history, each.size)
-            or (checkpoint.place, checkpoint.root) == ((each.of_history, each.size), each.root)
-            for each in later
-        )
-    )
+            others.append(checkpoint)
+    # a restore gives up what came after its backup; a recovery that nobody signed may be of whoever cut the tail
+    signed = [each for each in recovered if each.number <= report.signed_seals]
+    unsigned = [each.number for each in recovered if each.number > report.signed_seals]
+    hint = f"; seal {unsigned[-1]:,} speaks of a recovery, and no checkpoint signs that" if unsigned else ""
+    for checkpoint in others:
+        if any(each.gives_up(checkpoint) for each in signed):
+            continue
+        if checkpoint.size > len(hashes):
+            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}{hint}"
+            report.add(Verdict.TAIL_TRUNCATED, "seals", message)
+        else:
+            message = f"the first {checkpoint.size:,} are not those that a checkpoint signs{hint}"
+            report.add(Verdict.REWRITTEN, "seals", message)
+    if not report.signed_seals and not others:
+        report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "what was given signs no seal")
 
 
 def _microseconds(moment: datetime) -> int:
@@ -437,9 +437,9 @@ class PublicKey:
         """Raises NotVerifiableError where the text is no such key."""
         name, key_id, encoded = [*text.strip().split("+", 2), "", ""][:3]
         try:
-            content = base64.b64decode(encoded, validate=True)
+            content = _decoded(encoded)
             given = bytes.fromhex(key_id)
-        except (ValueError, binascii.Error) as error:
+        except ValueError as error:
             raise NotVerifiableError(f"the key can't be read, give it as name+id+base64: {error}") from error
         if not name or not content:
             raise NotVerifiableError("the key can't be read, give it as name+id+base64")
@@ -461,6 +461,14 @@ class PublicKey:
         return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([_ED25519]) + self.raw).decode()}"
 
 
+def _decoded(text: str) -> bytes:
+    """What base64 says, if it is written in the one way there is; raises ValueError where not."""
+    content = base64.b64decode(text, validate=True)
+    if base64.b64encode(content).decode() != text:
+        raise ValueError("it is not the base64 of its content")
+    return content
+
+
 def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
     """The checkpoint in a signed note; raises NotVerifiableError where none of the keys signed it."""
     body, separator, signatures = note.rpartition("\n\n")
@@ -471,18 +479,18 @@ def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
         try:
-            content = base64.b64decode(encoded, validate=True)
-        except (ValueError, binascii.Error):
+            content = _decoded(encoded)
+        except ValueError:
             continue
         for key in keys:
             is_of_key = dash == "\N{EM DASH}" and name == key.name and content[:4] == key.key_id and len(content) == 68
             if is_of_key and is_signed(key.raw, content[4:], f"{body}\n".encode()):
                 try:
-                    root = base64.b64decode(lines[2], validate=True)
-                except (ValueError, binascii.Error) as error:
+                    root = _decoded(lines[2])
+                except ValueError as error:
                     raise NotVerifiableError(f"its root is no base64: {error}") from error
-                histories = [line.removeprefix("history ") for line in lines[3:] if re.fullmatch(r"history \d+", line)]
-                return Checkpoint(lines[0], int(lines[1]), root.hex(), int(histories[0]) if histories else 0)
+                histories = [int(line[8:]) for line in lines[3:] if re.fullmatch(r"history [0-9]{1,9}", line)]
+                return Checkpoint(lines[0], int(lines[1]), root.hex(), next(iter(histories), 0))
     raise NotVerifiableError("none of the given keys signed it")
 
 
@@ -536,24 +544,30 @@ def read_seals(folder: Path) -> Iterator[Seal]:
         for number, line in enumerate(file, 1):
             try:
                 said = json.loads(line)
-                ids, leaves = base64.b64decode(said["ids"]), base64.b64decode(said["leaves"])
-                yield Seal(
-                    said["seal"],
-                    said["hash"],
+                text, digest, ids, leaves = said["seal"], said["hash"], _decoded(said["ids"]), _decoded(said["leaves"])
+                if f"{json.dumps(said)}\n" != line or not isinstance(text, str):
+                    raise ValueError("it is not in the form of an export")
+                seal = Seal(
+                    text,
+                    digest,
                     [str(UUID(bytes=ids[at : at + 16])) for at in range(0, len(ids), 16)],
                     [leaves[at : at + 32] for at in range(0, len(leaves), 32)],
                 )
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise NotVerifiableError(
                     f"line {number} of seals.jsonl is no seal, the export is damaged: {error}"
                 ) from error
+            yield seal
 
 
-def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
-    """Those of the files, and of each folder the ten last; raises NotVerifiableError where one isn't signed."""
+def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | None = None) -> list[Checkpoint]:
+    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed.
+
+    With `seals` also the ten largest for a log of so many: after a restore there are fewer than were signed before.
+    """
     found = []
     for path in paths:
-        files = sorted(path.glob("*.checkpoint"))[-10:] if path.is_dir() else [path]
+        files = _latest(path, seals) if path.is_dir() else [path]
         if not files:
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
         for file in files:
@@ -562,6 +576,16 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey]) -> list[Check
             except NotVerifiableError as error:
                 raise NotVerifiableError(f"{file}: {error}") from error
     return found
+
+
+def _latest(folder: Path, seals: int | None) -> list[Path]:
+    """Their names begin with the size; several histories may have one of the same size."""
+    files = sorted(folder.glob("*.checkpoint"))
+    sizes = sorted({file.name.partition("-")[0] for file in files})
+    chosen = set(sizes[-10:])
+    if seals is not None:
+        chosen.update([size for size in sizes if size <= f"{seals:012d}"][-10:])
+    return [file for file in files if file.name.partition("-")[0] in chosen]
 
 
 def as_json(report: Report) -> str:
@@ -625,9 +649,12 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         keys = [PublicKey.parsed(text) for text in given.key]
-        checkpoints = read_checkpoints(given.checkpoint, keys)
+        with (given.folder / "seals.jsonl").open("rb") as file:
+            checkpoints = read_checkpoints(given.checkpoint, keys, seals=sum(1 for _ in file))
         exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
         now = datetime.fromisoformat(exported)
+        if now.tzinfo is None:
+            raise NotVerifiableError(f"exported_at says {exported}, which has no time zone: the export is damaged")
         report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
     except (NotVerifiableError, OSError, UnicodeDecodeError, ValueError) as error:
         report = Report()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch
 from orchestration.lib.audit.verify_offline import Checkpoint
 from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, restore_dump
@@ -18,12 +19,13 @@ def restore(
     *,
     identities: Sequence[Identity] = (),
     begins_epoch: bool = True,
-    last: Checkpoint | None = None,
+    given_up: Sequence[Checkpoint] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """Restore a backup into the empty database at `url`, and begin a new epoch of the audit trail there.
 
-    The seal of the recovery names the last checkpoint that was signed, which may cover more than the backup holds.
+    The seal of the recovery names the checkpoints `given_up`, those signed last, which may cover more than the backup
+    holds.
     A dump that is encrypted needs one of the identities it is for.
     Raises GovernanceError where a file is damaged, the database isn't empty, the server or its TimescaleDB is another
     one, or a table isn't what the manifest says; what was restored is left to be looked at.
@@ -61,7 +63,7 @@ def restore(
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
     if begins_epoch:
-        begin_epoch(url, reason=f"restored the backup of {manifest.made_at}{last.named() if last else ''}")
+        begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
     return manifest
 
 

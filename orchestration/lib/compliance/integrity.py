@@ -34,11 +34,13 @@ def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Seq
         message = f"no key and no checkpoint were given, so nothing of {counts[0]:,} entries is proven."
         return {"verdict": "NOT SIGNED", "state": "no data", "message": message, **found}
     try:
-        kept = verify_offline.read_checkpoints(checkpoints, list(keys))
+        kept = export.read_checkpoints(connection, checkpoints, list(keys))
         report = export.verify(connection, kept)
     except NotVerifiableError as error:
         return {"verdict": "COULD_NOT_VERIFY", "state": "problem", "message": f"{error}.", **found}
-    last = max(kept, key=lambda checkpoint: checkpoint.place, default=None)
+    # a larger one may be of what a restore gave up
+    signed = [each for each in kept if each.size <= report.signed_seals]
+    last = max(signed or kept, key=lambda checkpoint: checkpoint.place, default=None)
     found |= {
         "rows_verified": report.entries,
         "last_checkpoint": last and {"origin": last.origin, "seals": last.size, "root": last.root},

@@ -28,13 +28,12 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
     """
     from dbt.cli.main import dbtRunner
 
-    from orchestration.lib.dbt.lighter import lighter
     from orchestration.lib.dbt.sessions import sessions
 
     variables = dbt_environment(url, application)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
-    with environment(variables), sessions(), lighter(), collecting_rarely():
+    with environment(variables), sessions(), collecting_rarely():
         # with --quiet it would write each line and show none of them
         result = dbtRunner().invoke([*(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
