@@ -17,7 +17,7 @@ import pytest
 from audit_trails import ADD, Trail
 from conftest import TEMPLATE
 from core_rows import value
-from embedded_homes import kill, postmaster, running
+from embedded_homes import postmaster, running
 from trail_work import LEVELS, OLD_TRIGGER, Writer, drop_database, sealing, work, writing
 
 from orchestration.lib.audit import export, sign, verify_offline
@@ -89,7 +89,7 @@ class Cycles:
     def crash(self) -> None:
         with writing(self.trail.url, 2, self.draw.randrange(1000)) as writers:
             wait_for(lambda: all(each.acknowledged for each in writers))
-            kill(self.server)
+            os.kill(postmaster(self.server), signal.SIGKILL)
             self.server.up()
 
     def backup(self) -> None:

@@ -11,6 +11,7 @@ from engines import Engine
 
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.prune import prune
+from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch, seal, status
 from orchestration.lib.audit.verify_offline import Report, Verdict
 from orchestration.lib.database.connection import connect
@@ -115,6 +116,25 @@ def test_a_tombstone_that_nobody_accepted_is_neither_signed_nor_believed(trail: 
     # who meant it says so
     sign.sign(trail.url, trail.key, trail.anchors, accepts_pruning=True)
     assert trail.verify().verdict == Verdict.OK
+
+
+def test_a_tombstone_is_not_signed_because_a_restore_is_said_to_have_come_after_it(trail: Trail) -> None:
+    """Its number is one that was signed, in what the restore gave up."""
+    last = sign.last_checkpoints(sign.public_keys(trail.key), trail.anchors, trail.key)
+    with connect(trail.url) as connection:
+        connection.execute("alter table core.audit_logs disable trigger user")
+        connection.execute("alter table internal.audit_seals disable trigger user")
+        connection.execute(
+            "delete from core.audit_logs where xid >= (select high from internal.audit_seals where sequence = 3)"
+        )
+        connection.execute("delete from internal.audit_seals where sequence > 3")
+        connection.execute("alter table internal.audit_seals enable always trigger audit_seals_append_only")
+        assert value(connection, "select internal.prune_audit_trail(%s, 'covering up')", trail.cut) > 0
+        connection.execute("alter table core.audit_logs enable always trigger audit_logs_checksum")
+    begin_epoch(trail.url, reason=note_of("restored", last))
+    with pytest.raises(GovernanceError, match="entries were deleted since the last checkpoint"):
+        sign.sign(trail.url, trail.key, trail.anchors, accepts_recovery=True)
+    sign.sign(trail.url, trail.key, trail.anchors, accepts_recovery=True, accepts_pruning=True)
 
 
 def test_nothing_is_deleted_of_a_trail_that_is_not_whole(trail: Trail) -> None:

@@ -141,7 +141,7 @@ def test_who_takes_the_name_of_a_killed_build_keeps_none_from_starting(warehouse
         # and whose lock it is, is told
         reader.execute("select pg_advisory_lock(%s)", [Lock.BUILD])
         with (
-            pytest.raises(GovernanceError, match=r"governance dbt build from .*, as governance_reader; wait for it"),
+            pytest.raises(GovernanceError, match=r"governance dbt build, pid \d+, as governance_reader; wait for it"),
             build_lock(login(warehouse, "governance_migrator")),
         ):
             pass

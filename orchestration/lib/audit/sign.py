@@ -130,9 +130,15 @@ def sign(
             tombstones = len(hashes) if kind == "tombstone" else tombstones
     keys = public_keys(key_file)
     last = _last(state, keys) or _largest(anchors, keys)
-    if last is not None:
+    signed = 0
+    if last is not None and _fits(last, hashes):
+        signed = last.size
+    elif last is not None:
         _refuse_another_history(hashes, [note for _, note in notes] if accepts_recovery else [], last)
-    if tombstones > (last.size if last else 0) and not accepts_pruning:
+        # what was given up covers none of the seals that are there
+        kept = read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], keys, len(hashes))
+        signed = max((each.size for each in kept if _fits(each, hashes)), default=0)
+    if tombstones > signed and not accepts_pruning:
         raise GovernanceError(
             f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
             "meant, sign with --after-pruning"
@@ -155,9 +161,11 @@ def sign(
     return Signed(checkpoint, last != checkpoint, kept_in)
 
 
+def _fits(checkpoint: Checkpoint, hashes: list[bytes]) -> bool:
+    return checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root
+
+
 def _refuse_another_history(hashes: list[bytes], notes: list[str], last: Checkpoint) -> None:
-    if last.size <= len(hashes) and merkle_root(hashes[: last.size]).hex() == last.root:
-        return
     if any(f"{last.size} {last.root}" in note for note in notes):
         return
     what = (

@@ -16,8 +16,11 @@ APPLICATION = "governance dbt build"
 
 _PATIENCE = 3.0  # seconds; the server may take a moment to see that a killed process is gone
 _HOLDER = """
-    select a.pid, a.application_name, coalesce(host(a.client_addr), 'this machine'),
-        date_trunc('second', a.backend_start), a.usename
+    select a.pid, a.usename, a.application_name || case
+            -- of another role's session neither is shown
+            when a.backend_start is null then ''
+            else ' from ' || coalesce(host(a.client_addr), 'this machine')
+        end, coalesce(', since ' || date_trunc('second', a.backend_start)::text, '')
     from pg_locks as l
     inner join pg_stat_activity as a on a.pid = l.pid
     where l.locktype = 'advisory' and l.granted and (l.classid, l.objid, l.objsubid) = (0, %s, 1)
@@ -64,10 +67,10 @@ def _take(connection: psycopg.Connection[TupleRow]) -> None:
             found = connection.execute(_HOLDER, [Lock.BUILD]).fetchone()
             if found is None:
                 continue  # gone since
-            pid, application, host, since, role = found
+            pid, role, holder, since = found
             raise GovernanceError(
-                f"another build is at work on this database: {application} from {host}, pid {pid}, since {since}, as "
-                f"{role}; wait for it, or end it with `select pg_terminate_backend({pid})`"
+                f"another build is at work on this database: {holder}, pid {pid}{since}, as {role}; wait for it, or "
+                f"end it with `select pg_terminate_backend({pid})`"
             )
         time.sleep(0.2)
 
