@@ -136,8 +136,7 @@ def sign(
     elif last is not None:
         _refuse_another_history(hashes, [note for _, note in notes] if accepts_recovery else [], last)
         # what was given up covers none of the seals that are there
-        kept = read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], keys, len(hashes))
-        signed = max((each.size for each in kept if _fits(each, hashes)), default=0)
+        signed = max((each.size for each in _kept(anchors, keys, len(hashes)) if _fits(each, hashes)), default=0)
     if tombstones > signed and not accepts_pruning:
         raise GovernanceError(
             f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
@@ -211,11 +210,14 @@ def _parsed(text: str) -> list[PublicKey]:
 
 
 def _largest(anchors: Sequence[Path], keys: Sequence[PublicKey]) -> Checkpoint | None:
+    return max(_kept(anchors, keys), key=lambda each: each.place, default=None)
+
+
+def _kept(anchors: Sequence[Path], keys: Sequence[PublicKey], seals: int | None = None) -> list[Checkpoint]:
     try:
-        kept = read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], list(keys))
+        return read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], list(keys), seals)
     except NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    return max(kept, key=lambda each: each.place, default=None)
 
 
 def _last(state: Path, keys: list[PublicKey]) -> Checkpoint | None:
