@@ -18,8 +18,8 @@ with days_of_teams as materialized (
     from {{ ref('llm_metrics_daily') }}
     where bucket >= {{ verified_from() }}
         and bucket < (
-            select max(states.watermark) from internal.rollup_state as states
-            where states.name in ('{{ of_teams | join("', '") }}')
+            select max(s.watermark) from internal.rollup_state as s
+            where s.name in ('{{ of_teams | join("', '") }}')
         )
     group by bucket, {{ rollups['llm_team_daily'] }}
 )

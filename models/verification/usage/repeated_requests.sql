@@ -8,7 +8,7 @@ with repeated as (
         select source, request_id, provider, application from {{ ref('llm_metrics') }}
         where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
         -- all before they are grouped: TimescaleDB would group those of each chunk, and then the groups
-        offset 0
+        offset 0  -- noqa: AM09
     ) as recent
     -- applications that count from 1 have the same ids for different requests
     group by request_id, provider, application

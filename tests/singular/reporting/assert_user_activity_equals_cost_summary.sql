@@ -1,5 +1,5 @@
--- requests and tokens of a user's last 30 days are those of the cost report of the newest days, and of the rollup by user of
--- those before, which are compared in rotation (docs/rules/rollups.md)
+-- requests and tokens of a user's last 30 days are those of the cost report of the newest days, and of the rollup by
+-- user of those before, which are compared in rotation (docs/rules/rollups.md)
 {{ config(meta={'dagster': {'ref': {'name': 'user_activity_summary_view'}}}) }}
 with days as (
     select user_id, requests, total_tokens
