@@ -31,7 +31,7 @@ def warehouse(engine: Engine) -> Iterator[str]:
         try:
             with connect(url) as connection:
                 ann = add_user(connection, email="ann@example.com", status="active")
-                team = add_team(connection, budget_amount=5, budget_period="monthly")
+                team = add_team(connection, budget_amount=5, budget_period="month")
                 (role,) = connection.execute("select id from core.roles where slug = 'team-manager'").fetchone() or ()
                 add(connection, "user_roles", user_id=ann, role_id=role, team_id=team)
                 connection.execute("select set_config('governance.actor_id', %s, false)", [str(ann)])
