@@ -6,7 +6,8 @@ with charges as (
         month, starts_at, ends_at, 'Usage' as category, null::text as class, 'Usage-Based' as frequency, description,
         provider, publisher, team_id, currency, quantity, pricing_unit, unit_price, list_unit_price,
         quantity * unit_price as cost, quantity * list_unit_price as list_cost, consumed_quantity, consumed_unit,
-        sku_id, sku_price_id, sku_meter, sku_price_details, cost_source, date_basis, price_id, null::uuid as origin_id, tags
+        sku_id, sku_price_id, sku_meter, sku_price_details, cost_source, date_basis, price_id,
+        null::uuid as origin_id, tags
     from {{ ref('stg_focus_usage') }}
     union all
     select
@@ -46,8 +47,7 @@ select
     charges.currency as billing_currency,
     (charges.month + interval '1 month') at time zone '{{ zone }}' as billing_period_end,
     charges.month::timestamp at time zone '{{ zone }}' as billing_period_start,
-    charges.category as charge_category, charges.class as charge_class,
-    charges.description as charge_description,
+    charges.category as charge_category, charges.class as charge_class, charges.description as charge_description,
     charges.frequency as charge_frequency,
     charges.ends_at as charge_period_end,
     charges.starts_at as charge_period_start,

@@ -1,4 +1,4 @@
--- one row per day, team, application, environment, tags, provider, model, currency, source of the cost, price and is_by_price
+-- one row per day, team, tags (with application and environment), model, currency, source of the cost and price
 {{ config(
     bucket='day', source='llm_metrics',
     grain=[

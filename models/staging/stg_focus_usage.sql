@@ -1,4 +1,4 @@
--- one row per day, team, application, environment, tags, provider, model, currency, source of the cost, price and unit, as FOCUS calls it
+-- one row per day, team, tags, model, currency, source of the cost, price and unit, as FOCUS calls it
 select
     date_trunc('month', usage.day::timestamp)::date as month,
     usage.bucket as starts_at,
@@ -30,25 +30,11 @@ select
     usage.cost_source,
     prices.date_basis,
     usage.price_id,
-    case when usage.application is not null or usage.environment is not null or usage.tags <> '[]' then nullif(
-        coalesce(
-            case when usage.tags <> '[]' then (
-                -- FOCUS has no lists: a value is a text, a number or true
-                select jsonb_object_agg(
-                    tag.pair ->> 'key',
-                    case
-                        when jsonb_typeof(tag.pair -> 'value') in ('array', 'object') then to_jsonb(tag.pair ->> 'value')
-                        else tag.pair -> 'value'
-                    end
-                )
-                from jsonb_array_elements(usage.tags) as tag (pair)
-                where tag.pair -> 'value' <> 'null'
-            ) end,
-            '{}'
-        )
+    nullif(
+        coalesce(named.tags, '{}')
         || jsonb_strip_nulls(jsonb_build_object('application', usage.application, 'environment', usage.environment)),
         '{}'
-    ) end as tags
+    ) as tags
 from {{ ref('stg_usage_charges') }} as usage
 inner join
     (
@@ -66,3 +52,18 @@ inner join
     on meters.unit = usage.unit
 left join {{ ref('applied_prices') }} as prices on prices.id = usage.price_id
 left join {{ ref('stg_model_families') }} as families on families.model = usage.model
+left join
+    lateral (
+        -- FOCUS has no lists: a value is a text, a number or true
+        select
+            jsonb_object_agg(
+                tag.pair ->> 'key',
+                case
+                    when jsonb_typeof(tag.pair -> 'value') in ('array', 'object') then to_jsonb(tag.pair ->> 'value')
+                    else tag.pair -> 'value'
+                end
+            ) as tags
+        from jsonb_array_elements(usage.tags) as tag (pair)
+        where tag.pair -> 'value' <> 'null'
+    ) as named
+    on usage.tags <> '[]'

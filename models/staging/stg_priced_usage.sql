@@ -1,4 +1,4 @@
--- one row per day, team, application, environment, tags, provider, model, currency, source of the cost and price, with what its prices make of it
+-- one row per day, team, tags (with application and environment), model, currency, source of the cost and price
 with usage as (
     select
         days.day,

@@ -1,4 +1,4 @@
--- one row per day, team, application, environment, tags, provider, model, currency, source of the cost, price and unit
+-- one row per day, team, tags, model, currency, source of the cost, price and unit
 select
     usage.day,
     usage.bucket,

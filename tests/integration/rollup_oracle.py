@@ -271,28 +271,15 @@ def rollups(oracle: Oracle) -> Iterator[tuple[str, list[Row]]]:
     compared: Row = dict.fromkeys(("compared_count", "differing_count"), 0)
     compared |= dict.fromkeys(("source_cost_amount", "computed_cost_amount"))
     by_price: Row = {"is_by_price": False}
+    charged = ("team_id", "application", "environment", "charge_tags")
     for rollup, dimensions, counted, more in (
         ("llm_price_daily", (), priced, compared),
-        (
-            "llm_charge_daily",
-            ("team_id", "application", "environment", "charge_tags"),
-            (*priced, "success_count"),
-            by_price,
-        ),
+        ("llm_charge_daily", charged, (*priced, "success_count"), by_price),
     ):
         same: Row = {"provider": "p", **dict.fromkeys(("price_id", "list_cost_amount", "listed_cost_amount")), **more}
         groups = oracle.groups("requests", "day", (*dimensions, "model", "currency", "cost_source"))
-        yield (
-            rollup,
-            [
-                {
-                    **{"tags" if name == "charge_tags" else name: value for name, value in key.items()},
-                    **same,
-                    **{name: measures(rows)[name] for name in counted},
-                }
-                for key, rows in groups
-            ],
-        )
+        found = [{**key, **same, **{name: measures(rows)[name] for name in counted}} for key, rows in groups]
+        yield rollup, [{"tags" if name == "charge_tags" else name: row[name] for name in row} for row in found]
     yield (
         "llm_unresolved_daily",
         [

@@ -130,15 +130,10 @@ def worked_out(database: str, warehouse: Connection, priced: dict[str, Any], loa
     adjust(warehouse, "-0.05", corrects_month=BEFORE, team_id=search)
 
 
-COLUMNS: tuple[str, ...] = (
-    "ChargePeriodStart",
-    "SubAccountName",
-    "SkuPriceId",
-    "PricingQuantity",
-    "ContractedUnitPrice",
-    "BilledCost",
-)
-COLUMNS += ("ListCost", "ConsumedQuantity", "ConsumedUnit", "x_CostSource")
+COLUMNS = (
+    "ChargePeriodStart", "SubAccountName", "SkuPriceId", "PricingQuantity", "ContractedUnitPrice", "BilledCost",
+    "ListCost", "ConsumedQuantity", "ConsumedUnit", "x_CostSource",
+)  # fmt: skip
 
 
 def day(number: int, of: date = FIRST) -> str:
@@ -199,7 +194,11 @@ def test_details_of_a_sku(worked_out: None, exported: Callable[..., tuple[Export
 
 
 def test_a_charge_is_tagged_by_what_it_is_allocated_by(
-    warehouse: Connection, priced: dict[str, Any], load_json: Load, exported: Callable[..., tuple[Exported, Path]]
+    database: str,
+    warehouse: Connection,
+    priced: dict[str, Any],
+    load_json: Load,
+    exported: Callable[..., tuple[Exported, Path]],
 ) -> None:
     bot: dict[str, Any] = {"application": "bot", "environment": "production", "team_id": str(priced["search"])}
     load_json(
@@ -212,6 +211,7 @@ def test_a_charge_is_tagged_by_what_it_is_allocated_by(
             request("e", input_tokens=16000),
         ]
     )
+    refresh(database)
     done, path = exported()
     team = '"team": "Search", "project": {}, "application": "bot", "cost_center": "100", "environment": "{}"'
     assert {row["Tags"]: row["ConsumedQuantity"] for row in lines(path)} == {
