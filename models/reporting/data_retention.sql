@@ -14,12 +14,26 @@ with kept (data, personal_data, kept_for, oldest, dropped_before) as (
         (select min(time) from {{ ref('system_metrics') }}),
         {{ first_noted('time_series', 'dropped_before', "name = 'system_metrics'") }}
     union all
-    select 'sums of requests by day', 'ids of account, team and key', null, (select min(bucket) from {{ ref('llm_spend_daily') }}), null
-    union all
-    select 'runs of verification', 'none', '{{ var("verification_retention") }}', {{ first_noted('verification_runs', 'ended_at') }}, null
+    select
+        'sums of requests by day',
+        'ids of account, team and key',
+        null,
+        (select min(bucket) from {{ ref('llm_spend_daily') }}),
+        null
     union all
     select
-        'audit trail', 'addresses of accounts, network addresses', null, (select min(recorded_at) from {{ ref('audit_logs') }}), null
+        'runs of verification',
+        'none',
+        '{{ var("verification_retention") }}',
+        {{ first_noted('verification_runs', 'ended_at') }},
+        null
+    union all
+    select
+        'audit trail',
+        'addresses of accounts, network addresses',
+        null,
+        (select min(recorded_at) from {{ ref('audit_logs') }}),
+        null
     union all
     select 'refused records', 'what the records had', null, {{ first_noted('quarantine', 'quarantined_at') }}, null
     union all
@@ -48,7 +62,8 @@ select
     case
         when kept_for is null or oldest is null then null
         when
-            oldest < {{ reporting_now() }} - kept_for::interval - interval '{{ var("partition_width") }}' - interval '2 days'
+            oldest < {{ reporting_now() }} - kept_for::interval
+            - interval '{{ var("partition_width") }}' - interval '2 days'
             then 'past its retention'
         else 'within'
     end as state
