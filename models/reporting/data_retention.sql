@@ -15,16 +15,25 @@ with kept (data, personal_data, kept_for, oldest, dropped_before) as (
         {{ first_noted('time_series', 'dropped_before', "name = 'system_metrics'") }}
     union all
     select
-        'sums of requests by day', 'ids of account, team and key', null,
-        (select min(bucket) from {{ ref('llm_spend_daily') }}), null
+        'sums of requests by day',
+        'ids of account, team and key',
+        null,
+        (select min(bucket) from {{ ref('llm_spend_daily') }}),
+        null
     union all
     select
-        'runs of verification', 'none', '{{ var("verification_retention") }}',
-        {{ first_noted('verification_runs', 'ended_at') }}, null
+        'runs of verification',
+        'none',
+        '{{ var("verification_retention") }}',
+        {{ first_noted('verification_runs', 'ended_at') }},
+        null
     union all
     select
-        'audit trail', 'addresses of accounts, network addresses', null,
-        (select min(recorded_at) from {{ ref('audit_logs') }}), null
+        'audit trail',
+        'addresses of accounts, network addresses',
+        null,
+        (select min(recorded_at) from {{ ref('audit_logs') }}),
+        null
     union all
     select 'refused records', 'what the records had', null, {{ first_noted('quarantine', 'quarantined_at') }}, null
     union all

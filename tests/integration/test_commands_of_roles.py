@@ -31,7 +31,7 @@ def warehouse(engine: Engine) -> Iterator[str]:
         try:
             with connect(url) as connection:
                 ann = add_user(connection, email="ann@example.com", status="active")
-                team = add_team(connection, budget_amount=5, budget_period="monthly")
+                team = add_team(connection, budget_amount=5, budget_period="month")
                 (role,) = connection.execute("select id from core.roles where slug = 'team-manager'").fetchone() or ()
                 add(connection, "user_roles", user_id=ann, role_id=role, team_id=team)
                 connection.execute("select set_config('governance.actor_id', %s, false)", [str(ann)])
@@ -78,7 +78,9 @@ def test_the_report_of_an_auditor_is_that_of_the_owner(run: Callable[..., Result
         assert done.exit_code == 0, done.output
         folders.append(Path(done.output.splitlines()[-1]))
     owners, *others = [
-        {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".csv"} for folder in folders
+        # what is expected of a budget depends on the second
+        {path.name: path.read_bytes() for path in folder.glob("*.csv") if path.name != "budget.csv"}
+        for folder in folders
     ]
     assert len(owners) > 20
     for other in others:
@@ -105,7 +107,7 @@ def test_an_auditor_verifies_and_leaves_no_trace(run: Callable[..., Result], war
     assert done.exit_code in (0, 1), done.output
     said = json.loads(done.stdout)
     assert said["not_run"] == {}
-    assert len(said["rules"]) > 50
+    assert said["summary"]["rules"] > 50
     assert runs_of_verification(warehouse) == before
 
 
@@ -118,7 +120,7 @@ def test_an_auditor_verifies_exports_and_signs_the_trail(
     assert done.exit_code == 0, done.output
     assert "this role may not seal" in done.stderr
     done = run("auditor", "audit", "verify", "--public-key", public, "--checkpoint", anchor)
-    assert (done.exit_code, done.stdout.split()[0]) == (0, "OK"), done.output
+    assert (done.exit_code, done.stdout[:3]) == (0, "OK:"), done.output
     assert run("auditor", "audit", "status").exit_code == 0
     done = run("auditor", "audit", "export", "--output", tmp_path / "export")
     assert done.exit_code == 0, done.output
@@ -170,11 +172,11 @@ def test_the_runtime_knows_keys_by_their_hashes_and_reads_none(
     with connect(warehouse) as connection:
         owner = add_user(connection, status="active")
         key = add(connection, "api_keys", name="ci", key_prefix="sk-ci", key_hash=bytes.fromhex(digest), user_id=owner)
-    usage = tmp_path / "usage.csv"
-    usage.write_text(
-        f"time,request_id,provider,model,key\n{noon(1):%Y-%m-%dT%H:%M:%SZ},of-a-key,openai,gpt-4o,{digest}\n"
-    )
-    done = run("dbt", "ingest", usage, "--map", "api_key=key")
+    usage = tmp_path / "usage.jsonl"
+    said = {"request_id": "of-a-key", "startTime": noon(1).isoformat(), "model": "gpt-4o", "api_key": digest,
+            "custom_llm_provider": "openai", "prompt_tokens": 1, "completion_tokens": 1, "spend": 0.1}  # fmt: skip
+    usage.write_text(json.dumps(said))
+    done = run("dbt", "ingest", "--source", "litellm", usage)
     assert done.exit_code == 0, done.output
     with connect(warehouse) as connection:
         found = "select api_key_id from core.llm_metrics where request_id = 'of-a-key'"

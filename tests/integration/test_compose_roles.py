@@ -130,7 +130,7 @@ def test_applications_do_their_work_through_their_role(warehouse: str) -> None:
         )
         assert connection.execute("select count(*) from reporting.cost_summary_view").fetchone() is not None
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("select from core.llm_metrics")
+            connection.execute("select cost_amount from core.llm_metrics")
 
 
 def test_who_takes_the_name_of_a_killed_build_keeps_none_from_starting(warehouse: str) -> None:
