@@ -22,6 +22,7 @@ from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.evidence.result import Verification
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
+from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.drift.find import RULE
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.build_lock import build_lock
@@ -250,9 +251,10 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return [str(each.description) for each in found if each is not None]
 
 
-def test_nothing_runs_by_the_clock_before_the_first_build(empty: str) -> None:
+def test_nothing_runs_by_the_clock_before_the_first_build(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from orchestration.definitions import defs
 
+    monkeypatch.setenv("GOVERNANCE_PRICES_FROM", str(project_dir() / "seeds" / "model_price_list.csv"))
     definitions = defs()
     repository = definitions.get_repository_def()
     schedules = repository.schedule_defs
