@@ -32,8 +32,7 @@ BROKEN = {
     "pg_get_functiondef('internal.audit_row_change()'::regprocedure), '''token_hash''', '''no_secret'''); end $$",
     "audit_server_side": "alter table core.audit_logs disable trigger audit_logs_checksum",
     "audit_checksum": "do $$ begin execute replace("
-    "pg_get_functiondef((select oid from pg_proc where proname = 'generate_audit_checksum')::regprocedure),"
-    " 'actor_label,', 'null,'); end $$",
+    "pg_get_functiondef('core.audit_log_trigger()'::regprocedure), 'new.user_agent', 'null'); end $$",
     "policy_handover": "alter table core.policies disable trigger policies_publish_assignments",
     "live_rollup": SWALLOW,
     "late_row_logged": "drop trigger llm_metrics_log_insert on core.llm_metrics",
