@@ -17,7 +17,7 @@ import pytest
 from audit_trails import ADD, Trail
 from conftest import TEMPLATE
 from core_rows import value
-from embedded_homes import postmaster, running
+from embedded_homes import kill, postmaster, running
 from trail_work import LEVELS, OLD_TRIGGER, Writer, drop_database, sealing, work, writing
 
 from orchestration.lib.audit import export, sign, verify_offline
@@ -89,7 +89,7 @@ class Cycles:
     def crash(self) -> None:
         with writing(self.trail.url, 2, self.draw.randrange(1000)) as writers:
             wait_for(lambda: all(each.acknowledged for each in writers))
-            os.kill(postmaster(self.server), signal.SIGKILL)
+            kill(self.server)
             self.server.up()
 
     def backup(self) -> None:
@@ -217,7 +217,7 @@ def test_a_killed_server_loses_nothing_it_acknowledged(
             time.sleep(draw.uniform(0, 0.4))
             what = kill_one(durable_server, draw)
             durable_server.up()
-            wait_for(lambda: all(each.lost_connections for each in writers))
+            wait_for(lambda: all(each.lost_connections or each.failure for each in writers))
             before = acknowledged(writers)
             # it takes connections again
             wait_for(lambda: acknowledged(writers) > before + 20)  # noqa: B023
