@@ -8,6 +8,7 @@ from typing import Any
 from orchestration.lib.audit import export, verify_offline
 from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey, Verdict
 from orchestration.lib.compliance.tables import Connection, as_text
+from orchestration.lib.words import counted
 
 _COUNTS = """
 select
@@ -45,10 +46,11 @@ def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Seq
         "rows_verified": report.entries,
         "last_checkpoint": last and {"origin": last.origin, "seals": last.size, "root": last.root},
     }
-    of_last = f"; the last checkpoint is of {last.size:,} seals" if last else ""
+    of_last = f"; the last checkpoint is of {counted(last.size, 'seal')}" if last else ""
     message = (
-        f"{report.entries:,} entries and {report.seals:,} seals were verified, {report.signed_seals:,} of them signed"
-        f"{of_last}; {report.unsealed:,} newer entries wait for their seal."
+        f"{counted(report.entries, 'entry', 'entries')} and {counted(report.seals, 'seal')} were verified, "
+        f"{report.signed_seals:,} of the seals signed{of_last}; "
+        f"{counted(report.unsealed, 'newer entry', 'newer entries')} not sealed yet."
     )
     state = "ok" if report.verdict == Verdict.OK else "problem"
     said = json.loads(verify_offline.as_json(report))
