@@ -121,6 +121,23 @@ def test_restoring_a_backup_from_before_another_restore_is_possible() -> None:
     assert third.verdict(*kept) == Verdict.OK
 
 
+def test_a_backup_of_a_history_that_another_restore_gave_up_can_be_restored() -> None:
+    log = Log().seal(3)
+    old = log.cut(3)
+    kept = signed_each(log, 5)
+    newer = log.cut(8)
+    other = old.cut(3).recover(note_of("the old one", [kept[-1]]))
+    kept.append(other.checkpoint())
+    # of another history, up to the size of the newer backup and past it
+    kept += signed_each(other, 6)
+    back = newer.recover(note_of("the newer one after all", [kept[-1]]))
+    kept.append(back.checkpoint())
+    assert back.verdict(*kept) == Verdict.OK
+    assert [each.history for each in kept] == [0] * 5 + [1] * 7 + [2]
+    # what led here must still be there
+    assert back.cut(2).seal(8).verdict(*kept) == Verdict.REWRITTEN
+
+
 def test_a_restore_that_named_nothing_is_mended_by_a_recovery_that_does() -> None:
     log = Log().seal(3)
     backup = log.cut(3)

@@ -108,10 +108,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: the number of its seal, the history it began, the last seal that was whole, and what it gives up."""
+    """A recovery: the number of its seal, the history it began and those that led to it, the last seal that was whole,
+    and what it gives up.
+    """
 
     number: int
     history: int
+    before: frozenset[int]
     whole: int
     given_up: list[Checkpoint]
 
@@ -119,7 +122,8 @@ class Recovery:
         """Whether it is of a history before, of seals that are gone, up to those that are named."""
         return (
             checkpoint.history < self.history
-            and checkpoint.size > self.whole
+            # one of a history that did not lead here signs the recovery with which that began, which is gone
+            and (checkpoint.size > self.whole or checkpoint.history not in self.before)
             and any(
                 checkpoint.place < each.place or (checkpoint.place, checkpoint.root) == (each.place, each.root)
                 for each in self.given_up
@@ -138,7 +142,9 @@ def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
         whole = _WHOLE_UNTIL.search(note)
         # a backup may be older than another recovery, which then is given up too
         history = max([history, *(each.history for each in given_up)]) + 1
-        found.append(Recovery(number, history, min(int(whole[1]), number - 1) if whole else number - 1, given_up))
+        before = frozenset({0, *(each.history for each in found)})
+        until = min(int(whole[1]), number - 1) if whole else number - 1
+        found.append(Recovery(number, history, before, until, given_up))
     return found
 
 
