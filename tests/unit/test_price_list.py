@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.pricing.genai_list import write_list
 from orchestration.lib.pricing.price_changes import Changes, plan
-from orchestration.lib.pricing.price_file import Price, read_prices
+from orchestration.lib.pricing.price_file import Price, parse_prices
 from orchestration.lib.settings import project_dir
 
 SHIPPED = project_dir() / "seeds" / "model_price_list.csv"
@@ -29,7 +29,7 @@ def test_the_package_gives_the_file_that_ships_byte_for_byte() -> None:
 
 
 def test_the_file_that_ships_is_one_that_can_be_imported() -> None:
-    prices = read_prices(SHIPPED)
+    prices = parse_prices(SHIPPED.name, SHIPPED.read_bytes())
     changes = plan([], prices, OBSERVED)
     assert len(changes.add) == len(prices)
     assert set(changes.add) == set(prices)
@@ -68,14 +68,14 @@ def _amounts(provider: str, model: str, tier: str, at: datetime, tokens: int) ->
 
 
 _BY_MODEL: dict[tuple[str, str, str], list[Price]] = {}
-for _price in read_prices(SHIPPED):
+for _price in parse_prices(SHIPPED.name, SHIPPED.read_bytes()):
     _BY_MODEL.setdefault((_price.key.provider, _price.key.model, _price.key.service_tier), []).append(_price)
 
 
 def prices_of(tmp_path: Path, *lines: str, header: str = HEADER) -> list[Price]:
     path = tmp_path / "prices.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    return read_prices(path)
+    return parse_prices(path.name, path.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestration.lib.audit import export
-from orchestration.lib.audit.verify_offline import Checkpoint, PublicKey, leaf, merkle_root
+from orchestration.lib.audit.verify_offline import Checkpoint, PublicKey, leaf
 
 
 def note_of(reason: str, given_up: Sequence[Checkpoint], *, whole: int | None = None) -> str:
@@ -24,11 +24,4 @@ def whole_until(url: str, anchors: Sequence[Path], keys: Sequence[PublicKey]) ->
     with export.snapshot(url) as connection:
         kept = export.read_checkpoints(connection, anchors, list(keys))
         hashes = [leaf(seal.text.encode()) for seal in export.seals(connection)]
-    return max(
-        (
-            each.size
-            for each in kept
-            if each.size <= len(hashes) and merkle_root(hashes[: each.size]).hex() == each.root
-        ),
-        default=0,
-    )
+    return max((each.size for each in kept if each.signs(hashes)), default=0)

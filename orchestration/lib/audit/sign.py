@@ -131,12 +131,12 @@ def sign(
     keys = public_keys(key_file)
     last = _last(state, keys) or _largest(anchors, keys)
     signed = 0
-    if last is not None and _fits(last, hashes):
+    if last is not None and last.signs(hashes):
         signed = last.size
     elif last is not None:
         _refuse_another_history(hashes, [note for _, note in notes] if accepts_recovery else [], last)
         # what was given up covers none of the seals that are there
-        signed = max((each.size for each in _kept(anchors, keys, len(hashes)) if _fits(each, hashes)), default=0)
+        signed = max((each.size for each in _kept(anchors, keys, len(hashes)) if each.signs(hashes)), default=0)
     if tombstones > signed and not accepts_pruning:
         raise GovernanceError(
             f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
@@ -158,10 +158,6 @@ def sign(
         for path in stamps:
             replace(path, stamped)
     return Signed(checkpoint, last != checkpoint, kept_in)
-
-
-def _fits(checkpoint: Checkpoint, hashes: list[bytes]) -> bool:
-    return checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root
 
 
 def _refuse_another_history(hashes: list[bytes], notes: list[str], last: Checkpoint) -> None:

@@ -105,6 +105,10 @@ class Checkpoint:
         """Sorts checkpoints as they were signed."""
         return self.history, self.size
 
+    def signs(self, hashes: list[bytes]) -> bool:
+        """Whether the log whose seals have these hashes begins with what it signs."""
+        return self.size <= len(hashes) and merkle_root(hashes[: self.size]).hex() == self.root
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -405,7 +409,7 @@ def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: li
     others = []
     # each anchor has the same
     for checkpoint in dict.fromkeys(checkpoints):
-        if checkpoint.size <= len(hashes) and merkle_root(hashes[: checkpoint.size]).hex() == checkpoint.root:
+        if checkpoint.signs(hashes):
             report.signed_seals = max(report.signed_seals, checkpoint.size)
         else:
             others.append(checkpoint)

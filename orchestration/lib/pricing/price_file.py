@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestration.lib.errors import GovernanceError
@@ -61,15 +60,6 @@ class Price:
     origin: str
     line: int = 0
     id: str = ""
-
-
-def read_prices(path: Path) -> list[Price]:
-    """The prices of a file. Raises GovernanceError with the line where something is wrong."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise GovernanceError(f"{path} can't be read: {error.strerror}") from error
-    return parse_prices(path.name, content)
 
 
 def parse_prices(name: str, content: bytes) -> list[Price]:
