@@ -7,6 +7,7 @@ from orchestration.lib.usage.sources.values import (
     Tokens,
     as_list,
     as_object,
+    estimate,
     first,
     id_or_none,
     milliseconds_between,
@@ -72,8 +73,7 @@ def read(observation: Said) -> Usage | None:
     _count(details, usage)
     costs = as_object(first(observation, "costDetails", "cost_details"))
     cost = text(first(observation, "calculatedTotalCost", "totalCost", "total_cost")) or text(costs.get("total"))
-    if cost is not None:
-        usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
+    estimate(usage, cost, is_known=bool(costs))
     return usage
 
 
@@ -93,6 +93,10 @@ def _count(details: Mapping[str, object], usage: Usage) -> None:
         "of reasoning": tokens.take("reasoning_tokens", reasoning),
         "of audio": tokens.take("audio_output_tokens", first(details, "output_audio_tokens", "output_audio")),
     }
+    parts = sum(inputs.values()) + sum(outputs.values())
+    if given is None and total is not None and (all_of_it := whole(total)) is not None:
+        given = max(all_of_it - (whole(made) or 0) - parts, 0)
+        total = None
     is_inside = total not in (None, "") and whole(total) == (whole(given) or 0) + (whole(made) or 0)
     tokens.less("input_tokens", given, inputs if is_inside else {})
     tokens.less("output_tokens", made, outputs if is_inside else {}, "output tokens")
@@ -121,7 +125,7 @@ SOURCE = Source(
         "model": "model",
         "operation": "type",
         "environment": "environment",
-        "input_tokens": "usageDetails.input",
+        "input_tokens": "usageDetails.input, else what the others leave of usageDetails.total",
         "cache_read_tokens": "usageDetails.input_cached_tokens, cache_read_input_tokens",
         "cache_write_tokens": "usageDetails.cache_creation_input_tokens",
         "output_tokens": "usageDetails.output",
