@@ -12,6 +12,7 @@ import click
 from orchestration.cli.options import day
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.money import minus
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _print_table(differences: "list[Difference]") -> None:
         table.add_column(column, justify="right", no_wrap=True)
     for each in differences:
         model = f"{each.provider}/{each.model}" if each.provider else each.model
-        amounts = (f"{each.here:f}", f"{each.there:f}", f"{each.here - each.there:+f}")
+        amounts = (f"{each.here:f}", f"{each.there:f}", f"{minus(each.here, each.there):+f}")
         texts = (each.day, each.team, each.key[:_KEY], model, each.measure)
         table.add_row(*(visible(text, keep="") for text in texts), *amounts)
     print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)

@@ -8,6 +8,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from orchestration.lib.money import plain
+
 Connection = psycopg.Connection[TupleRow]
 
 # days without a sign-in or request
@@ -45,7 +47,7 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}" if value else "0"
+        return plain(value)
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
     return str(value)

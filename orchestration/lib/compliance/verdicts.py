@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.compliance.cells import cell
+from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.sections import Contents, Figure, Verdict
 from orchestration.lib.compliance.tables import DORMANT
 from orchestration.lib.words import counted
@@ -89,8 +90,7 @@ def _judge_budgets(budgets: list[Row], say: Say) -> None:
     if not budgets:
         say(Verdict("Budgets", "no data", "There is no budget of this time.", "budget"))
         return
-    over = [row for row in budgets if Decimal(row["used_share"] or 0) >= 1]
-    near = [row for row in budgets if Decimal("0.8") <= Decimal(row["used_share"] or 0) < 1]
+    over, near = list(filter(is_used_up, budgets)), list(filter(is_nearly_used_up, budgets))
     state = "problem" if over else "attention" if near else "ok"
     message = f"{len(budgets)} budgets, {len(over)} used up, {len(near)} used to 80 % or more."
     say(Verdict("Budgets", state, message, "budget"))
@@ -186,8 +186,7 @@ def _figures(tables: dict[str, list[Row]]) -> list[Figure]:
     count("inventory", "inventory", "models in use", len(tables["inventory"]))
     count("inventory", "inventory", "new in the period", _with(tables["inventory"], is_new="yes"))
     count("inventory", "inventory", "on no allow-list", _with(tables["inventory"], is_on_allowlist="no"))
-    used_up = [row for row in tables["budget"] if Decimal(row["used_share"] or 0) >= 1]
-    count("spend", "budget", "budgets used up", len(used_up))
+    count("spend", "budget", "budgets used up", sum(map(is_used_up, tables["budget"])))
     count("access", "accounts", "accounts", len(people))
     count("access", "accounts", "privileged", _with(people, is_privileged="yes"))
     secured = f"{_with(people, mfa_enabled='yes') / len(people):.0%}" if people else "no data"

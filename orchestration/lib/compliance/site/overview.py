@@ -5,6 +5,7 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+from orchestration.lib.compliance.limits import is_used_up
 from orchestration.lib.compliance.plots import amount
 from orchestration.lib.compliance.site.data import Data
 from orchestration.lib.compliance.site.governance import open_findings
@@ -52,8 +53,8 @@ def _budgets(data: Data) -> Card:
     running = [row for row in data.rows["budgets"] if row["is_running"]]
     if not running:
         return Card("Budgets", "no data", "there is no running budget", href="budgets")
-    over = sum((row["used_share"] or 0) >= 1 for row in running)
-    soon = sum((row["used_share"] or 0) < 1 and row["runs_out_on"] is not None for row in running)
+    over = sum(map(is_used_up, running))
+    soon = sum(not is_used_up(row) and row["runs_out_on"] is not None for row in running)
     level = "problem" if over else "attention" if soon else "ok"
     return Card("Budgets used up", f"{over:,} of {len(running):,}", f"{soon:,} more will run out", level, "budgets")
 
