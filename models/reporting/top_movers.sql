@@ -5,7 +5,10 @@
     'user': ['llm_user_daily', 'user_id'],
     'key': ['llm_key_daily', 'api_key_id'],
     'application': ['llm_application_daily', 'application'],
-    'model': ['llm_model_daily', "(provider || '/' || model)"],
+    'model': [
+        'llm_model_daily',
+        "(coalesce(names.canonical_provider, usage.provider) || '/' || coalesce(names.canonical_model, usage.model))",
+    ],
 } -%}
 {% set is_recent = 'bucket >= ' ~ week_ago -%}
 with weeks as (
@@ -19,7 +22,10 @@ with weeks as (
         coalesce(sum(request_count) filter (where {{ is_recent }}), 0)::bigint as requests,
         coalesce(sum(request_count) filter (where not {{ is_recent }}), 0)::bigint as requests_before,
         sum(unpriced_request_count)::bigint as unpriced_requests
-    from {{ ref(source[0]) }}
+    from {{ ref(source[0]) }} as usage
+    {%- if kind == 'model' %}
+    left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
+    {%- endif %}
     where bucket >= {{ local_period_start('day', -14) }} and bucket < {{ local_period_start('day') }}
     group by {{ source[1] }}, currency
     {{ 'union all' if not loop.last }}

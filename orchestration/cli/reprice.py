@@ -103,6 +103,7 @@ def _show(effects: "list[Effect]") -> None:
     from rich.text import Text
 
     from orchestration.cli.tables import print_table
+    from orchestration.lib.money import minus
     from orchestration.cli.terminal import visible
 
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -116,7 +117,7 @@ def _show(effects: "list[Effect]") -> None:
             f"{each.requests:,}",
             _amount(each.old, each.old_currency),
             _amount(each.new, each.new_currency),
-            _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else "",
+            _amount(minus(each.new or Decimal(0), each.old or Decimal(0)), each.new_currency) if same else "",
             f"{each.unpriced_before:,}",
             f"{each.unpriced_after:,}",
         )

@@ -82,7 +82,10 @@ def refusal(url: str, *arguments: str) -> str:
             "put what is new into a change of the next number",
         ),
     ],
-    ids=["another zone", "misspelt zone", "half an hour", "two midnights", "unknown precedence", "newer release", "edited change"],
+    ids=[
+        *("another zone", "misspelt zone", "half an hour", "two midnights", "unknown precedence", "newer release"),
+        "edited change",
+    ],
 )
 def test_a_build_says_why_it_does_not_begin(
     session: Connection, database: str, statement: str, arguments: list[str], said: str

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -81,7 +81,7 @@ def test_a_day_ends_where_the_next_one_begins(connection: Connection, zone: str)
     """Also where clocks skip midnight, so that a day begins at one."""
     place = ZoneInfo(zone)
     days = [NOON.date() - timedelta(days=number) for number in range(-2, 400)]
-    begins = {day: datetime.combine(day, time(), place).astimezone(UTC) for day in days}
+    begins = {day: datetime.combine(day, datetime.min.time(), place).astimezone(UTC) for day in days}
     connection.execute("update internal.settings set value = %s where name = 'reporting_timezone'", [zone])
     found = connection.execute(
         "select low, internal.bucket_end(low, 'day'), internal.first_bucket_from(low, 'day', %(zone)s),"
