@@ -103,8 +103,8 @@ def _show(effects: "list[Effect]") -> None:
     from rich.text import Text
 
     from orchestration.cli.tables import print_table
-    from orchestration.lib.money import minus
     from orchestration.cli.terminal import visible
+    from orchestration.lib.money import minus
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("provider", "model", "requests", "old", "new", "difference", "unpriced before", "after"):

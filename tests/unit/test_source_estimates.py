@@ -174,6 +174,26 @@ def test_reasoning_that_only_the_total_has_is_counted_once(given_: int, made: in
         assert classes == [given_, made, thought]
 
 
+@UNHURRIED
+@given(*[st.integers(0, 10**6)] * 4, st.sampled_from(["within", "apart", "gemini"]))
+def test_langfuse_says_by_its_total_where_the_parts_are(
+    fresh: int, cached: int, text: int, thought: int, convention: str
+) -> None:
+    prompt = fresh if convention == "apart" else fresh + cached
+    completion = text + thought if convention == "within" else text
+    names = ("input", "output", "input_cached_tokens", "output_reasoning_tokens", "total")
+    if convention == "gemini":
+        names = (
+            *("prompt_token_count", "candidates_token_count", "cached_content_token_count", "thoughts_token_count"),
+            "total_token_count",
+        )
+    details = dict(zip(names, (prompt, completion, cached, thought, fresh + cached + text + thought), strict=True))
+    usage = read("langfuse", {"type": "GENERATION", "usageDetails": details})
+    found = ("input_tokens", "cache_read_tokens", "output_tokens", "reasoning_tokens")
+    assert "wrong" not in usage
+    assert [int(usage.get(name) or 0) for name in found] == [fresh, cached, text, thought]  # type: ignore[call-overload]
+
+
 def test_a_total_alone_is_input() -> None:
     observation = {"type": "EMBEDDING", "usageDetails": {"total": 107, "input_cached_tokens": 7}}
     usage = read("langfuse", observation)
