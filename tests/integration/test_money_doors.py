@@ -126,6 +126,7 @@ def test_what_a_month_cost_is_the_same_through_every_door(warehouse: Connection,
                 said = [row[name] for name in ROW_NAMES.values()]
                 writer.writerow([moment.isoformat(), f"r{number}", "openai", row["model"], owner, *said])
         assert ingest_files(database, [str(path)]).loaded == len(rows)
+        refresh(database)
 
         by_currency, by_team = by(rows, "currency"), by(rows, "team", "currency")
         by_day = added([(str(MONTH.replace(day=row["day"])), row["cost"]) for row in rows if row["currency"] == "USD"])
