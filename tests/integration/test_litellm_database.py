@@ -297,7 +297,7 @@ def test_every_difference_is_listed(database: str, summed_up: str, run_governanc
 
 
 def test_what_our_prices_make_of_an_unknown_model_is_no_difference(database: str, litellm: str) -> None:
-    """LiteLLM says 0 of a model that its list doesn't know: ours may, and its own sums are compared with what it said."""
+    """LiteLLM says 0 of a model that its list doesn't know, and ours may: compared is what it said."""
     write(litellm, range(10), spend=0.0)
     sum_up(litellm, "LiteLLM_DailyUserSpend", DAY, 10, spend=0.0)
     sum_up(litellm, "LiteLLM_DailyTeamSpend", DAY, 10, spend=0.0)

@@ -1,4 +1,4 @@
-"""What the list that ships makes of a request is what the package that it comes from makes of it, for every model."""
+"""What the list that ships makes of a request is what the package that it comes from makes of it."""
 
 import random
 from datetime import UTC, datetime
@@ -26,15 +26,17 @@ def by_the_hour(prices: object) -> bool:
     )
 
 
-def test_every_model_of_the_list_costs_what_the_package_says(connection: Connection) -> None:
-    """One request to each, some longer than any context tier, at a time when all announced prices hold."""
-    draw = random.Random(20261128)
+def test_models_of_the_list_cost_what_the_package_says(connection: Connection) -> None:
+    """A request to each of some hundred, another choice each day, some longer than any context tier."""
+    draw = random.Random(datetime.now(UTC).toordinal())
     models = [
         (provider.id, model.id)
         for provider in data_snapshot.get_snapshot().providers
         for model in provider.models
         if not by_the_hour(model.prices)
     ]
+    # Z.ai and its platform in China have the same models at prices of their own
+    models = [pair for pair in models if pair[0] in ("zai", "zhipuai")] + draw.sample(models, 400)
     requests = []
     for _ in models:
         fresh = draw.choice([draw.randint(1, 50_000), draw.randint(200_000, 1_500_000)])
@@ -81,4 +83,4 @@ def test_every_model_of_the_list_costs_what_the_package_says(connection: Connect
             if abs(ours[line] - theirs) > Decimal("1e-12"):
                 different[provider, model] = (ours[line], theirs)
     assert different == {}
-    assert compared > 1_500
+    assert compared > 200
