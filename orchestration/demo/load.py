@@ -26,16 +26,9 @@ from orchestration.demo.entities import Organisation, start_of
 from orchestration.demo.files import SOURCES, write_exports
 from orchestration.demo.organisation import build_organisation
 from orchestration.demo.rows import Row, Seeded, alert_rows, organisation_rows, session_rows
-from orchestration.demo.state import (
-    Connection,
-    DemoState,
-    fetch_row,
-    read_state,
-    refuse_foreign_rows,
-    write_state,
-)
+from orchestration.demo.state import DemoState, fetch_row, read_state, refuse_foreign_rows, write_state
 from orchestration.demo.usage import SOURCE, Request, requests_of_day
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.load import ingest_files, ingest_rows

@@ -6,8 +6,8 @@ So usage of a closed month costs something that wasn't charged, which is an adju
 from datetime import UTC, datetime, time, timedelta
 
 from orchestration.demo.facts import FINANCE, UNPRICED_MODEL
-from orchestration.demo.state import Connection, DemoState
-from orchestration.lib.database.connection import connect
+from orchestration.demo.state import DemoState
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.pricing.closing import close
 from orchestration.lib.pricing.reprice import Scope, begin, proceed
 from orchestration.lib.warehouse.refresh import refresh

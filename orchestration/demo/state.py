@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-import psycopg
 from psycopg.rows import TupleRow
 
 from orchestration.demo.entities import start_of
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ADMIN_EMAIL
 from orchestration.lib.usage.merge import explained
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,11 @@
 from typing import Any
 
 import dagster as dg
-import psycopg
-from psycopg.rows import TupleRow
 
 from orchestration.defs.failures import explained
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dg.asset(

@@ -6,14 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
-from psycopg.rows import TupleRow
+from orchestration.lib.database.connection import Connection
 
 ALERT_TYPE = "job_failed"
 # what core.alerts takes of a title, and how much of an error is worth reading there
 _TITLE, _MESSAGE = 300, 4000
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _FORMS = "2026-10 (a month), 2026-Q3, 2026-W47, 2026-11-27, 2026, or last-day, last-week, last-month, last-quarter"
 
@@ -50,12 +46,10 @@ class Period:
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
 
 
-def now(connection: "psycopg.Connection[TupleRow]") -> tuple[datetime, str, date]:
+def now(connection: Connection) -> tuple[datetime, str, date]:
     """The moment of the connection's transaction in UTC, the reporting zone, and the local day there."""
-    row = connection.execute("select now(), zone from reporting.reporting_zone").fetchone()
-    assert row is not None
-    as_of, zone = row[0].astimezone(UTC), str(row[1])
-    return as_of, zone, as_of.astimezone(ZoneInfo(zone)).date()
+    [(moment, zone)] = connection.execute("select now(), zone from reporting.reporting_zone")
+    return moment.astimezone(UTC), zone, moment.astimezone(ZoneInfo(zone)).date()
 
 
 def parsed(text: str, zone: str, today: date) -> Period:

@@ -15,8 +15,6 @@ from markupsafe import Markup
 from orchestration.lib.compliance.cells import cell, heading, is_long, is_number, is_time
 from orchestration.lib.compliance.charts import Chart, bars, columns
 
-__all__ = ["as_csv", "heading", "html", "page", "svg", "templates"]
-
 # what begins a formula in a spreadsheet, also after blanks
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # findings that stand at the front

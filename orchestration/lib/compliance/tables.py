@@ -5,11 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import psycopg
-from psycopg.rows import TupleRow
-
-Connection = psycopg.Connection[TupleRow]
-
 # days without a sign-in or request
 DORMANT = 90
 

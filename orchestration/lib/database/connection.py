@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, urlencode
 
 from orchestration.lib.errors import GovernanceError
@@ -10,6 +10,9 @@ from orchestration.lib.errors import GovernanceError
 if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
+
+# as signatures name it, without the import of psycopg, which `governance --help` does without
+Connection: TypeAlias = "psycopg.Connection[TupleRow]"
 
 # settings of the database itself, so that they hold for every program that connects
 DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
@@ -31,7 +34,7 @@ _PINNED = " ".join("-c {}={}".format(name, value.replace(" ", "\\ ")) for name, 
 _PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
 
-def connect(url: str, *, autocommit: bool = True, application: str = "governance") -> "psycopg.Connection[TupleRow]":
+def connect(url: str, *, autocommit: bool = True, application: str = "governance") -> Connection:
     """A connection to the database at `url`, its sessions named `application`; raises GovernanceError without one."""
     import psycopg
     from psycopg.conninfo import make_conninfo

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
@@ -22,8 +21,6 @@ _KINDS = ("model.", "seed.", "test.")
 _STATUSES = ("success", "pass", "warn", "fail", "error", "runtime error")
 # PostgreSQL in WebAssembly takes no message over 64 KB
 _AT_ONCE = 100
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,17 @@
 """Comparisons that take Python, and whose findings a rule shows."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.evidence.result import Verification
 
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
-
 
 def compared(
-    rule: str,
-    url: str,
-    needs: Mapping[str, Sequence[str]],
-    compare: Callable[["psycopg.Connection[TupleRow]"], object],
+    rule: str, url: str, needs: Mapping[str, Sequence[str]], compare: Callable[[Connection], object]
 ) -> Verification:
     """Lets `compare` find out what the rule then shows, by a role that has the privileges it needs.
 

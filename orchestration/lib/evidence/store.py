@@ -7,9 +7,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
 from orchestration.lib.evidence.result import Collector, History, Verification, Violation, united
@@ -17,8 +16,6 @@ from orchestration.lib.evidence.result import Collector, History, Verification, 
 # PostgreSQL in WebAssembly takes no message over 64 KB
 _AT_ONCE = 100
 _NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
-
-Connection = psycopg.Connection[TupleRow]
 
 
 def collect(url: str, collectors: Sequence[Collector], *, program: str | None) -> Verification:

@@ -1,14 +1,10 @@
 """Passwords, and the account a new warehouse starts with."""
 
 import secrets
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 ADMIN_EMAIL = "admin@llmgovernance.local"
 # the documented password of the first account; good for a demo, refused elsewhere
@@ -60,9 +56,7 @@ def verify_password(password: str, password_hash: str) -> bool:
         raise GovernanceError("the stored password hash is no bcrypt hash; set a new password") from error
 
 
-def ensure_admin(
-    connection: "psycopg.Connection[TupleRow]", *, password: str | None = None, allow_default: bool = False
-) -> str | None:
+def ensure_admin(connection: Connection, *, password: str | None = None, allow_default: bool = False) -> str | None:
     """Make admin@llmgovernance.local, Super Admin everywhere, if it isn't there; an existing account stays as it is.
 
     The password is the one given, else $GOVERNANCE_ADMIN_PASSWORD, else a random one, which is returned so that the
@@ -106,7 +100,7 @@ def ensure_admin(
     return None if given else chosen
 
 
-def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
+def invented_password(connection: Connection) -> str | None:
     """A random first password for an account that others will make, None where it's there or its password is given.
 
     Whoever makes the account finds it in $GOVERNANCE_ADMIN_PASSWORD; the caller puts it there and shows it once.
@@ -116,11 +110,11 @@ def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
     return None if _has_accounts(connection) and _has_admin(connection) else _random_password()
 
 
-def _has_accounts(connection: "psycopg.Connection[TupleRow]") -> bool:
+def _has_accounts(connection: Connection) -> bool:
     return connection.execute("select where to_regclass('core.users') is not null").fetchone() is not None
 
 
-def _has_admin(connection: "psycopg.Connection[TupleRow]") -> bool:
+def _has_admin(connection: Connection) -> bool:
     query = "select from core.users where lower(email) = lower(%s)"
     return connection.execute(query, [ADMIN_EMAIL]).fetchone() is not None
 

@@ -2,9 +2,9 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_user, refuse_on_superior, require
 from orchestration.lib.identity.totp import (
@@ -17,10 +17,6 @@ from orchestration.lib.identity.totp import (
     otpauth_url,
 )
 
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
 ISSUER = "LLM governance"
 
 
@@ -32,9 +28,7 @@ class Enrolment:
     url: str = field(repr=False)
 
 
-def enrol_mfa(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, keys: MfaKeys, *, actor: Actor = SYSTEM
-) -> Enrolment:
+def enrol_mfa(connection: Connection, who: UUID | str, keys: MfaKeys, *, actor: Actor = SYSTEM) -> Enrolment:
     """Begin a second factor: a new secret, which counts once `confirm_mfa` was given a code of it.
 
     Raises GovernanceError where there is a confirmed one (reset it first), or the actor may not.
@@ -58,7 +52,7 @@ def enrol_mfa(
 
 
 def confirm_mfa(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, code: str, keys: MfaKeys, *, actor: Actor = SYSTEM
+    connection: Connection, who: UUID | str, code: str, keys: MfaKeys, *, actor: Actor = SYSTEM
 ) -> list[str]:
     """Make the second factor count, once its owner has typed a code of it; returns the backup codes, shown this once.
 
@@ -90,7 +84,7 @@ def confirm_mfa(
     return codes
 
 
-def reset_mfa(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor = SYSTEM) -> bool:
+def reset_mfa(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM) -> bool:
     """Take the second factor and its backup codes away, for who lost them; returns whether there was one."""
     with acting(connection, actor):
         person = find_user(connection, who, lock="acts")
@@ -102,7 +96,7 @@ def reset_mfa(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, ac
     return gone > 0
 
 
-def rotate_mfa_keys(connection: "psycopg.Connection[TupleRow]", keys: MfaKeys, *, actor: Actor = SYSTEM) -> int:
+def rotate_mfa_keys(connection: Connection, keys: MfaKeys, *, actor: Actor = SYSTEM) -> int:
     """Encrypt every secret with the current key of the file; returns how many. Older keys are not needed after it."""
     with acting(connection, actor):
         require(connection, actor, "settings", "update")

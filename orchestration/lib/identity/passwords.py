@@ -13,10 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.evidence.compared import compared
 from orchestration.lib.evidence.result import Verification
@@ -41,8 +38,6 @@ MAX_COMPARED_COST = 14
 _LIST = hashlib.sha256("\n".join((DEFAULT_ADMIN_PASSWORD, *COMMON)).encode()).hexdigest()[:16]
 
 _NEEDS = {"core.users": ["select"], "internal.password_findings": ["select", "insert", "update"]}
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

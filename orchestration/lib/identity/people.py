@@ -1,9 +1,9 @@
 """Accounts of people: create, deactivate, set a password."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, hash_password
 from orchestration.lib.identity.acting import (
@@ -18,10 +18,6 @@ from orchestration.lib.identity.acting import (
 )
 from orchestration.lib.identity.passwords import COMMON
 
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
 # what a person who leaves leaves behind, each with when it ended
 _LEAVE = (
     "update core.user_roles set revoked_at = greatest(granted_at, now())"
@@ -35,7 +31,7 @@ _LEAVE = (
 
 
 def create_user(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     email: str,
     display_name: str,
     *,
@@ -74,9 +70,7 @@ def create_user(
     return UUID(str(row[0]))
 
 
-def deactivate_user(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor = SYSTEM
-) -> dict[str, int]:
+def deactivate_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM) -> dict[str, int]:
     """End an account with its roles, memberships, keys and sessions; returns how many of each.
 
     Spend stays theirs. Raises GovernanceError for the last administrator, for who is deactivated already, or where
@@ -91,7 +85,7 @@ def deactivate_user(
         return leave(connection, person)
 
 
-def leave(connection: "psycopg.Connection[TupleRow]", person: Person) -> dict[str, int]:
+def leave(connection: Connection, person: Person) -> dict[str, int]:
     """Ends what a person has, in the caller's transaction."""
     connection.execute("update core.users set status = 'deactivated', deleted_at = now() where id = %s", [person.id])
     names = ("roles", "memberships", "keys", "sessions")
@@ -100,9 +94,7 @@ def leave(connection: "psycopg.Connection[TupleRow]", person: Person) -> dict[st
     }
 
 
-def set_password(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, password: str, *, actor: Actor = SYSTEM
-) -> None:
+def set_password(connection: Connection, who: UUID | str, password: str, *, actor: Actor = SYSTEM) -> None:
     """Set a password, unlock the account, and end its sessions.
 
     Who sets the password of somebody else knows it, so it must be changed at the next sign-in. Raises GovernanceError

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.owners.resolution import (
     GIVEN,
@@ -20,10 +20,6 @@ from orchestration.lib.owners.resolution import (
     resolution,
 )
 from orchestration.lib.words import counted
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Move:
         return f"{counted(self.requests, 'request')}, {', '.join(filter(None, (money, without))) or 'no money'}"
 
 
-def prepare(connection: "psycopg.Connection[TupleRow]") -> None:
+def prepare(connection: Connection) -> None:
     """Settings of a session that attributes requests, as of one that loads them."""
     connection.execute("set work_mem = '64MB'")
     # what is joined has no statistics
@@ -73,7 +69,7 @@ def prepare(connection: "psycopg.Connection[TupleRow]") -> None:
     )
 
 
-def find(connection: "psycopg.Connection[TupleRow]", names: Collection[Name] | None, *, reattributes: bool) -> Move:
+def find(connection: Connection, names: Collection[Name] | None, *, reattributes: bool) -> Move:
     """What would move, in a transaction that is open: kept in the temporary table identity_moves until its end.
 
     Looked at are requests that bear one of the names at its time, with None all whose source names somebody. An owner
@@ -135,7 +131,7 @@ def find(connection: "psycopg.Connection[TupleRow]", names: Collection[Name] | N
     return _counted(connection)
 
 
-def _counted(connection: "psycopg.Connection[TupleRow]") -> Move:
+def _counted(connection: Connection) -> Move:
     row = connection.execute(
         """
         select
@@ -165,7 +161,7 @@ def _counted(connection: "psycopg.Connection[TupleRow]") -> Move:
     )
 
 
-def move(connection: "psycopg.Connection[TupleRow]", moves: Move) -> None:
+def move(connection: Connection, moves: Move) -> None:
     """Changes the rows that `find` found, in its transaction. Raises GovernanceError where they are others by now."""
     if not moves.changed:
         return

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.evidence.compared import compared
 from orchestration.lib.evidence.result import Verification
 
@@ -23,8 +20,6 @@ _NEEDS = {
     "verification.altered_entries": ["select"],
     "internal.audit_checks": ["select", "insert", "update"],
 }
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

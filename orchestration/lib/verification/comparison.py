@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.evidence.compared import compared
 from orchestration.lib.evidence.result import Verification
 
@@ -25,7 +24,6 @@ _NEEDS = {
     "internal.rollup_comparisons": ["select", "insert", "update", "delete"],
 }
 
-Connection = psycopg.Connection[TupleRow]
 _Day = tuple[str, datetime, datetime]
 
 

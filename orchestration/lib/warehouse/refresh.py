@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import NotBuiltError, explained
 
@@ -52,7 +49,7 @@ def refresh(url: str) -> list[RefreshedRollup]:
     return [RefreshedRollup(name, watermark) for name, watermark in rows]
 
 
-def _is_built(connection: "psycopg.Connection[TupleRow]") -> bool:
+def _is_built(connection: Connection) -> bool:
     query = "select to_regclass('internal.rollup_state') is not null"
     if connection.execute(query).fetchone() != (True,):
         return False

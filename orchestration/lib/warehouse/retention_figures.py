@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import explained
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

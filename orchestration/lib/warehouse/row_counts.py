@@ -5,12 +5,11 @@ from contextlib import suppress
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import Connection
 
 # what takes longer is estimated
 _MILLISECONDS = 500
-
-Connection = psycopg.Connection[TupleRow]
 
 
 def count_rows(connection: Connection, schema: str, name: str) -> tuple[int, bool]:

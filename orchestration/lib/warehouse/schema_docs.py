@@ -5,18 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.dbt.environment import environment
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
-
-Connection = psycopg.Connection[TupleRow]
 
 PREAMBLE = """\
 # Schema

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psycopg
 from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import Connection
 
 SCHEMAS = ("core", "rollups", "reporting", "verification", "internal", "seeds")
 
-Connection = psycopg.Connection[TupleRow]
 Key = tuple[str, str]
 
 # the property that says best what an object is

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.connection import Connection, connect, with_database
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import assert_may_create_database
 from orchestration.lib.dbt.environment import environment
@@ -39,8 +38,6 @@ _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage
 _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
 # of the roles of macros/security: verification tries what each may
 _OF_ROLES = re.compile(r".+ to governance_(app|auditor|dbt|migrator|owner|reader|sealer)")
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @explained()
