@@ -11,7 +11,7 @@ import dagster as dg
 from orchestration.defs.alerting.lost_runs import fail_lost_runs
 from orchestration.defs.scheduled import NOT_BUILT, SEVERITY
 from orchestration.lib.alerting.failed_jobs import FailedRun, raise_alert, resolve_alerts
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import connect, has_relation
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.words import counted
@@ -49,7 +49,7 @@ def runs_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
     failed = resolved = 0
     try:
         with explained(), connect(database_url()) as connection:
-            if connection.execute("select to_regclass('core.alerts')").fetchone() == (None,):
+            if not has_relation(connection, "core.alerts"):
                 yield dg.SkipReason(NOT_BUILT)
                 return
             for each in ended:

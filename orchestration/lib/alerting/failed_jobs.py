@@ -39,10 +39,10 @@ def raise_alert(connection: Connection, failed: FailedRun) -> None:
     """
     message = _clean(failed.message, _MESSAGE)
     known = connection.execute(
-        "select exists (select from core.alerts where alert_type = %s and details @> %s::jsonb)",
+        "select from core.alerts where alert_type = %s and details @> %s::jsonb limit 1",
         [ALERT_TYPE, json.dumps({"runs": [failed.run]})],
-    ).fetchone()
-    if known == (True,):
+    )
+    if known.fetchone() is not None:
         return
     details = {
         "job": failed.job,

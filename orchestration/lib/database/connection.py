@@ -50,6 +50,12 @@ def connect(url: str, *, autocommit: bool = True, application: str = "governance
         raise GovernanceError(f"cannot connect to {without_password(url)}: {_reason(error)}") from error
 
 
+def has_relation(connection: Connection, name: str) -> bool:
+    """Whether the database has a table or view of this name, such as core.users."""
+    [(is_there,)] = connection.execute("select to_regclass(%s) is not null", [name])
+    return bool(is_there)
+
+
 def _reason(error: "psycopg.OperationalError") -> str:
     """Why there is no connection, and what to do where the server itself doesn't say it."""
     said = " ".join(str(error).removeprefix("connection failed: ").split())

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from orchestration.lib.database.connection import Connection, connect, without_password
+from orchestration.lib.database.connection import Connection, connect, has_relation, without_password
 from orchestration.lib.database.in_use import configured_url, embedded_server
 from orchestration.lib.errors import GovernanceError
 
@@ -54,8 +54,7 @@ def _time_series(url: str) -> dict[str, str]:
 
 
 def _settings(connection: Connection) -> dict[str, str]:
-    (is_built,) = connection.execute("select to_regclass('internal.settings') is not null").fetchone() or (False,)
-    if not is_built:
+    if not has_relation(connection, "internal.settings"):
         return {}
     rows = connection.execute(
         "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"

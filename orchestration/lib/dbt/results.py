@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.rows import class_row
 
-from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
@@ -53,7 +53,7 @@ def record_results(url: str, results: "Iterable[DbtResult]") -> None:
 
 def results_since(connection: Connection, recorded_at: datetime | None) -> list[NodeResult]:
     """What was recorded after that instant, or ever, oldest first; nothing where nothing can be recorded."""
-    if connection.execute("select to_regclass('internal.dbt_results')").fetchone() == (None,):
+    if not has_relation(connection, "internal.dbt_results"):
         return []
     with connection.cursor(row_factory=class_row(NodeResult)) as cursor:
         return cursor.execute(

@@ -181,13 +181,12 @@ def _exported(connection: Connection, month: Period, today: date, rows: int, tot
         " group by currency order by currency",
         [month.first],
     ).fetchall()
-    unpriced = connection.execute(
+    [(unpriced,)] = connection.execute(
         "select coalesce(sum(unpriced_requests), 0)::bigint from reporting.spend_by_model_view"
         " where day >= %s and day < %s",
         [month.first, month.after],
-    ).fetchone()
-    assert unpriced is not None
-    return Exported(month.name, rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
+    )
+    return Exported(month.name, rows, totals, dict(charged), int(unpriced), today >= month.after)
 
 
 @contextmanager

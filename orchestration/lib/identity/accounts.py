@@ -2,7 +2,7 @@
 
 import secrets
 
-from orchestration.lib.database.connection import Connection
+from orchestration.lib.database.connection import Connection, has_relation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -64,7 +64,7 @@ def ensure_admin(connection: Connection, *, password: str | None = None, allow_d
     the caller's transaction, or in one of its own. Raises GovernanceError if the password is refused (`Admin123!` is,
     unless `allow_default`) or the tables or system roles aren't there yet.
     """
-    if not _has_accounts(connection):
+    if not has_relation(connection, "core.users"):
         raise GovernanceError("there is no table core.users yet; run `governance build` first")
     if _has_admin(connection):
         return None
@@ -107,11 +107,7 @@ def invented_password(connection: Connection) -> str | None:
     """
     if settings().admin_password:
         return None
-    return None if _has_accounts(connection) and _has_admin(connection) else _random_password()
-
-
-def _has_accounts(connection: Connection) -> bool:
-    return connection.execute("select where to_regclass('core.users') is not null").fetchone() is not None
+    return None if has_relation(connection, "core.users") and _has_admin(connection) else _random_password()
 
 
 def _has_admin(connection: Connection) -> bool:

@@ -136,7 +136,7 @@ def acting(connection: Connection, actor: Actor) -> Iterator[None]:
             before = connection.execute(
                 "select coalesce(current_setting(n, true), '') from unnest(%s::text[]) n", [names]
             )
-            kept = [row[0] for row in before]
+            kept = [value for (value,) in before]
             if actor.id is not None:
                 _refuse_inactive_actor(find_user(connection, actor.id))
                 _set(connection, names, list(said.values()))
@@ -163,8 +163,8 @@ def may(connection: Connection, actor: Actor, resource: str, action: str, team: 
     if actor.id is None:
         return True
     given = {"actor": actor.id, "resource": resource, "action": action, "team": team}
-    row = connection.execute(_MAY, given).fetchone()
-    return row is not None and bool(row[0])
+    [(has_it,)] = connection.execute(_MAY, given)
+    return bool(has_it)
 
 
 def refuse_on_superior(connection: Connection, actor: Actor, person: Person) -> None:
@@ -177,8 +177,8 @@ def refuse_on_superior(connection: Connection, actor: Actor, person: Person) -> 
 
 def is_administrator(connection: Connection, user: UUID) -> bool:
     """Whether the user is active and has the role super-admin everywhere."""
-    row = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id = %s)", [user]).fetchone()
-    return row is not None and bool(row[0])
+    [(is_one,)] = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id = %s)", [user])
+    return bool(is_one)
 
 
 def find_leaving(
@@ -197,8 +197,8 @@ def find_leaving(
         return person
     connection.execute(f"select {_ADMINISTRATORS} order by users.id for no key update of users, user_roles")
     person = find_user(connection, person.id, lock=lock)
-    others = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id <> %s)", [person.id]).fetchone()
-    if others == (False,) and is_administrator(connection, person.id):
+    [(has_others,)] = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id <> %s)", [person.id])
+    if not has_others and is_administrator(connection, person.id):
         raise GovernanceError(
             f"{person.email} is the last active administrator and can't be {what}: make another one first"
         )

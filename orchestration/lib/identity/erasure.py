@@ -15,7 +15,7 @@ from uuid import UUID
 
 from psycopg import errors, sql
 
-from orchestration.lib.database.connection import Connection
+from orchestration.lib.database.connection import Connection, has_relation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.acting import (
     SYSTEM,
@@ -224,8 +224,8 @@ def _remove(connection: Connection, person: Person, erased: Erased) -> None:
 
 
 def _rename(connection: Connection, person: Person, needles: _Needles, erased: Erased) -> None:
-    extension = connection.execute("select exists (select from pg_extension where extname = 'timescaledb')").fetchone()
-    query = _COLUMNS.replace("{and_materialized}", _MATERIALIZED if extension == (True,) else "")
+    has_timescaledb = has_relation(connection, "timescaledb_information.continuous_aggregates")
+    query = _COLUMNS.replace("{and_materialized}", _MATERIALIZED if has_timescaledb else "")
     tables: dict[tuple[str, str], dict[str, str]] = {}
     found = connection.execute(query.encode(), {"left_alone": list(_LEFT_ALONE)}).fetchall()
     for relation, name, column, kind in found:
@@ -290,13 +290,12 @@ def _matching(connection: Connection, relation: str, columns: dict[str, str], ne
         f"{sql.Identifier(column).as_string(connection)}::text ilike any (%(like)s)" for column in columns
     )
     query = f"select count(*) from {relation} where {conditions}"  # noqa: S608
-    row = connection.execute(query.encode(), {"like": needles.like(needles.wholes)}).fetchone()
-    return int(row[0]) if row else 0
+    [(rows,)] = connection.execute(query.encode(), {"like": needles.like(needles.wholes)})
+    return int(rows)
 
 
 def _trail(connection: Connection, person: Person, needles: _Needles, erased: Erased) -> Erased:
-    row = connection.execute(_TRAIL, needles.given(person, needles.wholes)).fetchone()
-    number, since, until = row or (0, None, None)
+    [(number, since, until)] = connection.execute(_TRAIL, needles.given(person, needles.wholes))
     return replace(erased, left_in_trail=number, left_since=since, left_until=until)
 
 

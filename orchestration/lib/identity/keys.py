@@ -126,13 +126,12 @@ def _insert(
     actor: Actor,
 ) -> NewKey:
     key = f"{_MARK}{secrets.token_hex(4)}_{secrets.token_urlsafe(_BYTES)}"
-    row = connection.execute(
+    [(made,)] = connection.execute(
         "insert into core.api_keys (user_id, team_id, name, key_prefix, key_hash, scopes, expires_at, created_by)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id",
         [owner, team, name, key[:_PREFIX], hashlib.sha256(key.encode()).digest(), scopes, expires_at, actor.id],
-    ).fetchone()
-    assert row is not None
-    return NewKey(UUID(str(row[0])), key[:_PREFIX], key)
+    )
+    return NewKey(UUID(str(made)), key[:_PREFIX], key)
 
 
 def _find(connection: Connection, key: UUID | str) -> _Known:

@@ -72,16 +72,15 @@ def grant_role(
         known = connection.execute(_GRANT, [person.id, role_id, team_id]).fetchone()
         if known is not None and not known[1]:
             raise GovernanceError(f"{person.email} has the role {role} there already")
-        row = connection.execute(
+        [(grant,)] = connection.execute(
             "insert into core.user_roles (user_id, role_id, team_id, granted_by, granted_at, expires_at)"
             " values (%(user)s, %(role)s, %(team)s, %(by)s, greatest(now(), ("
             " select max(least(expires_at, revoked_at)) from core.user_roles"
             " where user_id = %(user)s and role_id = %(role)s and team_id is not distinct from %(team)s"
             ")), %(end)s) returning id",
             {"user": person.id, "role": role_id, "team": team_id, "by": actor.id, "end": expires_at},
-        ).fetchone()
-    assert row is not None
-    return UUID(str(row[0]))
+        )
+    return UUID(str(grant))
 
 
 def revoke_role(
@@ -114,8 +113,8 @@ def revoke_role(
 def _role(connection: Connection, slug: str) -> UUID:
     row = connection.execute("select id from core.roles where slug = %s for key share", [slug]).fetchone()
     if row is None:
-        slugs = connection.execute("select string_agg(slug, ', ' order by slug) from core.roles").fetchone()
-        raise GovernanceError(f"there is no role {slug}; the roles are {slugs[0] if slugs else 'none'}")
+        [(slugs,)] = connection.execute("select string_agg(slug, ', ' order by slug) from core.roles")
+        raise GovernanceError(f"there is no role {slug}; the roles are {slugs or 'none'}")
     return UUID(str(row[0]))
 
 

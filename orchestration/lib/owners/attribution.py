@@ -132,16 +132,14 @@ def find(connection: Connection, names: Collection[Name] | None, *, reattributes
 
 
 def _counted(connection: Connection) -> Move:
-    row = connection.execute(
+    [(requests, unpriced, changed, taken, seen)] = connection.execute(
         """
         select
             count(*) filter (where moves), count(*) filter (where moves and cost_amount is null), count(*),
             count(*) filter (where is_taken), (select count(*) from identity_rows)
         from identity_moves
         """
-    ).fetchone()
-    assert row is not None
-    requests, unpriced, changed, taken, seen = row
+    )
     costs = connection.execute(
         "select currency, trim_scale(sum(cost_amount)) from identity_moves where moves and cost_amount is not null"
         " group by currency order by currency"
@@ -149,24 +147,15 @@ def _counted(connection: Connection) -> Move:
     days = connection.execute(
         "select date_trunc('day', time), count(*) from identity_moves group by 1 order by 1"
     ).fetchall()
-    return Move(
-        requests,
-        tuple(costs),
-        unpriced,
-        changed,
-        taken,
-        seen,
-        days=[day for day, _ in days],
-        rows=[number for _, number in days],
-    )
+    of_days = {"days": [day for day, _ in days], "rows": [number for _, number in days]}
+    return Move(requests, tuple(costs), unpriced, changed, taken, seen, **of_days)
 
 
 def move(connection: Connection, moves: Move) -> None:
     """Changes the rows that `find` found, in its transaction. Raises GovernanceError where they are others by now."""
     if not moves.changed:
         return
-    bounds = connection.execute("select min(time), max(time) from identity_moves").fetchone()
-    assert bounds is not None
+    [bounds] = connection.execute("select min(time), max(time) from identity_moves")
     changed = connection.execute(
         f"""
         update core.llm_metrics as m

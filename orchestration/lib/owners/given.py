@@ -120,9 +120,8 @@ def _find(connection: Connection, what: str, text: str, where: str) -> UUID:
 
 
 def _zone(connection: Connection) -> ZoneInfo:
-    row = connection.execute("select value from internal.settings where name = 'reporting_timezone'").fetchone()
-    assert row is not None
-    return ZoneInfo(row[0])
+    [(zone,)] = connection.execute("select value from internal.settings where name = 'reporting_timezone'")
+    return ZoneInfo(zone)
 
 
 def _moment(text: str, zone: ZoneInfo, what: str) -> datetime | None:

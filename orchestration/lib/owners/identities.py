@@ -176,14 +176,14 @@ def decide(
             return planned
         confirm(planned)
         # on TimescaleDB many changes in a compressed chunk are made while it is not compressed
-        opened = connection.execute(
+        [(opened,)] = connection.execute(
             "select internal.open_chunks('llm_metrics', %s, %s)", [planned.moves.days, planned.moves.rows]
-        ).fetchone()
+        )
         try:
             return with_retries(partial(plan, acts=True))
         finally:
-            if opened and opened[0] and not connection.closed:
-                connection.execute("select internal.close_chunks(%s)", [opened[0]])
+            if opened and not connection.closed:
+                connection.execute("select internal.close_chunks(%s)", [opened])
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def _cut(connection: Connection, id_: UUID, other: Identity, name: Name) -> None
 
 
 def _said(connection: Connection, id_: UUID) -> str:
-    row = connection.execute(
+    [(owner, valid_from, valid_to)] = connection.execute(
         """
         select concat_ws(', ', u.email, t.slug, k.key_prefix), i.valid_from, i.valid_to
         from core.source_identities as i
@@ -268,9 +268,7 @@ def _said(connection: Connection, id_: UUID) -> str:
         where i.id = %s
         """,
         [id_],
-    ).fetchone()
-    assert row is not None
-    owner, valid_from, valid_to = row
+    )
     return f"{owner}{span_in_words(valid_from, valid_to)}"
 
 

@@ -73,12 +73,10 @@ def move_to_hypertables(
 
 
 def _plan(connection: Connection) -> list[SeriesPlan]:
-    row = connection.execute(
+    [(is_built, has_extension)] = connection.execute(
         "select to_regclass('core.llm_metrics') is not null and to_regproc('internal.begin_move') is not null,"
         " exists (select from pg_extension where extname = 'timescaledb')"
-    ).fetchone()
-    assert row is not None
-    is_built, has_extension = row
+    )
     if not is_built:
         raise GovernanceError("this release of the warehouse isn't built in the database: run `governance build` first")
     if not has_extension:
@@ -111,8 +109,7 @@ def _step(connection: Connection, query: str, name: str) -> TupleRow:
     def act() -> TupleRow:
         with connection.transaction():
             connection.execute("set local lock_timeout = '5s'")
-            row = connection.execute(query.encode(), [name]).fetchone()
-        assert row is not None
+            [row] = connection.execute(query.encode(), [name])
         return row
 
     try:

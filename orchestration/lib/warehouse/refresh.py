@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import NotBuiltError, explained
 
@@ -50,7 +50,5 @@ def refresh(url: str) -> list[RefreshedRollup]:
 
 
 def _is_built(connection: Connection) -> bool:
-    query = "select to_regclass('internal.rollup_state') is not null"
-    if connection.execute(query).fetchone() != (True,):
-        return False
-    return connection.execute("select exists (select from internal.rollup_state)").fetchone() == (True,)
+    query = "select from internal.rollup_state limit 1"
+    return has_relation(connection, "internal.rollup_state") and connection.execute(query).fetchone() is not None

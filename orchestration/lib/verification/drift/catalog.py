@@ -12,7 +12,7 @@ from pathlib import Path
 
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import Connection
+from orchestration.lib.database.connection import Connection, has_relation
 
 SCHEMAS = ("core", "rollups", "reporting", "verification", "internal", "seeds")
 
@@ -111,9 +111,7 @@ def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Ca
         for name, value in _SETTINGS.items():
             connection.execute("select set_config(%s, %s, true)", [name, value])
         rows = connection.execute(_query("catalog.sql"), parameters).fetchall()
-        (has_timescaledb,) = connection.execute(
-            "select to_regclass('timescaledb_information.hypertables') is not null"
-        ).fetchone() or (False,)
+        has_timescaledb = has_relation(connection, "timescaledb_information.hypertables")
         extra = connection.execute(_query("catalog_timescaledb.sql"), parameters).fetchall() if has_timescaledb else []
     objects = {(found.kind, found.name): found for found in _objects(rows)}
     for found in _objects(extra):
