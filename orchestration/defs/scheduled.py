@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import dagster as dg
 
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.refresh import is_built
 
@@ -97,6 +97,14 @@ def waits_for_build() -> bool:
     except GovernanceError:
         # the run fails with the reason, where somebody is told of failed runs
         return False
+
+
+def built_database() -> str:
+    """URL of the database in use; raises NotBuiltError where there is no warehouse yet, else GovernanceError."""
+    url = database_url()
+    if not is_built(url):
+        raise NotBuiltError(NOT_BUILT)
+    return url
 
 
 def variable(name: str) -> str:

@@ -1,5 +1,6 @@
 """Who acts, what they may, and on whom: what every act upon accounts begins with."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,6 +176,13 @@ def refuse_on_superior(connection: Connection, actor: Actor, person: Person) -> 
         raise GovernanceError(f"{person.email} is an administrator: only an administrator may do that")
 
 
+def require_over(connection: Connection, actor: Actor, person: Person) -> None:
+    """Raises GovernanceError unless the actor is the person, or may change that account."""
+    if actor.id != person.id:
+        require(connection, actor, "users", "update")
+        refuse_on_superior(connection, actor, person)
+
+
 def is_administrator(connection: Connection, user: UUID) -> bool:
     """Whether the user is active and has the role super-admin everywhere."""
     [(is_one,)] = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id = %s)", [user])
@@ -205,6 +213,15 @@ def find_leaving(
     return person
 
 
+def end_sessions(connection: Connection, user: UUID, reason: str) -> int:
+    """Ends all sessions of a user, in the caller's transaction; returns how many."""
+    return connection.execute(
+        "update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s"
+        " where user_id = %s and revoked_at is null and expires_at > now()",
+        [reason.strip(), user],
+    ).rowcount
+
+
 def note(
     connection: Connection,
     action: str,
@@ -215,8 +232,6 @@ def note(
     actor: Actor = SYSTEM,
 ) -> None:
     """Writes an entry of its own to the audit trail, where no changed row says what was done."""
-    import json
-
     connection.execute(
         "insert into core.audit_logs (actor_type, actor_id, actor_label, action, resource_type, resource_id, outcome,"
         " ip_address, user_agent, request_id, metadata) values (%s, %s, %s, %s, 'users', %s, %s, %s, %s, %s, %s)",

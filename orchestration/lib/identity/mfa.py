@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_user, refuse_on_superior, require
+from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_user, require, require_over
 from orchestration.lib.identity.totp import (
     MfaKeys,
     backup_code_hash,
@@ -35,9 +35,7 @@ def enrol_mfa(connection: Connection, who: UUID | str, keys: MfaKeys, *, actor: 
     """
     with acting(connection, actor):
         person = find_active(connection, who, "second factor")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         secret = new_secret()
         made = connection.execute(
             "insert into core.mfa_secrets (user_id, secret_ciphertext, encryption_key_id) values (%s, %s, %s)"
@@ -60,9 +58,7 @@ def confirm_mfa(
     """
     with acting(connection, actor):
         person = find_active(connection, who, "second factor")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         row = connection.execute(
             "select id, secret_ciphertext, encryption_key_id, confirmed_at from core.mfa_secrets where user_id = %s"
             " for update",
@@ -88,9 +84,7 @@ def reset_mfa(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM)
     """Take the second factor and its backup codes away, for who lost them; returns whether there was one."""
     with acting(connection, actor):
         person = find_user(connection, who, lock="acts")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         gone = connection.execute("delete from core.mfa_secrets where user_id = %s", [person.id]).rowcount
         connection.execute("update core.users set mfa_enabled = false where id = %s and mfa_enabled", [person.id])
     return gone > 0

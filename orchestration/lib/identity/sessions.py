@@ -8,7 +8,15 @@ from uuid import UUID
 
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.identity.acting import Actor, acting, find_active, find_user, refuse_on_superior, require
+from orchestration.lib.identity.acting import (
+    Actor,
+    acting,
+    end_sessions,
+    find_active,
+    find_user,
+    refuse_on_superior,
+    require,
+)
 from orchestration.lib.identity.sign_in import SignedIn
 
 LASTS = timedelta(hours=12)
@@ -90,7 +98,10 @@ def revoke_session(connection: Connection, session: UUID, *, actor: Actor, reaso
         _require(connection, actor, row[0])
         if row[1]:
             raise GovernanceError(f"the session {session} has ended already")
-        _end(connection, "id", session, reason)
+        connection.execute(
+            "update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s where id = %s",
+            [reason.strip(), session],
+        )
 
 
 def revoke_sessions(connection: Connection, who: UUID | str, *, actor: Actor, reason: str) -> int:
@@ -98,21 +109,13 @@ def revoke_sessions(connection: Connection, who: UUID | str, *, actor: Actor, re
     with acting(connection, actor):
         person = find_user(connection, who, lock="acts")
         _require(connection, actor, person.id)
-        return _end(connection, "user_id", person.id, reason)
+        return end_sessions(connection, person.id, reason)
 
 
 def _require(connection: Connection, actor: Actor, user: UUID) -> None:
     if actor.id != user:
         require(connection, actor, "sessions", "revoke")
         refuse_on_superior(connection, actor, find_user(connection, user))
-
-
-def _end(connection: Connection, column: str, value: UUID, reason: str) -> int:
-    return connection.execute(
-        f"update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s"  # noqa: S608
-        f" where {column} = %s and revoked_at is null and expires_at > now()".encode(),
-        [reason.strip(), value],
-    ).rowcount
 
 
 def _hash(token: str) -> bytes:
