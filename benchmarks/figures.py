@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from benchmarks.timing import Connection, Time
+from benchmarks.timing import Time
+from orchestration.lib.database.connection import Connection
 
 Command = TypeVar("Command", bound=Callable[..., None])
 UNKNOWN = "\N{EN DASH}"

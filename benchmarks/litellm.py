@@ -22,10 +22,10 @@ from benchmarks.answers import SIZE
 from benchmarks.figures import UNKNOWN, Figure, at_least, server_name, server_options, show, told
 from benchmarks.litellm_tables import PACKAGE, fill_tables, make_tables
 from benchmarks.organisation import load_organisation
-from benchmarks.timing import Connection, measured
+from benchmarks.timing import measured
 from benchmarks.usage import Usage
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 # measures that both have, and what they are there
 MEASURES = {

@@ -16,9 +16,9 @@ import click
 from benchmarks.figures import Figure, at_most, server_name, server_options, show, timed, told
 from benchmarks.organisation import Size, load_organisation
 from benchmarks.reports import people_questions
-from benchmarks.timing import Connection, latencies, measured
+from benchmarks.timing import latencies, measured
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 AUDIT_WRITE = (
     "insert into core.audit_logs (actor_type, actor_id, action, resource_type, resource_id, metadata)"

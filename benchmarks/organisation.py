@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.timing import Connection
+from orchestration.lib.database.connection import Connection
 
 DAYS = 30
 ROOT_SIZE = 100  # teams below one root and itself, on ten levels

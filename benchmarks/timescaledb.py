@@ -14,10 +14,10 @@ from datetime import timedelta
 import click
 
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, timed, told
-from benchmarks.timing import Connection, Time, measured
+from benchmarks.timing import Time, measured
 from benchmarks.usage import COLUMNS, Usage
 from benchmarks.warehouse import built_warehouse, is_timescaledb, progress
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.refresh import refresh
 

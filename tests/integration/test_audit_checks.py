@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.verification.audit import AuditCheck, check
 from orchestration.lib.verification.rules import ask_rules, chosen_rules
 from orchestration.lib.verification.run import verify
 
 RULE = "audit_checksum_mismatch"
 DAYS = (1, 50, 400, 401)  # ago; one entry each
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @pytest.fixture

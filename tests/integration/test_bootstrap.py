@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 
-Connection = psycopg.Connection[TupleRow]
 APPLIED = (
     "select name, checksum, applied_at from internal.schema_objects where name ~ '^(table|function|procedure|trigger) '"
 )

@@ -4,21 +4,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from engines import Engine
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.verification.probes import PROBES, probe_database, run_probes
 from orchestration.lib.verification.probing import Probe
-
-Connection = psycopg.Connection[TupleRow]
 
 # of the probes of what must happen: what keeps it from happening
 SWALLOW = """

@@ -8,14 +8,11 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg import IsolationLevel
-from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.warehouse.refresh import refresh
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.run import verify
 
-Connection = psycopg.Connection[TupleRow]
 FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))
 BREAKAGES = [
     pytest.param(
