@@ -40,9 +40,8 @@ Answer = list[tuple[object, ...]]
 
 
 def value(connection: Connection, query: str, *parameters: object) -> float:
-    row = connection.execute(query.encode(), parameters or None).fetchone()
-    assert row is not None
-    return float(row[0])
+    [(number,)] = connection.execute(query.encode(), parameters or None)
+    return float(number)
 
 
 def copy_rates(connection: Connection, usage: Usage, rows: int, rounds: int) -> tuple[float, float]:

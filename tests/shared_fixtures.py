@@ -48,8 +48,7 @@ def emptied_and_refreshed(database: str, emptied: None) -> Iterator[None]:
 def kept_for_long(database: str) -> Iterator[None]:
     """Files with fixed times can be loaded, whenever the tests run."""
     with connect(database) as connection:
-        row = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'").fetchone()
-        assert row is not None
+        [row] = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'")
         connection.execute("update internal.settings set value = '100 years' where name = 'llm_metrics_retention'")
         yield
         connection.execute("update internal.settings set value = %s where name = 'llm_metrics_retention'", row)
@@ -140,7 +139,7 @@ def embedded_server(embedded_home: Path) -> EmbeddedServer:
 def people(database: str) -> dict[str, UUID]:
     """Ann is in the team chat, Bob in no team, and there is a team sales."""
     with connect(database) as connection:
-        row = connection.execute(
+        [row] = connection.execute(
             """
             with ann as (insert into core.users (email, display_name) values ('ann@example.com', 'Ann') returning id),
             bob as (insert into core.users (email, display_name) values ('bob@example.com', 'Bob') returning id),
@@ -152,8 +151,7 @@ def people(database: str) -> dict[str, UUID]:
             )
             select ann.id, bob.id, chat.id, sales.id from ann, bob, chat, sales
             """
-        ).fetchone()
-        assert row is not None
+        )
         return dict(zip(("ann", "bob", "chat", "sales"), row, strict=True))
 
 

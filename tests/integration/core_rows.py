@@ -17,16 +17,15 @@ Connection = psycopg.Connection[TupleRow]
 
 def add(connection: Connection, table: str, **values: Any) -> UUID:
     """Insert one row, dicts as JSON; the id."""
-    row = connection.execute(
+    [(made,)] = connection.execute(
         sql.SQL("insert into core.{} ({}) values ({}) returning id").format(
             sql.Identifier(table),
             sql.SQL(", ").join(map(sql.Identifier, values)),
             sql.SQL(", ").join(sql.Placeholder() * len(values)),
         ),
         [Jsonb(value) if isinstance(value, dict) else value for value in values.values()],
-    ).fetchone()
-    assert row is not None
-    return UUID(str(row[0]))
+    )
+    return UUID(str(made))
 
 
 def add_user(connection: Connection, **values: Any) -> UUID:

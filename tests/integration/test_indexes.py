@@ -120,9 +120,8 @@ def test_each_index_has_a_question_or_a_constraint(organisation: Connection) -> 
 
 @pytest.mark.parametrize(("question", "index", "query"), QUERIES, ids=[question for question, *_ in QUERIES])
 def test_the_question_is_answered_by_its_index(organisation: Connection, question: str, index: str, query: str) -> None:
-    row = organisation.execute(f"explain (format json) {query}".encode()).fetchone()
-    assert row is not None
-    used = indexes_in(row[0][0]["Plan"])
+    [(plan,)] = organisation.execute(f"explain (format json) {query}".encode())
+    used = indexes_in(plan[0]["Plan"])
     # of a partitioned table its partitions have the index, under names of their own
     parts = organisation.execute(
         "select relid::regclass::text from pg_partition_tree(%s::regclass) union select %s",
@@ -131,7 +130,7 @@ def test_the_question_is_answered_by_its_index(organisation: Connection, questio
             index,
         ],
     ).fetchall()
-    assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(row[0], indent=1)
+    assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(plan, indent=1)
 
 
 def exists(connection: Connection, name: str) -> bool:

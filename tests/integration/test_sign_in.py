@@ -202,11 +202,8 @@ def test_wrong_codes_lock_as_wrong_passwords_do(
     user, email = account
     at(50_000_000)
     accounts.enrol_mfa(open_connection, user, KEYS)
-    row = open_connection.execute(
-        "select secret_ciphertext from core.mfa_secrets where user_id = %s", [user]
-    ).fetchone()
-    assert row is not None
-    secret = KEYS.open(user, row[0], KEYS.current)
+    [(sealed,)] = open_connection.execute("select secret_ciphertext from core.mfa_secrets where user_id = %s", [user])
+    secret = KEYS.open(user, sealed, KEYS.current)
     accounts.confirm_mfa(open_connection, user, code_at(secret, 50_000_000), KEYS)
     for number in range(MOST_FAILURES):
         assert refusal(open_connection, email, code=f"nothing-{number}") == "code"
