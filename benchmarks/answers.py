@@ -96,8 +96,8 @@ def comparison_figure(connection: Connection) -> Figure:
     begin = time.perf_counter()
     comparison = compare(connection, seconds=3600)
     took = time.perf_counter() - begin
-    assert (comparison.left, comparison.differing) == (0, 0), comparison
-    return Figure("comparing every day of every rollup with raw rows", f"{took:,.1f} s, {comparison.compared:,} days")
+    assert (comparison.left, comparison.wrong) == (0, 0), comparison
+    return Figure("comparing every day of every rollup with raw rows", f"{took:,.1f} s, {comparison.looked_at:,} days")
 
 
 @click.command()

@@ -6,7 +6,8 @@ import pytest
 from engines import Engine
 
 from orchestration.lib.database.connection import Connection, connect
-from orchestration.lib.verification.audit import AuditCheck, check
+from orchestration.lib.evidence.compared import Searched
+from orchestration.lib.verification.audit import check
 from orchestration.lib.verification.rules import ask_rules, chosen_rules
 from orchestration.lib.verification.run import verify
 
@@ -72,11 +73,11 @@ def make_due(connection: Connection) -> None:
 def test_every_day_is_checked_once_a_day(warehouse: str) -> None:
     with connect(warehouse) as connection:
         days = max(DAYS)
-        assert check(connection, seconds=0) == AuditCheck(0, days, 0)
-        assert check(connection, seconds=60) == AuditCheck(days, 0, 0)
-        assert check(connection, seconds=60) == AuditCheck(0, 0, 0)
+        assert check(connection, seconds=0) == Searched(0, days, 0)
+        assert check(connection, seconds=60) == Searched(days, 0, 0)
+        assert check(connection, seconds=60) == Searched(0, 0, 0)
         make_due(connection)
-        assert check(connection, seconds=60) == AuditCheck(days, 0, 0)
+        assert check(connection, seconds=60) == Searched(days, 0, 0)
 
 
 def test_an_old_entry_that_was_altered_is_found_and_gone_once_it_is_right(warehouse: str) -> None:

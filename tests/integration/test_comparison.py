@@ -6,7 +6,8 @@ from psycopg import sql
 from reporting_rows import stored_buckets
 
 from orchestration.lib.database.connection import Connection, connect
-from orchestration.lib.verification.comparison import Comparison, compare
+from orchestration.lib.evidence.compared import Searched
+from orchestration.lib.verification.comparison import compare
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -84,11 +85,11 @@ OF_RAW_ROWS = {
 def test_days_that_are_equal_are_compared_once_a_day(warehouse: str) -> None:
     with connect(warehouse) as connection:
         first = compare(connection, seconds=60)
-        assert first.compared >= 8 * len(DAYS)
-        assert (first.left, first.differing) == (0, 0)
-        assert compare(connection, seconds=60) == Comparison(0, 0, 0)
+        assert first.looked_at >= 8 * len(DAYS)
+        assert (first.left, first.wrong) == (0, 0)
+        assert compare(connection, seconds=60) == Searched(0, 0, 0)
         connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
-        assert compare(connection, seconds=0) == Comparison(0, first.compared, 0)
+        assert compare(connection, seconds=0) == Searched(0, first.looked_at, 0)
         assert compare(connection, seconds=60) == first
     assert differing(warehouse) == {}
 
