@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from embedded_homes import new_home
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.usage.load import ingest_files
@@ -52,6 +52,13 @@ def kept_for_long(database: str) -> Iterator[None]:
         connection.execute("update internal.settings set value = '100 years' where name = 'llm_metrics_retention'")
         yield
         connection.execute("update internal.settings set value = %s where name = 'llm_metrics_retention'", row)
+
+
+@pytest.fixture
+def open_connection(database: str) -> Iterator[Connection]:
+    """A connection in autocommit mode: what is done on it stays."""
+    with connect(database) as connection:
+        yield connection
 
 
 @pytest.fixture

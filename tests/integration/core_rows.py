@@ -12,6 +12,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from orchestration.lib.database.connection import connect
+
 Connection = psycopg.Connection[TupleRow]
 
 
@@ -65,6 +67,14 @@ def value(connection: Connection, query: str, *parameters: Any) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     assert len(rows) == 1
     return rows[0][0]
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """Rolled back at its end."""
+    with connect(url, autocommit=False) as connection:
+        yield connection
+        connection.rollback()
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """What bootstrap makes is discovered, and each object is sent where its own text changed and nowhere else."""
 
 import re
-from collections.abc import Iterator
 
-import pytest
+import shared_fixtures
 
-from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.dbt.runner import run_dbt
 
 APPLIED = (
@@ -22,10 +21,7 @@ ROWS_OF_CATALOG = """
 """
 
 
-@pytest.fixture
-def session(database: str) -> Iterator[Connection]:
-    with connect(database) as connection:
-        yield connection
+session = shared_fixtures.open_connection
 
 
 def build(database: str) -> None:

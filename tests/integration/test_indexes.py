@@ -155,13 +155,9 @@ def test_the_question_is_answered_by_its_index(organisation: Connection, questio
     [(plan,)] = organisation.execute(f"explain (format json) {query}".encode())
     used = indexes_in(plan[0]["Plan"])
     # of a partitioned table its partitions have the index, under names of their own
+    schema = next(each for each in ("core", "rollups") if has_relation(organisation, f"{each}.{index}"))
     parts = organisation.execute(
         "select relid::regclass::text from pg_partition_tree(%s::regclass) union select %s",
-        [
-            next(schema for schema in ("core", "rollups") if has_relation(organisation, f"{schema}.{index}"))
-            + "."
-            + index,
-            index,
-        ],
+        [f"{schema}.{index}", index],
     ).fetchall()
     assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(plan, indent=1)

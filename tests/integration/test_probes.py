@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
+from core_rows import transaction
 from engines import Engine
 from psycopg import sql
 
@@ -44,14 +44,6 @@ OF_INCREMENTAL_ROLLUPS = {"late_row_logged", "late_row_rolled_up"}
 def warehouse(engine: Engine) -> Iterator[str]:
     with engine.database("probes") as url:
         yield url
-
-
-@contextmanager
-def transaction(url: str) -> Iterator[Connection]:
-    """Rolled back at its end."""
-    with connect(url, autocommit=False) as connection:
-        yield connection
-        connection.rollback()
 
 
 def rows_of_everything(connection: Connection) -> dict[str, tuple[int, str]]:

@@ -4,17 +4,16 @@ tests/fixtures/verification/<rule>.yml is a list of breakages: `break`, SQL that
 it makes the rule show, * in them standing for anything. `engines` names those on which it can be broken so.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from core_rows import transaction
 from psycopg import sql
 
-from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.run import verify
 
@@ -30,14 +29,6 @@ BREAKAGES = [
     for number, breakage in enumerate(yaml.safe_load(path.read_text()), 1)
 ]
 PARTS = ("subject", "message", "fix")
-
-
-@contextmanager
-def transaction(url: str) -> Iterator[Connection]:
-    """Rolled back at its end."""
-    with connect(url, autocommit=False) as connection:
-        yield connection
-        connection.rollback()
 
 
 def found(connection: Connection, rule: str) -> list[tuple[str, ...]]:

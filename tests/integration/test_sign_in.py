@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+import shared_fixtures
 from account_people import HASH, KEYS, PASSWORD, person
 from core_rows import Connection, value
 
@@ -19,11 +20,7 @@ from orchestration.lib.identity.totp import SECONDS, backup_code_hash, code_at
 pytestmark = pytest.mark.engines("postgres")
 
 
-@pytest.fixture
-def open_connection(database: str) -> Iterator[Connection]:
-    """In autocommit mode, as sign-in needs it."""
-    with connect(database) as connection:
-        yield connection
+open_connection = shared_fixtures.open_connection
 
 
 @pytest.fixture
