@@ -185,10 +185,6 @@ def _describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator
     )
 
 
-def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
 def _describe_trial(trial: Trial) -> Iterator[str]:
     """What fills each target, the first rows as they would be loaded, and the first that would be refused."""
     yield f"{trial.source}: what fills what"
@@ -203,7 +199,8 @@ def _describe_trial(trial: Trial) -> Iterator[str]:
     yield f"  nothing fills {', '.join(unfilled)}"
     for number, row in enumerate(trial.rows, 1):
         yield f"row {number} as it would be loaded"
-        yield "  " + ", ".join(f"{name} {_shown(value)}" for name, value in row.items())
+        said = {n: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for n, v in row.items()}
+        yield "  " + ", ".join(f"{name} {value}" for name, value in said.items())
     for line, reasons in trial.refused:
         yield f"line {line} would be refused"
         yield from (f"  {reason}" for reason in reasons)

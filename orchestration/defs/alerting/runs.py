@@ -103,13 +103,10 @@ def subject(run: dg.DagsterRun) -> str:
     name = run.job_name
     if name.startswith("__"):
         keys = sorted(key.to_user_string() for key in run.asset_selection or ())
-        name = f"materialization of {_listed(keys) or 'all'}"
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        name = f"materialization of {', '.join(keys[:3]) or 'all'}{more}"
     partition = run.tags.get("dagster/partition")
     return name if partition is None else f"{name} of {partition}"
-
-
-def _listed(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def failure(instance: dg.DagsterInstance, ended: Ended) -> FailedRun:

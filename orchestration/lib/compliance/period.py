@@ -102,14 +102,10 @@ def _read(text: str, zone: str, today: date) -> Period | None:
     return None
 
 
-def _quarter(match: re.Match[str]) -> date:
-    return date(int(match[1]), int(match[2]) * 3 - 2, 1)
-
-
 _WRITTEN: tuple[tuple[str, str, Callable[[re.Match[str]], date]], ...] = (
     (r"(\d{4})-(\d{2})-(\d{2})", "day", lambda match: date(int(match[1]), int(match[2]), int(match[3]))),
     (r"(\d{4})-W(\d{2})", "week", lambda match: date.fromisocalendar(int(match[1]), int(match[2]), 1)),
     (r"(\d{4})-(\d{2})", "month", lambda match: date(int(match[1]), int(match[2]), 1)),
-    (r"(\d{4})-Q([1-4])", "quarter", _quarter),
+    (r"(\d{4})-Q([1-4])", "quarter", lambda match: date(int(match[1]), int(match[2]) * 3 - 2, 1)),
     (r"(\d{4})", "year", lambda match: date(int(match[1]), 1, 1)),
 )

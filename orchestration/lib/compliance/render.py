@@ -53,7 +53,10 @@ def svg(chart: Chart) -> str:
 
 def page(report: Mapping[str, Any]) -> dict[str, Any]:
     """What page and PDF show, in the words they show: parts with their figures, charts and tables."""
-    drawn = {name: [_drawn(chart) for chart in charts] for name, charts in _charts(report).items()}
+    drawn = {
+        name: [{"title": chart.title, "text": chart.text, "svg": svg(chart)} for chart in charts]
+        for name, charts in _charts(report).items()
+    }
     parts = []
     for part in report["parts"]:
         tables = [
@@ -90,13 +93,8 @@ def as_csv(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
 
 
 def _neutral(cell: str) -> str:
-    if not cell.lstrip().startswith(_FORMULA) or _is_number(cell):
-        return cell
-    return f"'{cell}"
-
-
-def _is_number(cell: str) -> bool:
-    return cell.strip().removeprefix("-").replace(".", "", 1).isdecimal()
+    is_number = cell.strip().removeprefix("-").replace(".", "", 1).isdecimal()
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not is_number else cell
 
 
 def _shown(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,10 +139,6 @@ def _code(text: str) -> Markup:
         Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else piece
         for place, piece in enumerate(pieces)
     )
-
-
-def _drawn(chart: Chart) -> dict[str, str]:
-    return {"title": chart.title, "text": chart.text, "svg": svg(chart)}
 
 
 def _charts(report: Mapping[str, Any]) -> dict[str, list[Chart]]:

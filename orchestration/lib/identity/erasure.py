@@ -158,7 +158,8 @@ def erase_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM
         erased = Erased(person.id, pseudonym)
         _remove(connection, person, erased)
         _rename(connection, person, needles, erased)
-        erased = _trail(connection, person, needles, erased)
+        [(number, since, until)] = connection.execute(_TRAIL, needles.given(person, needles.wholes))
+        erased = replace(erased, left_in_trail=number, left_since=since, left_until=until)
         note(
             connection,
             "users.erase",
@@ -292,11 +293,6 @@ def _matching(connection: Connection, relation: str, columns: dict[str, str], ne
     query = f"select count(*) from {relation} where {conditions}"  # noqa: S608
     [(rows,)] = connection.execute(query.encode(), {"like": needles.like(needles.wholes)})
     return int(rows)
-
-
-def _trail(connection: Connection, person: Person, needles: _Needles, erased: Erased) -> Erased:
-    [(number, since, until)] = connection.execute(_TRAIL, needles.given(person, needles.wholes))
-    return replace(erased, left_in_trail=number, left_since=since, left_until=until)
 
 
 def _escaped(text: str) -> str:

@@ -120,11 +120,12 @@ def _rows(connection: Connection, query: LiteralString) -> dict[str, Row]:
     cursor = connection.execute(query)
     names = [column.name for column in cursor.description or ()][5:]
     return {
-        key: Row(row, created_at, revoked_at, dict(zip(names, fields, strict=True)) | _flat(metadata))
+        key: Row(
+            row,
+            created_at,
+            revoked_at,
+            # metadata as the columns that files have for it
+            dict(zip(names, fields, strict=True)) | {f"metadata.{name}": value for name, value in metadata.items()},
+        )
         for key, row, created_at, revoked_at, metadata, *fields in cursor
     }
-
-
-def _flat(metadata: Mapping[str, object]) -> dict[str, object]:
-    """Metadata as the columns that files have for it."""
-    return {f"metadata.{name}": value for name, value in metadata.items()}

@@ -48,8 +48,8 @@ def identity(connection: Connection, said: Mapping[str, str | None], where: str 
     owners = {what: texts[what] for what in _QUERIES if texts[what]}
     if not owners:
         raise GovernanceError(f"{where}nobody is said to be meant by {external_id}: give a user, a team or a key")
-    zone = _zone(connection)
-    begin, end = (_moment(texts[column], zone, f"{where}{column}") for column in ("valid_from", "valid_to"))
+    [(zone,)] = connection.execute("select value from internal.settings where name = 'reporting_timezone'")
+    begin, end = (_moment(texts[column], ZoneInfo(zone), f"{where}{column}") for column in ("valid_from", "valid_to"))
     if begin and end and begin >= end:
         raise GovernanceError(f"{where}valid_to is not after valid_from")
     ids = {what: _find(connection, what, text, where) for what, text in owners.items()}
@@ -117,11 +117,6 @@ def _find(connection: Connection, what: str, text: str, where: str) -> UUID:
     similar = get_close_matches(text, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""
     raise GovernanceError(f"{where}there is no {what} {text}: {hint}a {what} is named by its {_BY[what]}")
-
-
-def _zone(connection: Connection) -> ZoneInfo:
-    [(zone,)] = connection.execute("select value from internal.settings where name = 'reporting_timezone'")
-    return ZoneInfo(zone)
 
 
 def _moment(text: str, zone: ZoneInfo, what: str) -> datetime | None:

@@ -27,7 +27,9 @@ def build_warehouse(
     """
     with build_lock(url):
         if reapply:
-            _forget_applied(url)
+            with connect(url) as connection:
+                if has_relation(connection, "internal.schema_objects"):
+                    connection.execute("update internal.schema_objects set checksum = ''")
         return _build(dbt_args, url, quiet, allow_default_password)
 
 
@@ -56,9 +58,3 @@ def _vars_of(dbt_args: list[str]) -> list[str]:
     parser.add_argument("--vars")
     known, _ = parser.parse_known_args(dbt_args)
     return [] if known.vars is None else ["--vars", known.vars]
-
-
-def _forget_applied(url: str) -> None:
-    with connect(url) as connection:
-        if has_relation(connection, "internal.schema_objects"):
-            connection.execute("update internal.schema_objects set checksum = ''")

@@ -127,11 +127,9 @@ def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Ca
         for found in objects.values()
         if "partition of" in found.properties and found.properties["bounds"] != "DEFAULT"
     }
-    return Catalog(
-        {key: _without(found, "bounds") for key, found in objects.items()},
-        partitions,
-        owner.properties["name"] if owner else "",
-    )
+    for key, found in objects.items():
+        objects[key] = replace(found, properties={n: v for n, v in found.properties.items() if n != "bounds"})
+    return Catalog(objects, partitions, owner.properties["name"] if owner else "")
 
 
 def compare_catalogs(expected: Catalog, found: Catalog) -> list[Difference]:
@@ -206,10 +204,6 @@ def _alike(text: str) -> str:
     for pattern, substitute in _MADE_UP:
         text = pattern.sub(substitute, text)
     return text
-
-
-def _without(thing: CatalogObject, aspect: str) -> CatalogObject:
-    return replace(thing, properties={name: value for name, value in thing.properties.items() if name != aspect})
 
 
 def _with_partitions_of(expected: Catalog, found: Catalog) -> Iterator[tuple[Key, CatalogObject]]:
