@@ -1,4 +1,4 @@
-"""Text for a terminal: what came from elsewhere is shown as what it is, and can neither hide nor command."""
+"""What commands say and ask. In foreign texts, characters that a terminal would obey or hide are shown as escapes."""
 
 import sys
 import unicodedata

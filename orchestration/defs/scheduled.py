@@ -108,12 +108,12 @@ def built_database() -> str:
 
 
 def variable(name: str) -> str:
-    """The one that gives the schedule of that name its time."""
+    """Name of the variable that gives a schedule its time."""
     return f"GOVERNANCE_{name.upper()}_SCHEDULE"
 
 
 def zone() -> str:
-    """The zone whose hours the schedules are of. Raises GovernanceError."""
+    """The time zone of the schedules. Raises GovernanceError where there is none of that name."""
     name = settings().schedule_timezone or "UTC"
     try:
         ZoneInfo(name)

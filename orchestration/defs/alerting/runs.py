@@ -139,5 +139,5 @@ def _reasons(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[str | 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """On from the start."""
+    """The sensor, which is on by default."""
     return dg.Definitions(sensors=[runs_sensor])

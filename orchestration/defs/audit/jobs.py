@@ -85,7 +85,7 @@ def audit_job() -> None:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Sealing goes on all the time, the rest by the clock."""
+    """A sensor that seals, and jobs that sign and verify by the clock."""
     return dg.Definitions(
         jobs=[signing_job, audit_job],
         sensors=[sealing_sensor],

@@ -110,7 +110,7 @@ def drill_is_recent(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResu
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Where to, and how long they are kept, is for each to say; so nothing runs before it is asked for."""
+    """Jobs and assets of backups; their schedules are off until a variable gives their time."""
     return dg.Definitions(
         assets=_SPECS,
         asset_checks=[drill_is_recent],

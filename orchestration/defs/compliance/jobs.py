@@ -67,7 +67,7 @@ def _written(context: dg.OpExecutionContext, period: Period) -> Path:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """After the checks of the night, when a period is over."""
+    """Assets, jobs and schedules of the reports, which run after the checks of the night."""
     day, week, month, quarter = KINDS
     of_month = "Writes the compliance report of the month that is over."
     of_quarter = "Writes the access review of the quarter that is over."

@@ -61,7 +61,7 @@ verification_job = dg.define_asset_job(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What takes long to compare first, for checks ask what was found."""
+    """The jobs that compare run before the checks, which show what they found."""
     return dg.Definitions(
         jobs=[passwords_job, comparison_job, verification_job],
         schedules=[

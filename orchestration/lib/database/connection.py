@@ -121,7 +121,7 @@ def ensure_database(server_url: str, name: str, *, template: str | None = None) 
 
 
 def session_options(given: str) -> str:
-    """libpq's options: the given ones, and SESSION_SETTINGS, which win. Without a word of it jit is off."""
+    """libpq's options: the given ones, then SESSION_SETTINGS, which win; jit is off unless the given ones name it."""
     if given.endswith(_PINNED):
         # of `governance env`
         return given

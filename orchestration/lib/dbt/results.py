@@ -1,4 +1,4 @@
-"""What dbt last did with each node, kept in the database itself: Dagster shows it, wherever and whenever that was."""
+"""The result of dbt's last run of each node, kept in the database, where Dagster finds it."""
 
 import json
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Who acts, what they may, and on whom: what every act upon accounts begins with."""
+"""The actor of a change of accounts: who it is, which permissions it has, and on whom it may act."""
 
 import json
 from collections.abc import Iterator

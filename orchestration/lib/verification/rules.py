@@ -1,4 +1,4 @@
-"""Asks the rules of schema `verification` what is not as it should be; needs the database only, and may only read."""
+"""Runs the rules of schema `verification`, in a session that only reads."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
