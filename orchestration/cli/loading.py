@@ -1,6 +1,5 @@
 """What `governance ingest` does and says: results on stdout, all else on stderr."""
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -199,8 +198,7 @@ def _describe_trial(trial: Trial) -> Iterator[str]:
     yield f"  nothing fills {', '.join(unfilled)}"
     for number, row in enumerate(trial.rows, 1):
         yield f"row {number} as it would be loaded"
-        said = {n: json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else v for n, v in row.items()}
-        yield "  " + ", ".join(f"{name} {value}" for name, value in said.items())
+        yield "  " + ", ".join(f"{name} {value}" for name, value in row.items())
     for line, reasons in trial.refused:
         yield f"line {line} would be refused"
         yield from (f"  {reason}" for reason in reasons)

@@ -63,12 +63,12 @@ def issue_session(
         if person.mfa_enabled and not signed_in.mfa_verified:
             raise GovernanceError(f"{person.email} has a second factor, which was not given: sign in with it")
         token = secrets.token_urlsafe(_BYTES)
-        [made] = connection.execute(
+        [(made, expires_at)] = connection.execute(
             "insert into core.sessions (user_id, token_hash, ip_address, user_agent, mfa_verified, expires_at)"
             " values (%s, %s, %s, %s, %s, now() + %s) returning id, expires_at",
             [person.id, _hash(token), ip_address, user_agent, signed_in.mfa_verified, lasts],
         )
-    return NewSession(*made, token)
+    return NewSession(made, expires_at, token)
 
 
 def find_session(connection: Connection, token: str) -> Session | None:
