@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from decimal import Decimal
 
-from orchestration.lib.compliance.plots import largest, stacked
 from orchestration.lib.compliance.rules import explained_findings
 from orchestration.lib.compliance.site.data import Data, Row
 from orchestration.lib.compliance.site.listing import listing, total
 from orchestration.lib.compliance.site.page import Block, Card, Cards, Filter, Page, Part, figure
+from orchestration.lib.compliance.site.plots import largest, stacked
 from orchestration.lib.compliance.tables import DORMANT, Table, as_text
 from orchestration.lib.words import counted
 

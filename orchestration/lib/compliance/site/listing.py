@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from orchestration.lib.compliance.cells import COUNTS, HEADINGS, MONEY, SHARES, heading
-from orchestration.lib.compliance.plots import amount
 from orchestration.lib.compliance.render import as_csv
+from orchestration.lib.compliance.site.plots import amount
 from orchestration.lib.compliance.tables import as_text
 
 # how many rows of a table a page shows; its CSV has all
