@@ -6,9 +6,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+<<<<<<< HEAD
 from orchestration.lib import money
 from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.plots import amount, burnt, largest, stacked
+=======
+>>>>>>> main
 from orchestration.lib.compliance.site.data import Data, Row, Span, Spent, plus
 from orchestration.lib.compliance.site.listing import Listing, listing, share, state
 from orchestration.lib.compliance.site.page import (
@@ -23,6 +26,7 @@ from orchestration.lib.compliance.site.page import (
     of_periods,
     team_page,
 )
+from orchestration.lib.compliance.site.plots import amount, burnt, largest, stacked
 from orchestration.lib.words import counted
 
 _OTHERS = "{} others"

@@ -26,7 +26,6 @@ _TIMED_ID = re.compile(r"time-[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9]{6}_")
 # a shorter id isn't sure to be the only one: local servers count, or draw three digits
 SHORTEST_ID = 20
 _LONGEST_ID = 200
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
 # numbers with a fraction stay as they are written
 _decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode
@@ -246,9 +245,11 @@ def estimate(usage: Usage, said: str | None, *, is_known: bool = False) -> None:
     """
     if said is None:
         return
-    failed = usage.get("status") in ("error", "blocked", "rate_limited")
-    if as_number(said) == 0 and not failed and not is_known and any(whole(usage.get(name)) for name in TOKEN_CLASSES):
-        return
+    # most have a digit that tells
+    if not said.upper().partition("E")[0].strip("+-.0") and as_number(said) == 0:
+        failed = usage.get("status") in ("error", "blocked", "rate_limited")
+        if not failed and not is_known and any(whole(usage.get(name)) for name in TOKEN_CLASSES):
+            return
     usage["cost_amount"], usage["cost_source"], usage["currency"] = said, "estimated", "USD"
 
 
