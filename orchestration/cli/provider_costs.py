@@ -1,11 +1,6 @@
 """What `governance reconcile provider` prints."""
 
 import json
-<<<<<<< HEAD
-import sys
-=======
-from collections.abc import Iterable
->>>>>>> main
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING

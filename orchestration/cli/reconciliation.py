@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.options import day
-<<<<<<< HEAD
-from orchestration.cli.terminal import tell, visible
-from orchestration.lib.errors import GovernanceError
-from orchestration.lib.money import minus
-=======
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import errors_exit_with_2, tell, visible
 from orchestration.lib.database.in_use import database_url
->>>>>>> main
+from orchestration.lib.money import minus
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -142,13 +137,6 @@ def _print_table(differences: "list[Difference]") -> None:
     rows = []
     for each in differences:
         model = f"{each.provider}/{each.model}" if each.provider else each.model
-<<<<<<< HEAD
         amounts = (f"{each.here:f}", f"{each.there:f}", f"{minus(each.here, each.there):+f}")
-        texts = (each.day, each.team, each.key[:_KEY], model, each.measure)
-        table.add_row(*(visible(text, keep="") for text in texts), *amounts)
-    print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)
-=======
-        amounts = (f"{each.here:f}", f"{each.there:f}", f"{each.here - each.there:+f}")
         rows.append((each.day, each.team, each.key[:_KEY], model, each.measure, *amounts))
     show_table(("day", "team", "key", "model", "what", *numbers), rows, numbers=numbers)
->>>>>>> main

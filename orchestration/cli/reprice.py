@@ -94,42 +94,17 @@ def _proceed(url: str) -> None:
 
 
 def _show(effects: "list[Effect]") -> None:
-<<<<<<< HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.cli.terminal import visible
     from orchestration.lib.money import minus
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("provider", "model", "requests", "old", "new", "difference", "unpriced before", "after"):
-        table.add_column(column, justify="left" if column in ("provider", "model") else "right")
-    for each in effects:
-        same = each.old_currency == each.new_currency
-        table.add_row(
-            Text(visible(each.provider)),
-            Text(visible(each.model)),
-            f"{each.requests:,}",
-            _amount(each.old, each.old_currency),
-            _amount(each.new, each.new_currency),
-            _amount(minus(each.new or Decimal(0), each.old or Decimal(0)), each.new_currency) if same else "",
-            f"{each.unpriced_before:,}",
-            f"{each.unpriced_after:,}",
-        )
-    print_table(Console(file=sys.stdout, highlight=False, width=160), table)
-=======
     numbers = ("requests", "old", "new", "difference", "unpriced before", "after")
     rows = []
     for each in effects:
         same = each.old_currency == each.new_currency
-        difference = _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else ""
+        difference = _amount(minus(each.new or Decimal(0), each.old or Decimal(0)), each.new_currency) if same else ""
         amounts = (_amount(each.old, each.old_currency), _amount(each.new, each.new_currency), difference)
         counts = (f"{each.unpriced_before:,}", f"{each.unpriced_after:,}")
         rows.append((each.provider, each.model, f"{each.requests:,}", *amounts, *counts))
     show_table(("provider", "model", *numbers), rows, numbers=numbers)
->>>>>>> main
 
 
 def _amount(amount: Decimal | None, currency: str) -> str:

@@ -5,11 +5,7 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-<<<<<<< HEAD
 from orchestration.lib.compliance.limits import is_used_up
-from orchestration.lib.compliance.plots import amount
-=======
->>>>>>> main
 from orchestration.lib.compliance.site.data import Data
 from orchestration.lib.compliance.site.governance import open_findings
 from orchestration.lib.compliance.site.listing import Listing, listing, share, total

@@ -6,12 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-<<<<<<< HEAD
 from orchestration.lib import money
 from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
-from orchestration.lib.compliance.plots import amount, burnt, largest, stacked
-=======
->>>>>>> main
 from orchestration.lib.compliance.site.data import Data, Row, Span, Spent, plus
 from orchestration.lib.compliance.site.listing import Listing, listing, share, state
 from orchestration.lib.compliance.site.page import (
