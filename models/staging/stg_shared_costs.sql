@@ -31,12 +31,10 @@ usage as (
         date_trunc('month', days.day::timestamp)::date as month,
         days.team_id,
         -- a cost may be for what a source calls it, or for its one name
-        array[days.provider, names.canonical_provider] as providers,
-        array[days.model, names.canonical_model] as models,
+        array[days.provider, names.canonical_provider] as providers, array[days.model, names.canonical_model] as models,
         days.currency,
         sum(days.request_count) as requests,
-        sum(days.total_tokens) as tokens,
-        sum(days.cost_amount) as cost
+        sum(days.total_tokens) as tokens, sum(days.cost_amount) as cost
     from {{ ref('llm_team_daily') }} as days
     left join {{ ref('stg_model_names') }} as names on names.provider = days.provider and names.model = days.model
     where days.day >= (select min(costs.first_day) - 31 from {{ ref('shared_costs') }} as costs)
