@@ -58,13 +58,13 @@ def test_models_of_the_list_cost_what_the_package_says(connection: Connection) -
                 for line, ((provider, model), request) in enumerate(zip(models, requests, strict=True))
             ],
         )
-    ours = dict(
+    ours: dict[int, Decimal] = dict(
         connection.execute(
             "select line, computed_cost from internal.cost_requests('select * from pg_temp.asked', false)"
         ).fetchall()
     )
     compared = 0
-    different = {}
+    different: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
     for line, ((provider, model), request) in enumerate(zip(models, requests, strict=True)):
         usage = Usage(
             input_tokens=request["input_tokens"] + request["cache_read_tokens"] + request["cache_write_tokens"],
