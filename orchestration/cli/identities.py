@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
 
@@ -35,7 +36,7 @@ def _acting(command: Command) -> Command:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def identities() -> None:
     """Say who is meant by the names that sources of usage give people, teams and keys."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell, visible
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _PRIORITY = click.option(
 _NOTE = click.option("--note", metavar="TEXT", help="Why, for who reads the rules later.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--unknown", is_flag=True, help="Only those that no rule knows.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context

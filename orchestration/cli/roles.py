@@ -2,10 +2,11 @@
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell, visible
 
 
-@click.group()
+@click.group(cls=Group)
 def roles() -> None:
     """Create the roles of the database, each with the rights it needs and no more."""
 

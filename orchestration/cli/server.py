@@ -100,7 +100,10 @@ def status() -> None:
 def url() -> None:
     """Print the URL of the database in use, with its password, for other programs.
 
-    That is $GOVERNANCE_DATABASE_URL, else the embedded server: pg_dump -Fc "$(governance url)"
+    That is $GOVERNANCE_DATABASE_URL, else the embedded server.
+
+    \b
+    pg_dump -Fc -f warehouse.dump "$(governance url)"
     """
     from orchestration.lib.database.in_use import database_url
 
@@ -112,9 +115,12 @@ def url() -> None:
 def psql(psql_args: tuple[str, ...]) -> None:
     """Open psql on the database in use.
 
-    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
-    'select * from cost_summary_view limit 10'; -d NAME is another database of the same server. The password isn't part
-    of its command line.
+    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it; -d NAME is another
+    database of the same server. The password isn't part of its command line.
+
+    \b
+    governance psql
+    governance psql -c 'select * from cost_summary_view limit 10'
     """
     from orchestration.lib.database.connection import program_environment, with_database, without_password
     from orchestration.lib.database.in_use import database_url

@@ -42,6 +42,10 @@ def sources(loads: bool) -> None:
     The figures are those of reporting.usage_sources: requests of the last hours and days, hours of the last week that
     lie in a gap, shares of the last 30 days; - is what can't be said. docs/sources.md explains them. Exit code 1 if
     something could not be loaded.
+
+    \b
+    governance sources
+    governance sources --load
     """
     from rich.console import Console
     from rich.table import Table

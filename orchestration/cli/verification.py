@@ -48,6 +48,11 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     Needs no more than the right to read schema `verification`; --probe needs the owner, --deep one who may create a
     database too. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if
     something could not be asked.
+
+    \b
+    governance verify
+    governance verify --select 'unpriced_*' --select identity
+    governance verify --deep --probe --json
     """
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.evidence.result import as_json as to_json
