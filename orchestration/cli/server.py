@@ -1,5 +1,6 @@
 """Commands about the server and its database."""
 
+import json
 import os
 import shlex
 import shutil
@@ -84,14 +85,19 @@ def _assert_unused(server: "EmbeddedServer") -> None:
 
 
 @click.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def status(as_json: bool) -> None:
     """Show the database in use; exit code 0 if it runs, 3 if not."""
     from orchestration.lib.database.status import describe
 
     running, facts = describe()
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {visible(value)}")
+    if as_json:
+        named = {name.replace(" ", "_"): value for name, value in facts.items()}
+        click.echo(json.dumps({"is_running": running, **named}, indent=2))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            click.echo(f"{name:<{width}}  {visible(value)}")
     if not running:
         sys.exit(3)
 

@@ -52,7 +52,9 @@ def _of_files(error: OSError, again: str) -> GovernanceError | None:
     if error.errno in _DISK:
         return GovernanceError(f"cannot write {what}: {error.strerror}; see to that, then {again}")
     if error.errno in _RIGHTS:
-        return GovernanceError(f"{what} can't be used: {error.strerror}; see to its rights, or name a place of your own")
+        return GovernanceError(
+            f"{what} can't be used: {error.strerror}; see to its rights, or name a place of your own"
+        )
     if error.errno in _NAMES:
         return GovernanceError(f"{what} can't be used: {error.strerror}; name another file or folder")
     return None
