@@ -109,7 +109,7 @@ def test_one_that_stays_away_fails_with_a_sentence() -> None:
         ),
         (
             lambda: PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/reports"),
-            "/reports can't be used: Permission denied; see to its rights or name another",
+            "/reports can't be used: Permission denied; see to its rights, or name a place of your own",
         ),
     ],
 )
