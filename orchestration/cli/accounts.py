@@ -12,7 +12,7 @@ import click
 
 from orchestration.cli.groups import Group
 from orchestration.cli.options import moment
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 from orchestration.lib.words import counted
@@ -105,8 +105,8 @@ def erase(email: str, yes: bool, acts_as: str | None) -> None:
     from orchestration.lib.accounts import erase_user
 
     with _acting(acts_as) as (connection, actor):
-        if not yes and not click.confirm(f"Erase {visible(email, keep='')} for good?", err=True):
-            raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+        if not yes:
+            confirm(f"Erase {visible(email, keep='')} for good?")
         erased = erase_user(connection, email, actor=actor)
     for table, rows in sorted(erased.rows.items()):
         tell(f"  {table}: {counted(rows, 'row')}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from orchestration.cli.groups import Group
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -253,8 +253,8 @@ def recover(
         f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
         f"the first {whole:,} of them as they were signed"
     )
-    if not yes and not click.confirm("Begin a new epoch?", err=True):
-        raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+    if not yes:
+        confirm("Begin a new epoch?")
     epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
     tell("sign it with `governance audit sign --after-recovery`")
@@ -285,8 +285,8 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     if first_kept.start > datetime.now(UTC):
         raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
-        raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+    if not yes:
+        confirm(f"Delete every entry from before {first_kept.name} for good?", outcome="nothing is deleted")
     done = prune_now(database_url(), first_kept.start, reason, file, folders)
     none = f"no sealed entry is from before {first_kept.name}"
     click.echo(f"{done.entries:,} entries deleted" if done.entries else none)

@@ -11,7 +11,7 @@ from orchestration.cli.terminal import visible
 from orchestration.lib.errors import GovernanceError, explained
 
 # Each command is a function of a module of this package, below what it is for; what it needs is imported when it runs.
-_COMMANDS = {
+_COMMANDS: dict[str, dict[str, tuple[str, ...]]] = {
     "The database in use": {
         "server": ("up", "down", "status", "url", "psql", "env"),
         "demo": ("demo",),

@@ -139,7 +139,7 @@ def _tell_renamed(renamed: "list[Renamed]") -> None:
     if len(renamed) > _SHOWN:
         click.echo(f"and {len(renamed) - _SHOWN:,} more")
     if not renamed:
-        tell("nothing that usage names so far is called otherwise by it")
+        tell("no name that usage has so far changes")
 
 
 def _print_spellings(found: "list[Spelling]") -> None:

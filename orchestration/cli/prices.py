@@ -48,7 +48,7 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
     governance prices import my-prices.csv --dry-run
     governance prices import https://example.com/model_prices_and_context_window.json
     """
-    from orchestration.cli.terminal import tell
+    from orchestration.cli.terminal import confirm, tell
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.observed import read_list
@@ -72,7 +72,7 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
     if not yes:
         if not sys.stdin.isatty():
             raise GovernanceError("nothing is written: look at the changes, then give --yes")
-        click.confirm("Write this?", abort=True, err=True)
+        confirm("Write this?", outcome="nothing is written")
     apply_changes(url, read, day, changes)
     _tell_consequences(changes, day)
 
@@ -91,6 +91,7 @@ def _show_changes(changes: "Changes") -> None:
         + f" ({price.date_basis})"
         for price in changes.add
     ]
+    lines += [f"? {price.key}: {price.amount:f} is no longer listed and stays" for price in changes.gone]
     for line in lines[:_SHOWN]:
         click.echo(visible(line))
     if len(lines) > _SHOWN:

@@ -49,6 +49,7 @@ def reprice(
     governance reprice --unpriced --reason 'prices of the new models'
     governance reprice --from 2026-10-01 --to 2026-11-01 --model gpt-5 --reason 'the list had a wrong price'
     """
+    from orchestration.cli.terminal import confirm
     from orchestration.lib.database.in_use import database_url
     from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.closing import open_part
@@ -75,7 +76,7 @@ def reprice(
     if not yes:
         if not sys.stdin.isatty():
             raise GovernanceError("nothing is written: look at the effect, then give --yes")
-        click.confirm("Reprice them?", abort=True, err=True)
+        confirm("Reprice them?", outcome="nothing is written")
     begin(url, scope, reason.strip(), getpass.getuser(), into_closed=into_closed)
     _proceed(url)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -52,13 +52,7 @@ def down(destroy: bool, yes: bool, force: bool) -> None:
         _assert_unused(server)
     if destroy and not yes:
         question = f"Delete the embedded database in {server.home} with all its data?"
-        try:
-            confirmed = sys.stdin is not None and click.confirm(question, err=True)
-        except click.Abort:
-            click.echo(err=True)
-            confirmed = False
-        if not confirmed:
-            raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+        confirm(question, outcome="nothing is deleted")
     what = f"the embedded server of {server.home}"
     if destroy:
         tell(f"deleted {what} with its data" if server.destroy() else "there is no embedded database")

@@ -1,8 +1,11 @@
 """Text for a terminal: what came from elsewhere is shown as what it is, and can neither hide nor command."""
 
+import sys
 import unicodedata
 
 import click
+
+from orchestration.lib.errors import GovernanceError
 
 # control, format (bidirectional overrides, zero-width characters), surrogate; separators of lines and paragraphs
 _SHOWN_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -27,3 +30,15 @@ def _is_hidden(character: str) -> bool:
 def tell(message: str) -> None:
     """Shows a sentence about progress on stderr."""
     click.echo(message, err=True)
+
+
+def confirm(question: str, *, outcome: str = "nothing is changed") -> None:
+    """Asks on stderr. Raises GovernanceError, which begins with `outcome`, unless the answer is yes."""
+    try:
+        # a program that was started without a standard input has none to answer by
+        agreed = sys.stdin is not None and click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        agreed = False
+    if not agreed:
+        raise GovernanceError(f"{outcome}: it wasn't confirmed (--yes does without the question)")

@@ -27,6 +27,11 @@ class UnreachableError(GovernanceError):
     """A server of somebody else's doesn't answer, or not as it should; it may in a while."""
 
 
+def reason(error: Exception) -> str:
+    """What an error says, of the operating system's without its number and the name of the file."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 @contextmanager
 def explained(again: str = _AGAIN) -> Iterator[None]:
     """Turns what the database or the file system says into a GovernanceError, where a user can do something about it.

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 import pytest
+from all_commands import COMMANDS, PASSED_ON
 
 from orchestration.cli.main import main
-from tests.unit.test_help import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
@@ -20,8 +20,6 @@ _TYPED = re.compile(r"(?<![\w/.=-])(?:\.venv/bin/)?governance((?: +(?:\\\n +)?[^
 _OPTION = re.compile(r"--[a-z][a-z-]+")
 # the name of a session of the database, as of `governance dbt build`
 _SESSION = "dbt"
-# their arguments are those of another program
-_PASSED_ON = {"psql", "build", "rebuild-rollups"}
 
 
 def _typed(page: str) -> Iterator[str]:
@@ -37,7 +35,7 @@ def _unknown(said: str) -> str | None:
     words = said.split()
     named = max((name for name in COMMANDS if words[: name.count(" ") + 1] == name.split()), key=len, default="")
     command = COMMANDS.get(named, main)
-    if command.name in _PASSED_ON or words[0] == _SESSION:
+    if command.name in PASSED_ON or words[0] == _SESSION:
         return None
     following = words[len(named.split()) :]
     if isinstance(command, click.Group) and following and re.fullmatch("[a-z][a-z-]+", following[0]):

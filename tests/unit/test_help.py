@@ -7,27 +7,13 @@ from pathlib import Path
 
 import click
 import pytest
+from all_commands import COMMANDS, PASSED_ON
 from click.testing import CliRunner
 
 from orchestration.cli.main import main
 from orchestration.lib.usage.record import TARGETS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-# what hands its arguments on to another program
-_PASSED_ON = {"psql", "build", "rebuild-rollups"}
-
-
-def _commands(group: click.Group = main, words: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
-    ctx = click.Context(group)
-    for name in group.list_commands(ctx):
-        command = group.get_command(ctx, name)
-        assert command is not None
-        yield " ".join((*words, name)), command
-        if isinstance(command, click.Group):
-            yield from _commands(command, (*words, name))
-
-
-COMMANDS = dict(_commands())
 
 
 def test_ingest_lists_every_column_it_fills() -> None:
@@ -68,7 +54,7 @@ def test_commands_that_need_words_have_an_example() -> None:
 def test_each_example_is_of_words_that_there_are(name: str, words: list[str]) -> None:
     named = max((each for each in COMMANDS if words[: each.count(" ") + 1] == each.split()), key=len)
     options = {spelt for option in COMMANDS[named].params for spelt in option.opts}
-    if named not in _PASSED_ON:
+    if named not in PASSED_ON:
         assert {word for word in words if word.startswith("--")} - options == set()
     assert named == name or named.startswith(f"{name} ")
 

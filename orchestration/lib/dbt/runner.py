@@ -1,6 +1,8 @@
 """Runs dbt in this process, against the database in use."""
 
+import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise, takewhile
@@ -35,7 +37,8 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
     with environment(variables), sessions(), collecting_rarely():
         # with --quiet it would write each line and show none of them
-        result = dbtRunner().invoke([*(["--log-level", "none"] if quiet else []), *args])
+        colours = [] if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ["--no-use-colors"]
+        result = dbtRunner().invoke([*colours, *(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
         record_results(url, results)

@@ -38,6 +38,7 @@ _SHARES = {
 }
 # where a column's name is not a heading
 _HEADINGS = {
+    "change_share": "Change",
     "is_on_allowlist": "On an allow-list",
     "is_privileged": "Privileged",
     "is_stale": "Silent",
@@ -120,7 +121,8 @@ class Listing:
         if is_of_thing or (not self.of_series and column in _COUNTS):
             return f"{Decimal(value):,.0f}"
         if column in _SHARES:
-            return f"{Decimal(value):.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+            sign = "+" if column == "change_share" else ""
+            return f"{Decimal(value):{sign}.1%}".replace("%", "\N{NO-BREAK SPACE}%")
         return value[:16] if _MOMENT.fullmatch(value) else value
 
     @property

@@ -70,7 +70,7 @@ def _state(data: Data) -> Iterator[Card]:
         else:
             yield Card(label, "no data", "no request in 30 days", href=href)
     blocked = total(data.rows["blocks"], "blocked_requests")
-    yield Card("Blocked by policies", f"{blocked:,}", "requests in 30 days", href="policies")
+    yield Card("Blocked", f"{blocked:,}", "requests by policies in 30 days", href="policies")
     waiting = total(data.rows["alerts"], "open")
     urgent = total(data.rows["alerts"], "open", lambda row: row["severity"] in ("critical", "high"))
     level = "problem" if urgent else "attention" if waiting else "ok"
