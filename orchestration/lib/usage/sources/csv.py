@@ -11,7 +11,6 @@ from orchestration.lib.usage.sources import text
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.objects import Read
 
-
 _OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
