@@ -32,6 +32,10 @@ def whole_folder(folder: Path, *, mode: int = 0o755, over: bool = False) -> Iter
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             raise GovernanceError(f"{folder} was written by another process just now: that one stays") from error
+    except OSError as error:
+        # of a full disk it doesn't say which
+        error.filename = error.filename or str(folder)
+        raise
     finally:
         shutil.rmtree(written, ignore_errors=True)
         shutil.rmtree(written.with_suffix(".before"), ignore_errors=True)

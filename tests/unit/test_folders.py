@@ -1,5 +1,6 @@
 """Folders that are whole or not there."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def test_one_that_takes_the_place_of_another_bears_that_it_is_gone(tmp_path: Pat
 
 
 def test_nothing_is_left_where_the_writing_fails(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="disk"), whole_folder(tmp_path / "report"):
-        raise OSError("disk")
+    with pytest.raises(OSError, match="disk") as failure, whole_folder(tmp_path / "report"):
+        raise OSError(errno.ENOSPC, "no room on the disk")
+    assert failure.value.filename == str(tmp_path / "report")
     assert list(tmp_path.iterdir()) == []
