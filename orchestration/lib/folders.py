@@ -19,7 +19,11 @@ def whole_folder(folder: Path, *, mode: int = 0o755, over: bool = False) -> Iter
     GovernanceError where another process made the folder meanwhile: that one stays.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        written = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        error.filename = str(folder.parent)
+        raise
     try:
         yield written
         written.chmod(mode)
@@ -34,7 +38,8 @@ def whole_folder(folder: Path, *, mode: int = 0o755, over: bool = False) -> Iter
             raise GovernanceError(f"{folder} was written by another process just now: that one stays") from error
     except OSError as error:
         # of a full disk it doesn't say which
-        error.filename = error.filename or str(folder)
+        if error.errno and not error.filename:
+            error.filename = str(folder)
         raise
     finally:
         shutil.rmtree(written, ignore_errors=True)

@@ -247,7 +247,7 @@ def test_the_command_shows_what_came_and_what_waits(
     assert why.startswith(f"  every record of {landing}/bad.jsonl was refused (")
     said = json.loads(CliRunner().invoke(main, ["sources", "--json"]).stdout)
     assert [(each["source"], each["requests_7d"], each["quarantined_share"]) for each in said["usage"]] == [
-        ("otlp", 3, "0.25000000000000000000")
+        ("otlp", 3, "0.25")
     ]
     (files,) = said["by_itself"]
     assert (files["loaded"], files["to_load"], list(files["refused"])) == (

@@ -58,7 +58,7 @@ _HEADINGS = {
     "requests_flagged": "Flagged",
     "target_kind": "Kind",
     "team_coverage": "Of teams",
-    "threshold": "Crossed",
+    "threshold": "Reached",
     "unpriced_requests": "Without a price",
     "used_share": "Used",
     "user_coverage": "Of people",

@@ -136,7 +136,8 @@ def _movers(data: Data) -> Listing:
 
     # who it was is on other pages
     kinds = ("team", "model", "application")
-    rows = sorted((row for row in data.rows["movers"] if row["kind"] in kinds), key=size)
+    named = [{**row, "name": row["name"] or f"no {row['kind']}"} for row in data.rows["movers"] if row["kind"] in kinds]
+    rows = sorted(named, key=size)
     columns = ("name", "kind", "cost", "currency", "change_share")
     about = "Cost of the last seven days against the seven before them."
     empty = "No cost changed between the last two weeks."
