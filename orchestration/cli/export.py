@@ -7,6 +7,8 @@ import click
 
 from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -50,9 +52,7 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
     governance export focus --period last-month --output october.csv
     governance export focus --period 2026-10 --focus-version 1.4 --format parquet --output october.parquet
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.export.focus import export_focus
-    from orchestration.lib.words import counted
 
     done = export_focus(database_url(), period, output, file_format=file_format, version=version, dataset_name=dataset)
     if dataset == "cost-and-usage":

@@ -6,6 +6,8 @@ import click
 
 from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.words import counted
 
 
@@ -28,8 +30,6 @@ def import_decisions(file: Path, *, dry_run: bool) -> None:
     governance access-review import access_review.csv --dry-run
     """
     from orchestration.lib.compliance.decisions import carry_out, read_decisions
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
 
     decisions, undecided = read_decisions(file)
     if not decisions:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url, embedded_server, start, users_of
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -26,7 +27,6 @@ def up(port: int | None) -> None:
     the project, unless set) and survive restarts. `governance url` prints the URL with the password.
     """
     from orchestration.lib.database.connection import without_password
-    from orchestration.lib.database.in_use import embedded_server, start
 
     click.echo(without_password(start(embedded_server(tell), port)))
     if settings().database_url:
@@ -43,16 +43,15 @@ def down(destroy: bool, yes: bool, force: bool) -> None:
     Refuses while a build, `governance ui` or another program uses it. A server of your own in GOVERNANCE_DATABASE_URL
     is never touched.
     """
-    from orchestration.lib.database.in_use import embedded_server
 
     server = embedded_server(tell)
     if settings().database_url:
         tell(f"note: this is about the embedded server of {server.home}, not about GOVERNANCE_DATABASE_URL")
     if not force:
         _assert_unused(server)
-    if destroy and not yes:
+    if destroy:
         question = f"Delete the embedded database in {server.home} with all its data?"
-        confirm(question, outcome="nothing is deleted")
+        confirm(question, yes=yes, otherwise="nothing is deleted")
     what = f"the embedded server of {server.home}"
     if destroy:
         tell(f"deleted {what} with its data" if server.destroy() else "there is no embedded database")
@@ -63,8 +62,6 @@ def down(destroy: bool, yes: bool, force: bool) -> None:
 
 
 def _assert_unused(server: "EmbeddedServer") -> None:
-    from orchestration.lib.database.in_use import users_of
-
     try:
         users = users_of(server)
     except GovernanceError as error:
@@ -105,7 +102,6 @@ def url() -> None:
     \b
     pg_dump -Fc -f warehouse.dump "$(governance url)"
     """
-    from orchestration.lib.database.in_use import database_url
 
     click.echo(database_url())
 
@@ -123,7 +119,6 @@ def psql(psql_args: tuple[str, ...]) -> None:
     governance psql -c 'select * from cost_summary_view limit 10'
     """
     from orchestration.lib.database.connection import program_environment, with_database, without_password
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.embedded.binaries import bundled_program
 
     url = database_url()
@@ -145,7 +140,6 @@ def psql(psql_args: tuple[str, ...]) -> None:
 @click.command()
 def env() -> None:
     """Print the exports that a plain dbt needs: eval "$(governance env)" && dbt build"""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.dbt.environment import dbt_environment
 
     for name, value in dbt_environment(database_url()).items():

@@ -1,11 +1,13 @@
-"""Text for a terminal: what came from elsewhere is shown as what it is, and can neither hide nor command."""
+"""What commands say and ask. In foreign texts, characters that a terminal would obey or hide are shown as escapes."""
 
 import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, explained
 
 # control, format (bidirectional overrides, zero-width characters), surrogate; separators of lines and paragraphs
 _SHOWN_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -32,13 +34,28 @@ def tell(message: str) -> None:
     click.echo(message, err=True)
 
 
-def confirm(question: str, *, outcome: str = "nothing is changed") -> None:
-    """Asks on stderr. Raises GovernanceError, which begins with `outcome`, unless the answer is yes."""
+def tell_error(error: GovernanceError) -> None:
+    """Shows what went wrong on stderr."""
+    tell(f"error: {visible(str(error))}")
+
+
+def confirm(question: str, *, yes: bool, otherwise: str = "nothing is changed") -> None:
+    """Asks on stderr unless `yes`. Raises GovernanceError where the answer is no, or there is none."""
     try:
-        # a program that was started without a standard input has none to answer by
-        agreed = sys.stdin is not None and click.confirm(question, err=True)
+        agreed = yes or (sys.stdin is not None and click.confirm(question, err=True))
     except click.Abort:
-        click.echo(err=True)
+        tell("")
         agreed = False
     if not agreed:
-        raise GovernanceError(f"{outcome}: it wasn't confirmed (--yes does without the question)")
+        raise GovernanceError(f"{otherwise}: it wasn't confirmed (--yes does without the question)")
+
+
+@contextmanager
+def errors_exit_with_2() -> Iterator[None]:
+    """For commands whose exit code 1 says that something was found."""
+    try:
+        with explained():
+            yield
+    except GovernanceError as error:
+        tell_error(error)
+        sys.exit(2)
