@@ -1,5 +1,6 @@
 """The `governance` command. Results go to stdout, progress and messages to stderr."""
 
+import os
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -85,6 +86,17 @@ class _Group(Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo("\ninterrupted: run the same command again, it goes on from what is done", err=True)
             sys.exit(130)
+        finally:
+            _flush()
+
+
+def _flush() -> None:
+    """Hands over what is left to say; a reader that has gone, as `head` does, is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is flushed at the end of the process goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

@@ -1,7 +1,10 @@
 """What the commands say of themselves, and what they make of a word that is none of theirs."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +86,23 @@ def test_a_shell_completes_commands_and_choices() -> None:
         }
         result = CliRunner().invoke(main, [], prog_name="governance", env=environment)
         assert f"plain,{expected}\n" in result.stdout, typed
+
+
+# a command whose words wait in a buffer until the end, as those of a table do
+BUFFERED = """
+import sys
+import click
+from orchestration.cli import server
+from orchestration.cli.main import main
+server.url = click.command("url")(lambda: sys.stdout.write("a table"))
+main(["url"])
+"""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As `head` does before all is said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as pipe:  # noqa: PTH123
+        ended = subprocess.run([sys.executable, "-c", BUFFERED], stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
