@@ -104,5 +104,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "wb") as pipe:  # noqa: PTH123
-        ended = subprocess.run([sys.executable, "-c", BUFFERED], stdout=pipe, stderr=subprocess.PIPE, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", BUFFERED],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+            check=False,
+        )
     assert (ended.returncode, ended.stderr) == (0, b"")
