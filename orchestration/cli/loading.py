@@ -70,6 +70,8 @@ def load_files(
         for line in _describe_trial(trial):
             click.echo(visible(line))
     click.echo(f"would be: {report}" if dry_run else str(report))
+    if not report.read:
+        tell("there was no record to load")
     for line in _describe_report(report):
         tell(visible(line))
     if not dry_run:
