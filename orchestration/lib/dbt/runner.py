@@ -1,6 +1,5 @@
 """Runs dbt in this process, against the database in use."""
 
-import os
 import re
 import sys
 import time
@@ -47,7 +46,7 @@ def run_dbt(
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
     with environment(variables), sessions(), collecting_rarely():
         # with --quiet it would write each line and show none of them
-        colours = [] if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ["--no-use-colors"]
+        colours = [] if sys.stdout.isatty() else ["--no-use-colors"]
         callbacks = [_progress(notify)] if notify else []
         result = dbtRunner(callbacks=callbacks).invoke([*colours, *(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
