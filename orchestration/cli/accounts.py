@@ -108,7 +108,8 @@ def erase(email: str, yes: bool, acts_as: str | None) -> None:
     for table, rows in sorted(erased.rows.items()):
         tell(f"  {table}: {counted(rows, 'row')}")
     for table, rows in sorted(erased.left_in_rows.items()):
-        tell(f"note: {counted(rows, 'row')} of {table} name the person still, for nothing in them may be changed")
+        still = counted(rows, f"row of {table} names", f"rows of {table} name")
+        tell(f"note: {still} the person still, for nothing in them may be changed")
     if erased.left_since and erased.left_until:
         since, until = (f"{moment.astimezone(UTC):%Y-%m-%d}" for moment in (erased.left_since, erased.left_until))
         tell(

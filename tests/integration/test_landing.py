@@ -223,8 +223,8 @@ def test_a_database_that_usage_is_read_from_is_named_by_a_variable(landing: Path
     success, failure, _ = run()
     assert (success, failure) == (
         False,
-        "the variable GATEWAY_OF_THE_TEST isn't set, which has the URL of gateway in sources.yml: set it and start "
-        "Dagster again",
+        "the variable GATEWAY_OF_THE_TEST isn't set, which has the URL of gateway in sources.yml: set it, for "
+        "Dagster before it starts",
     )
 
 
