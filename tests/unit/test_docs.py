@@ -73,3 +73,11 @@ def test_links_of_a_page_lead_somewhere(name: str) -> None:
         if not target.exists() or (anchor and anchor not in _anchors(target.read_text())):
             broken.append(link)
     assert broken == []
+
+
+def test_the_commands_that_print_json_are_listed() -> None:
+    [sentence] = re.findall(r"(?m)^`--json` of (.*?) prints", PAGES["docs/commands.md"])
+    printing = {name for name, command in COMMANDS.items() if any("--json" in each.opts for each in command.params)}
+    named = set(re.findall(r"`([a-z -]+)`", sentence))
+    assert {name for name in printing if name not in named and name.split()[0] not in named} == set()
+    assert all(name in printing or any(each.startswith(f"{name} ") for each in printing) for name in named)
