@@ -164,3 +164,23 @@ def test_a_backup_of_a_restore_that_nobody_signed_can_be_restored() -> None:
     kept.append(back.checkpoint())
     assert back.verdict(*kept) == Verdict.OK
     assert back.cut(2).seal(20).verdict(*kept) == Verdict.REWRITTEN
+
+
+def test_a_checkpoint_under_the_name_of_another_one_hides_none(tmp_path: Path) -> None:
+    public, (_, key) = sign.create_key(tmp_path / "key", "test"), sign._read(tmp_path / "key")
+    log, anchor = Log().seal(3), tmp_path / "anchor"
+    kept = signed_each(log, 12)
+    for each in kept:
+        sign._keep(anchor, each, sign._note(key, each))
+    cut = log.cut(5)
+    assert cut.verdict(*verify_offline.read_checkpoints([anchor], [public], 5)) == Verdict.TAIL_TRUNCATED
+    old = min(anchor.iterdir()).read_bytes()
+    for name in ("000000000015-{}-1", "000000000004-{}-1", "000000000099-{}", "000000000004-000000000000"):
+        copy = anchor / f"{name.format(kept[0].root[:12])}.checkpoint"
+        copy.write_bytes(old)
+        with pytest.raises(verify_offline.NotVerifiableError, match="its name is not that of its content"):
+            verify_offline.read_checkpoints([anchor], [public], 5)
+        copy.unlink()
+    # an auditor names it as he likes
+    (anchor / "from the board.checkpoint").write_bytes(old)
+    assert kept[0] in verify_offline.read_checkpoints([anchor], [public], 5)

@@ -37,7 +37,7 @@ _ENTRY = re.compile(r'\[([0-9]+), "([0-9a-f-]{36})", ([0-9]+), "([0-9]+)", (-?[0
 # in the note of a recovery: checkpoints of what was given up, and the last seal that is as it was signed
 # a history of more digits than a checkpoint can say names none: read as another one it would give up that one
 _GIVEN_UP = re.compile(r"\b([0-9]{1,18}) ([0-9a-f]{64})\b(?: of history ([0-9]{1,6})\b|(?! of history ))")
-_NAME = re.compile(r"([0-9]{12,})-[0-9a-f]{12}(?:-([0-9]+))?\.checkpoint")
+_NAME = re.compile(r"([0-9]{12,18})-([0-9a-f]{12})(?:-([0-9]{1,9}))?\.checkpoint")
 _WHOLE_UNTIL = re.compile(r"; whole up to seal ([0-9]{1,18})\b")
 
 
@@ -628,9 +628,12 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | 
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
         for file in files:
             try:
-                found.append(opened_checkpoint(file.read_text(encoding="utf-8"), keys))
+                checkpoint = opened_checkpoint(file.read_text(encoding="utf-8"), keys)
+                if path.is_dir():
+                    _check_name(file, checkpoint)
             except NotVerifiableError as error:
                 raise NotVerifiableError(f"{file}: {error}") from error
+            found.append(checkpoint)
     return found
 
 
@@ -640,7 +643,7 @@ def _latest(folder: Path, seals: int | None) -> list[Path]:
     of_history: dict[str, dict[str, list[Path]]] = {}
     for file in sorted(folder.glob("*.checkpoint")):
         if said := _NAME.fullmatch(file.name):
-            of_history.setdefault(said[2] or "", {}).setdefault(said[1], []).append(file)
+            of_history.setdefault(said[3] or "", {}).setdefault(said[1], []).append(file)
         else:
             # somebody named it
             chosen.append(file)
@@ -649,6 +652,17 @@ def _latest(folder: Path, seals: int | None) -> list[Path]:
         until = sizes if seals is None else [size for size in sizes if int(size) <= seals]
         chosen += [file for size in sorted({*sizes[-10:], *until[-10:]}) for file in files[size]]
     return chosen
+
+
+def _check_name(file: Path, checkpoint: Checkpoint) -> None:
+    """Copies of old ones with the names of larger ones would take the place of the latest."""
+    said = _NAME.fullmatch(file.name)
+    if said is not None and (
+        int(said[1]) != checkpoint.size
+        or said[2] != checkpoint.root[:12]
+        or int(said[3] or checkpoint.history) != checkpoint.history
+    ):
+        raise NotVerifiableError("its name is not that of its content")
 
 
 def as_json(report: Report) -> str:
