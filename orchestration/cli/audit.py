@@ -8,6 +8,7 @@ import click
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
+from orchestration.lib.words import counted
 
 _KEY = click.option(
     "--key",
@@ -92,11 +93,11 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
         accepts_pruning=after_pruning,
         stamp=stamper(settings()),
     )
-    tell(f"{signed.checkpoint.size:,} seals {'signed' if signed.is_new else 'were signed already'}")
+    size = signed.checkpoint.size
+    already = "was signed already" if size == 1 else "were signed already"
+    tell(f"{counted(size, 'seal')} {'signed' if signed.is_new else already}")
     for note in signed.recoveries:
-        tell(
-            f"with the recovery `{visible(note)}`: the first {signed.continues:,} seals are as they were signed before"
-        )
+        tell(f"with a recovery, of whose trail {counted(signed.continues, 'seal')} had been signed: {visible(note)}")
     if len(folders) == 1:
         tell("note: one anchor only; with a second one that somebody else keeps, no single person can take both back")
     for path in signed.kept_in:
@@ -196,7 +197,7 @@ def status() -> None:
     if not keys:
         click.echo("signed     nothing: GOVERNANCE_AUDIT_KEY names no key")
         return
-    click.echo(f"signed     {last.size if last else 0:,} seals")
+    click.echo(f"signed     {counted(last.size if last else 0, 'seal')}")
     for number, public in enumerate(keys):
         click.echo(f"{'before it ' if number else 'public key'} {public}")
 

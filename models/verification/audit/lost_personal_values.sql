@@ -26,7 +26,7 @@ union all
 select
     format('entry %s', id),
     format(
-        '%s, recorded on %s, refers to a personal value that is gone, and no erasure of a person deleted it.',
+        'An entry of %s, recorded on %s, refers to a personal value that is gone, and no erasure of a person deleted it.',
         action,
         to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
     ),
