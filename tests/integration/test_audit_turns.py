@@ -152,7 +152,7 @@ def test_what_was_written_after_a_move_that_nobody_told_is_sealed_by_the_recover
     trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_of_another_server(trail)
-    trail.anchors = (tmp_path / "moved",)
+    trail.anchors = (tmp_path / "moved", tmp_path / "moved too")
     sign._state(trail.key).unlink()
     sign.sign(trail.url, trail.key, trail.anchors)
     trail.add(2)
@@ -170,7 +170,7 @@ def test_what_was_written_after_a_move_that_nobody_told_is_sealed_by_the_recover
     environment = {
         "GOVERNANCE_DATABASE_URL": trail.url,
         "GOVERNANCE_AUDIT_KEY": str(trail.key),
-        "GOVERNANCE_AUDIT_ANCHORS": str(trail.anchors[0]),
+        "GOVERNANCE_AUDIT_ANCHORS": ":".join(map(str, trail.anchors)),
     }
     done = CliRunner().invoke(main, ["audit", "recover", "--reason", "moved", "--yes"], env=environment)
     assert (done.exit_code, done.stdout) == (0, "epoch 2 began\n"), done.output
