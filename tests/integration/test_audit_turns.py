@@ -41,7 +41,9 @@ class Other(threading.Thread):
 
     def __init__(self, work: Callable[[], Any]) -> None:
         super().__init__()
-        self.work, self.done, self.failure = work, None, None
+        self.work = work
+        self.done: Any = None
+        self.failure: BaseException | None = None
 
     def run(self) -> None:
         try:
