@@ -16,8 +16,7 @@ select
     format('value %s', encode(reference, 'hex')) as subject,
     format(
         'What stands for %s of user %s in the audit trail was altered, so entries that refer to it read [altered].',
-        field,
-        person_id
+        field, person_id
     ) as message,
     'Take the row of internal.personal_values from a backup, and find out who could write to it.' as fix
 from internal.personal_values
@@ -26,7 +25,7 @@ union all
 select
     format('entry %s', id),
     format(
-        'An entry of %s, recorded on %s, refers to a personal value that is gone, and no erasure of a person deleted it.',
+        'An entry of %s, recorded on %s, refers to a personal value that is gone, and no erasure deleted it.',
         action,
         to_char(recorded_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI')
     ),
