@@ -1,4 +1,4 @@
--- one row per reference to a personal value that is gone, in an entry of the trail; each is looked up, so ask for a span
+-- one row per reference to a personal value that is gone, in an entry of the trail; each is looked up: ask for a span
 select
     entries.id,
     entries.recorded_at,
