@@ -140,7 +140,7 @@ def export(url: str, folder: Path) -> Path:
     folder = folder.absolute()
     if folder.exists():
         raise GovernanceError(f"{folder} is there already: name a folder that isn't, an export is never written over")
-    with whole_folder(folder) as written, snapshot(url) as connection:
+    with whole_folder(folder) as written, snapshot_after(url, lambda _: None) as (connection, _):
         _write(connection, written)
     return folder
 
