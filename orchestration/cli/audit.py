@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 from orchestration.lib.words import counted
@@ -15,6 +16,13 @@ _KEY = click.option(
     "key_file",
     type=click.Path(path_type=Path),
     help="File of the private key; $GOVERNANCE_AUDIT_KEY, unless given.",
+)
+_PUBLIC_KEYS = click.option(
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 _ANCHORS = click.option(
     "--anchor",
@@ -55,7 +63,6 @@ def key(file: Path, name: str, succeeds: str | None) -> None:
 def seal(watch: float | None) -> None:
     """Seal every entry whose transaction has ended."""
     from orchestration.lib.audit import seal as sealing
-    from orchestration.lib.database.in_use import database_url
 
     if watch is None:
         click.echo(f"{sealing.seal(database_url()):,} entries sealed")
@@ -81,7 +88,6 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
     """
     from orchestration.lib.audit.sign import sign as sign_now
     from orchestration.lib.audit.timestamp import stamper
-    from orchestration.lib.database.in_use import database_url
 
     url, folders = database_url(), _anchors(anchors)
     _seal_first(url)
@@ -115,7 +121,6 @@ def export(output: Path) -> None:
     project.
     """
     from orchestration.lib.audit.export import export as export_now
-    from orchestration.lib.database.in_use import database_url
 
     url = database_url()
     _seal_first(url)
@@ -124,13 +129,7 @@ def export(output: Path) -> None:
 
 @audit.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--public-key",
-    "public_keys",
-    multiple=True,
-    metavar="KEY",
-    help="Public key of who signs; may be repeated. Those of --key, unless given.",
-)
+@_PUBLIC_KEYS
 @_KEY
 @click.option(
     "--checkpoint",
@@ -153,7 +152,6 @@ def verify(
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
     from orchestration.lib.audit import export, sign, verify_offline
-    from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
         public_keys = tuple(map(str, sign.public_keys(_key_file(key_file))))
@@ -178,7 +176,6 @@ def status() -> None:
     """Show how far the trail is sealed and signed, and the public keys of who signs."""
     from orchestration.lib.audit import sign
     from orchestration.lib.audit.seal import status as status_now
-    from orchestration.lib.database.in_use import database_url
 
     key_file = settings().audit_key
     keys = sign.public_keys(key_file) if key_file is not None else []
@@ -204,13 +201,7 @@ def status() -> None:
 
 @audit.command()
 @click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
-@click.option(
-    "--public-key",
-    "public_keys",
-    multiple=True,
-    metavar="KEY",
-    help="Public key of who signs; may be repeated. Those of --key, unless given.",
-)
+@_PUBLIC_KEYS
 @_KEY
 @_ANCHORS
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -225,7 +216,6 @@ def recover(
     from orchestration.lib.audit import seal, sign
     from orchestration.lib.audit.recover import note_of, whole_until
     from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
-    from orchestration.lib.database.in_use import database_url
 
     is_signed = bool(key_file or public_keys or anchors or settings().audit_key)
     key_file = _key_file(key_file) if is_signed and (key_file or not public_keys) else None
@@ -246,8 +236,7 @@ def recover(
         if given_up
         else f"no key is named, so the recovery of {found.seals:,} seals names no checkpoint"
     )
-    if not yes and not click.confirm("Begin a new epoch?", err=True):
-        raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+    confirm("Begin a new epoch?", yes=yes)
     epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
     if is_signed:
@@ -270,14 +259,12 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
 
     from orchestration.lib.audit.prune import prune as prune_now
     from orchestration.lib.compliance.period import parsed_month
-    from orchestration.lib.database.in_use import database_url
 
     first_kept = parsed_month(before, "UTC", datetime.now(UTC).date())
     if first_kept.start > datetime.now(UTC):
         raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
-        raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+    confirm(f"Delete every entry from before {first_kept.name} for good?", yes=yes, otherwise="nothing is deleted")
     done = prune_now(database_url(), first_kept.start, reason, file, folders)
     none = f"no sealed entry is from before {first_kept.name}"
     click.echo(f"{done.entries:,} entries deleted" if done.entries else none)
