@@ -125,19 +125,21 @@ def sign(
     """
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
+    named = _read(key_file)
     with _alone(key_file):
-        return _sign(url, key_file, anchors, accepts_recovery, accepts_pruning, stamp)
+        return _sign(url, key_file, named, anchors, accepts_recovery, accepts_pruning, stamp)
 
 
 def _sign(
     url: str,
     key_file: Path,
+    named: tuple[str, Ed25519PrivateKey],
     anchors: Sequence[Path],
     accepts_recovery: bool,
     accepts_pruning: bool,
     stamp: Callable[[bytes], bytes] | None,
 ) -> Signed:
-    name, key = _read(key_file)
+    name, key = named
     state = _state(key_file)
     keys = public_keys(key_file)
     last = _last(state, keys) or _largest(anchors, keys)
@@ -202,13 +204,9 @@ def signed_until(hashes: list[bytes], anchors: Sequence[Path], keys: Sequence[Pu
 @contextmanager
 def _alone(key_file: Path) -> Iterator[None]:
     """Of several that sign with a key one after the other: who came later would find more signed than it saw."""
-    try:
-        with key_file.with_name(f"{key_file.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-    except FileNotFoundError:
-        _read(key_file)
-        raise
+    with key_file.with_name(f"{key_file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _refuse_another_history(hashes: list[bytes], notes: list[str], last: Checkpoint) -> None:
