@@ -10,6 +10,7 @@ from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
+from orchestration.lib.words import counted
 
 _KEY = click.option(
     "--key",
@@ -106,7 +107,11 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
         accepts_pruning=after_pruning,
         stamp=stamper(settings()),
     )
-    tell(f"{signed.checkpoint.size:,} seals {'signed' if signed.is_new else 'were signed already'}")
+    size = signed.checkpoint.size
+    already = "was signed already" if size == 1 else "were signed already"
+    tell(f"{counted(size, 'seal')} {'signed' if signed.is_new else already}")
+    for note in signed.recoveries:
+        tell(f"with a recovery, of whose trail {counted(signed.continues, 'seal')} had been signed: {visible(note)}")
     if len(folders) == 1:
         tell("note: one anchor only; with a second one that somebody else keeps, no single person can take both back")
     for path in signed.kept_in:
@@ -187,6 +192,10 @@ def status() -> None:
     from orchestration.lib.audit import sign
     from orchestration.lib.audit.seal import status as status_now
 
+    key_file = settings().audit_key
+    keys = sign.public_keys(key_file) if key_file is not None else []
+    # before the seals, which grow
+    last = next(iter(sign.last_checkpoints(keys, settings().audit_anchors, key_file)), None) if keys else None
     found = status_now(database_url())
     unsealed = found.entries - found.sealed_entries
     click.echo(f"epoch      {found.epoch}")
@@ -197,13 +206,10 @@ def status() -> None:
     )
     since = f", the oldest of {found.unsealed_since:%Y-%m-%d %H:%M:%S %Z}" if found.unsealed_since else ""
     click.echo(f"not sealed {unsealed:,}{since}")
-    key_file = settings().audit_key
-    if key_file is None:
+    if not keys:
         click.echo("signed     nothing: GOVERNANCE_AUDIT_KEY names no key")
         return
-    keys = sign.public_keys(key_file)
-    last = next(iter(sign.last_checkpoints(keys, settings().audit_anchors, key_file)), None)
-    click.echo(f"signed     {last.size if last else 0:,} seals")
+    click.echo(f"signed     {counted(last.size if last else 0, 'seal')}")
     for number, public in enumerate(keys):
         click.echo(f"{'before it ' if number else 'public key'} {public}")
 
@@ -220,7 +226,7 @@ def recover(
     """Begin a new epoch of the trail after a restore or a move to another server.
 
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
-    backup did not hold any more.
+    backup did not hold any more. Where no key is named there is none to name.
 
     \b
     governance audit recover --reason 'restored the backup of 2026-11-27 after a disk failure'
@@ -229,24 +235,30 @@ def recover(
     from orchestration.lib.audit.recover import note_of, whole_until
     from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
 
-    key_file = _key_file(key_file) if key_file or not public_keys else None
+    is_signed = bool(key_file or public_keys or anchors or settings().audit_key)
+    key_file = _key_file(key_file) if is_signed and (key_file or not public_keys) else None
+    given_up, whole = [], None
     try:
-        keys = [PublicKey.parsed(text) for text in public_keys] or sign.public_keys(_key_file(key_file))
-        given_up = sign.last_checkpoints(keys, _anchors(anchors), key_file)
-        whole = whole_until(database_url(), _anchors(anchors), keys)
+        if is_signed:
+            keys = [PublicKey.parsed(text) for text in public_keys] or sign.public_keys(_key_file(key_file))
+            given_up = sign.last_checkpoints(keys, _anchors(anchors), key_file)
+            whole = whole_until(database_url(), _anchors(anchors), keys)
     except NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
-    if not given_up:
+    if is_signed and not given_up:
         raise GovernanceError("the anchors hold no checkpoint, so nothing was signed that a recovery could name")
     found = seal.status(database_url())
     tell(
         f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
         f"the first {whole:,} of them as they were signed"
+        if given_up
+        else f"no key is named, so the recovery of {found.seals:,} seals names no checkpoint"
     )
     confirm("Begin a new epoch?", yes=yes)
     epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
-    tell("sign it with `governance audit sign --after-recovery`")
+    if is_signed:
+        tell("sign it with `governance audit sign --after-recovery`")
 
 
 @audit.command()

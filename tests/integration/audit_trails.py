@@ -24,6 +24,14 @@ class Trail:
         self.key = folder / "key.pem"
         self.anchors = (folder / "here", folder / "there")
         self.public = sign.create_key(self.key, "test")
+        # also those of the keys before it
+        self.publics = [self.public]
+
+    def succeed(self) -> None:
+        """Another key takes the place of this one."""
+        before, self.key = self.key, self.key.with_name(f"key-{len(self.publics)}.pem")
+        self.public = sign.create_key(self.key, "test", succeeds=str(before))
+        self.publics.insert(0, self.public)
 
     def add(self, *entries: int) -> None:
         """A transaction of so many entries each."""
@@ -37,21 +45,21 @@ class Trail:
 
     def checkpoints(self) -> list[Checkpoint]:
         """The latest of both anchors."""
-        return verify_offline.read_checkpoints(self.anchors, [self.public])
+        return verify_offline.read_checkpoints(self.anchors, self.publics)
 
     def given_up(self) -> list[Checkpoint]:
         """What the recovery of a restore names."""
-        return sign.last_checkpoints([self.public], self.anchors, self.key)
+        return sign.last_checkpoints(self.publics, self.anchors, self.key)
 
     def verify(self, connection: Connection | None = None) -> Report:
         if connection is not None:
-            return export.verify(connection, export.read_checkpoints(connection, self.anchors, [self.public]))
-        return export.verified(self.url, self.anchors, [self.public])
+            return export.verify(connection, export.read_checkpoints(connection, self.anchors, self.publics))
+        return export.verified(self.url, self.anchors, self.publics)
 
     def verify_export(self, folder: Path) -> Report:
         """As verify.py does."""
         seals = sum(1 for _ in (folder / "seals.jsonl").open("rb"))
-        kept = verify_offline.read_checkpoints(self.anchors, [self.public], seals)
+        kept = verify_offline.read_checkpoints(self.anchors, self.publics, seals)
         return verify_offline.verify(verify_offline.read_entries(folder), verify_offline.read_seals(folder), kept)
 
 

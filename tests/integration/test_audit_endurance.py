@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ from trail_work import LEVELS, OLD_TRIGGER, Writer, drop_database, sealing, work
 
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.prune import prune
-from orchestration.lib.audit.seal import seal
+from orchestration.lib.audit.recover import note_of, whole_until
+from orchestration.lib.audit.seal import begin_epoch, seal
 from orchestration.lib.audit.verify_offline import Report, Verdict
 from orchestration.lib.backup.backup import backup
 from orchestration.lib.backup.restore import restore
@@ -37,7 +39,7 @@ KILLS = int(os.environ.get("GOVERNANCE_ENDURANCE_KILLS") or 2)
 ENTRIES = int(os.environ.get("GOVERNANCE_ENDURANCE_ENTRIES") or 2_000)
 SEED = int(os.environ.get("GOVERNANCE_ENDURANCE_SEED") or 20261128)
 # of so many cycles each has one of these accidents, and the others none
-ACCIDENTS = ("crash", "backup", "restore", "upgrade", "prune", "many writers")
+ACCIDENTS = ("crash", "backup", "restore", "upgrade", "prune", "many writers", "move", "new key")
 BETWEEN = 10 if CYCLES <= 10 else 40
 WRITERS, SEALERS = 32, 2
 
@@ -125,6 +127,16 @@ class Cycles:
         sign.sign(trail.url, trail.key, trail.anchors)
         prune(trail.url, self.draw.choice(self.moments[-5:]), "as agreed", trail.key, trail.anchors)
 
+    def move(self) -> None:
+        """To another server, with all that is there."""
+        trail = self.trail
+        note = note_of("moved", trail.given_up(), whole=whole_until(trail.url, trail.anchors, trail.publics))
+        begin_epoch(trail.url, reason=note)
+        self.accepts_recovery = True
+
+    def new_key(self) -> None:
+        self.trail.succeed()
+
     def many_writers(self) -> None:
         with writing(self.trail.url, 4, self.draw.randrange(1000)) as writers:
             for _ in range(5):
@@ -134,10 +146,11 @@ class Cycles:
             wait_for(lambda: all(each.acknowledged for each in writers))
 
 
-def wait_for(is_so: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(is_so: Callable[[], bool], what: Callable[[], object] = str, seconds: float = 60) -> None:
+    """`what` says what is the matter where it is not so in time."""
     deadline = time.monotonic() + seconds
     while not is_so():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < deadline, what()
         time.sleep(0.005)
 
 
@@ -180,6 +193,19 @@ def acknowledged(writers: list[Writer]) -> int:
     return sum(len(each.acknowledged) for each in writers)
 
 
+def at_work(server: EmbeddedServer, writers: list[Writer], killed: str) -> str:
+    """What each writer has met, and what the server does: of one that waits for ever the reason."""
+    met = [(len(each.acknowledged), each.lost_connections, each.failure, each.is_alive()) for each in writers]
+    with connect(running(server, "postgres")) as connection:
+        sessions = connection.execute(
+            "select pid, application_name, backend_start, state, wait_event, left(query, 60) from pg_stat_activity"
+            " where backend_type = 'client backend'"
+        ).fetchall()
+    return (
+        f"after a kill of {killed}, of each writer what was acknowledged, lost connections, failures: {met}; {sessions}"
+    )
+
+
 def kill_one(server: EmbeddedServer, draw: random.Random) -> str:
     """The server's first process, all at once, or any other, after which it begins anew by itself; says which."""
     what = draw.choice(["first", "all", "writer", "sealer", "other"])
@@ -217,10 +243,11 @@ def test_a_killed_server_loses_nothing_it_acknowledged(
             time.sleep(draw.uniform(0, 0.4))
             what = kill_one(durable_server, draw)
             durable_server.up()
-            wait_for(lambda: all(each.lost_connections or each.failure for each in writers))
+            told = partial(at_work, durable_server, writers, what)
+            wait_for(lambda: all(each.lost_connections or each.failure for each in writers), told)
             before = acknowledged(writers)
             # it takes connections again
-            wait_for(lambda: acknowledged(writers) > before + 20)  # noqa: B023
+            wait_for(lambda: acknowledged(writers) > before + 20, told)  # noqa: B023
         killed[what] = killed.get(what, 0) + 1
         ids = [identifier for each in writers for identifier in each.acknowledged]
         names = [identifier for each in writers for identifier in each.people]

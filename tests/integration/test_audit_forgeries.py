@@ -102,9 +102,10 @@ def test_what_can_not_be_verified_is_not_ok(trail: Trail, empty_folder: Path) ->
         (empty_folder / "exported_at").write_text(text)
         code, said = run(empty_folder, trail)
         assert (code, said.partition(" ")[0]) == (Verdict.COULD_NOT_VERIFY, "COULD_NOT_VERIFY")
-    # an end of time is one too
-    (empty_folder / "exported_at").write_text("0001-01-01T00:00:00+00:00\n")
-    assert run(empty_folder, trail)[0] == 0
+    # a time before its last seal would hide what waits for one since long
+    for text in ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-12:00"):
+        (empty_folder / "exported_at").write_text(f"{text}\n")
+        assert run(empty_folder, trail)[0] == (Verdict.UNSEALED if text < "1" else 0)
     (empty_folder / "exported_at").write_text(exported_at)
     for name in ALONE:
         content = (empty_folder / name).read_bytes()

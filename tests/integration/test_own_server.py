@@ -93,7 +93,7 @@ def test_an_ordinary_role_reports_proves_and_backs_up(demo: str, tmp_path: Path)
         ("report", "--period", "last-day", "--output", str(tmp_path / "reports")): "day-",
         ("site", "--output", str(tmp_path / "site")): "index.html",
         ("audit", "key", key): "llm-governance+",
-        ("audit", "sign", "--key", key, "--anchor", anchor): "seals signed",
+        ("audit", "sign", "--key", key, "--anchor", anchor): " signed",
         ("audit", "verify", "--key", key, "--checkpoint", anchor): "OK",
         ("audit", "export", "--output", str(tmp_path / "export")): "export",
         ("backup", "--output", str(tmp_path / "backups")): "backups",

@@ -1,62 +1,14 @@
 """Logs of seals that were cut: a restore that says so is believed once it is signed, whoever forges one is not."""
 
-import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from seal_logs import Log
 
 from orchestration.lib.audit import sign, verify_offline
 from orchestration.lib.audit.recover import note_of
-from orchestration.lib.audit.verify_offline import Checkpoint, Seal, Verdict, leaf, merkle_root
+from orchestration.lib.audit.verify_offline import Checkpoint, Verdict
 from orchestration.lib.errors import GovernanceError
-
-
-@dataclass
-class Log:
-    """Seals without entries, as `seals.jsonl` has them."""
-
-    seals: list[Seal] = field(default_factory=list)
-    epoch: int = 1
-
-    def seal(self, number: int = 1) -> "Log":
-        for _ in range(number):
-            self._add("seal", None)
-        return self
-
-    def recover(self, note: str) -> "Log":
-        self._add("recovery", note)
-        self.epoch += 1
-        return self
-
-    def cut(self, size: int) -> "Log":
-        """As a backup from then has it."""
-        kinds = [json.loads(each.text)[3] for each in self.seals[:size]]
-        return Log(self.seals[:size], 1 + kinds.count("recovery"))
-
-    def checkpoint(self) -> Checkpoint:
-        notes = [
-            (number, json.loads(each.text)[-1])
-            for number, each in enumerate(self.seals, 1)
-            if json.loads(each.text)[3] == "recovery"
-        ]
-        history = max((each.history for each in verify_offline.recoveries(notes)), default=0)
-        root = merkle_root([leaf(each.text.encode()) for each in self.seals])
-        return Checkpoint("test", len(self.seals), root.hex(), history)
-
-    def verdict(self, *kept: Checkpoint) -> Verdict:
-        return verify_offline.verify([], self.seals, kept).verdict
-
-    def _add(self, kind: str, note: str | None) -> None:
-        last = json.loads(self.seals[-1].text) if self.seals else None
-        follows = last is not None and last[4] == self.epoch and last[3] != "recovery"
-        low = int(last[6]) if follows and last else 0
-        # a seal of its own each time, for another history may have one of this number
-        high = low + 1 + sum(len(each.text) for each in self.seals) % 97 if kind == "seal" else 2**64 - 1
-        previous = self.seals[-1].seal_hash if self.seals else "00" * 32
-        said = ["llm-governance-audit-seal", 1, len(self.seals) + 1, kind, self.epoch, str(low), str(high), 0, 0]
-        text = json.dumps([*said, merkle_root([]).hex(), previous, 1_800_000_000_000_000, note])
-        self.seals.append(Seal(text, leaf(text.encode()).hex(), [], []))
 
 
 def signed_each(log: Log, number: int) -> list[Checkpoint]:
@@ -180,3 +132,55 @@ def test_a_key_that_succeeds_another_verifies_what_that_one_signed(tmp_path: Pat
         sign.last_checkpoints([third], anchors, tmp_path / "third")
     with pytest.raises(GovernanceError, match="neither the file of a key nor a public key"):
         sign.create_key(tmp_path / "fourth", "d", succeeds="nothing")
+
+
+def test_many_checkpoints_of_a_history_that_was_given_up_hide_none_of_this_one(tmp_path: Path) -> None:
+    """The old one was signed at each seal, this one is not: between its checkpoints stand those of the old one."""
+    public, (_, key) = sign.create_key(tmp_path / "key", "test"), sign._read(tmp_path / "key")
+    log = Log().seal(3)
+    backup = log.cut(3)
+    kept = signed_each(log, 60)
+    restored = backup.recover(note_of("restored", [kept[-1]])).seal(10)
+    kept.append(restored.checkpoint())
+    for each in kept:
+        sign._keep(tmp_path / "anchor", each, sign._note(key, each))
+    for _ in range(40):
+        restored.seal()
+        read = verify_offline.read_checkpoints([tmp_path / "anchor"], [public], len(restored.seals))
+        assert restored.verdict(*read) == Verdict.OK
+    # where the signer's own file is lost its last one is found all the same
+    assert sign.last_checkpoints([public], [tmp_path / "anchor"], None) == kept[-1:]
+    hashes = [verify_offline.leaf(each.text.encode()) for each in restored.seals]
+    assert sign.signed_until(hashes, [tmp_path / "anchor"], [public]) == 14
+
+
+def test_a_backup_of_a_restore_that_nobody_signed_can_be_restored() -> None:
+    log = Log().seal(3)
+    kept = [log.checkpoint()]
+    tried = log.cut(3).recover(note_of("tried", kept)).seal(4)
+    # the old server went on meanwhile
+    kept += signed_each(log, 20)
+    back = tried.recover(note_of("for good", [kept[-1]])).seal()
+    kept.append(back.checkpoint())
+    assert back.verdict(*kept) == Verdict.OK
+    assert back.cut(2).seal(20).verdict(*kept) == Verdict.REWRITTEN
+
+
+def test_a_checkpoint_under_the_name_of_another_one_hides_none(tmp_path: Path) -> None:
+    public, (_, key) = sign.create_key(tmp_path / "key", "test"), sign._read(tmp_path / "key")
+    log, anchor = Log().seal(3), tmp_path / "anchor"
+    kept = signed_each(log, 12)
+    for each in kept:
+        sign._keep(anchor, each, sign._note(key, each))
+    cut = log.cut(5)
+    assert cut.verdict(*verify_offline.read_checkpoints([anchor], [public], 5)) == Verdict.TAIL_TRUNCATED
+    old = min(anchor.iterdir()).read_bytes()
+    for name in ("000000000015-{}-1", "000000000004-{}-1", "000000000099-{}", "000000000004-000000000000"):
+        copy = anchor / f"{name.format(kept[0].root[:12])}.checkpoint"
+        copy.write_bytes(old)
+        with pytest.raises(verify_offline.NotVerifiableError, match="its name is not that of its content"):
+            verify_offline.read_checkpoints([anchor], [public], 5)
+        copy.unlink()
+    # an auditor names it as he likes
+    (anchor / "from the board.checkpoint").write_bytes(old)
+    assert kept[0] in verify_offline.read_checkpoints([anchor], [public], 5)

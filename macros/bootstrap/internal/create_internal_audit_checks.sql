@@ -8,6 +8,6 @@ create table if not exists internal.audit_checks (
     checked_at timestamptz not null default now(),
     altered uuid[] not null default '{}'
 );
-comment on table internal.audit_checks is 'One row per day of the audit trail, in UTC, of which every checksum was computed.';
-comment on column internal.audit_checks.altered is 'Entries whose checksum was not that of their columns, the first thousand.';
+comment on table internal.audit_checks is 'One row per day of the audit trail, in UTC, of which every entry was checked.';
+comment on column internal.audit_checks.altered is 'Entries whose checksum was not that of their columns, or that refer to a personal value that is gone; the first thousand.';
 {% endmacro %}

@@ -130,6 +130,13 @@ begin
         select id, xid, internal.audit_leaf({{ audit_canonical() | indent(8) }}) as leaf
         from only core.audit_logs
         where epoch = of_epoch and xid >= from_xid and xid < before_xid and isfinite(recorded_at) and isfinite(occurred_at)
+        union all
+        -- written since the last seal, in another cluster whose transactions have lower numbers
+        select id, xid, internal.audit_leaf({{ audit_canonical() | indent(8) }})
+        from only core.audit_logs
+        where kind = 'recovery' and epoch = of_epoch and xid < from_xid
+            and isfinite(recorded_at) and isfinite(occurred_at)
+            and recorded_at > (select seals.sealed_at from internal.audit_seals as seals order by seals.sequence desc limit 1)
     ) as entries;
     if cardinality(ids) > 0 or kind = 'recovery' then
         perform internal.add_audit_seal(kind, of_epoch, from_xid, before_xid, ids, hashes, note);
@@ -165,6 +172,9 @@ begin
         low := '0';
     elsif sealed_epoch <> current_epoch then
         raise exception 'the audit trail is in epoch % and was last sealed in epoch %, which no recovery ended: somebody wrote to internal.audit_epoch', current_epoch, sealed_epoch;
+    end if;
+    if low > horizon then
+        raise exception 'the last seal covers transactions up to %, and this server is at %: the database was restored or moved without its command; run governance audit recover', low, horizon;
     end if;
     loop
         select entries.xid into high

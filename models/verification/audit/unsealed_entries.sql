@@ -28,3 +28,10 @@ select
     'Let Dagster run with its sealing_sensor, or run `governance audit seal --watch 10` as a service.' as fix
 from waiting
 where recorded_at < now() - interval '{{ var("sealed_within") }}'
+union all
+select
+    'internal.audit_seals',
+    'The last seal covers transactions that this server has not come to, so nothing is sealed any more.',
+    'The database was restored or moved to another server without its command: run `governance audit recover`.'
+from sealed
+where high > pg_snapshot_xmax(pg_current_snapshot())

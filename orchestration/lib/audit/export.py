@@ -4,11 +4,11 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -16,12 +16,15 @@ from psycopg.rows import TupleRow
 from orchestration.lib.audit import verify_offline
 from orchestration.lib.audit.verify_offline import Checkpoint, Entry, PublicKey, Report, Seal
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
 
 Connection = psycopg.Connection[TupleRow]
+Read = TypeVar("Read")
 
+_PATIENCE = "60s"
 # rows fetched at a time: memory stays flat
 _BATCH = 5_000
 _ENTRIES = """
@@ -72,6 +75,30 @@ def snapshot(url: str) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def snapshot_after(
+    url: str,
+    read: Callable[[Connection], Read],
+    *,
+    what: str = "reading the trail",
+    application: str = "governance audit",
+) -> Iterator[tuple[Connection, Read]]:
+    """As `snapshot`, and what was read just before it, such as the checkpoints: one that is signed meanwhile may cover
+    more than is seen. Entries that are being pruned are waited for, until that is signed too.
+    """
+    with needs_role(what, "governance_auditor"), connect(url, application=application) as connection:
+        # anybody can take the lock, and would stop verification without a word
+        connection.execute(f"set lock_timeout = '{_PATIENCE}'")
+        connection.execute("select pg_advisory_lock_shared(%s)", [Lock.PRUNE])
+        before = read(connection)
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            # the first statement, which takes the snapshot
+            connection.execute("select pg_advisory_unlock_shared(%s)", [Lock.PRUNE])
+            yield connection, before
+
+
 def entries(connection: Connection) -> Iterator[Entry]:
     """All entries, in the order in which they are sealed; also forged ones in tables that inherit."""
     for identifier, checksum, canonical in _rows(connection, _ENTRIES):
@@ -92,12 +119,9 @@ def verify(connection: Connection, checkpoints: list[Checkpoint]) -> Report:
 def verified(url: str, anchors: Iterable[Path], keys: list[PublicKey]) -> Report:
     """Verify the trail in its database as of now, with checkpoints of files and folders.
 
-    They are read first: one that is signed meanwhile may cover more than is seen. Raises NotVerifiableError where one
-    can't be read or isn't signed by any of the keys.
+    Raises NotVerifiableError where one can't be read or isn't signed by any of the keys.
     """
-    with connect(url, application="governance audit") as connection:
-        kept = read_checkpoints(connection, anchors, keys)
-    with snapshot(url) as connection:
+    with snapshot_after(url, lambda connection: read_checkpoints(connection, anchors, keys)) as (connection, kept):
         return verify(connection, kept)
 
 
@@ -116,7 +140,7 @@ def export(url: str, folder: Path) -> Path:
     folder = folder.absolute()
     if folder.exists():
         raise GovernanceError(f"{folder} is there already: name a folder that isn't, an export is never written over")
-    with whole_folder(folder) as written, snapshot(url) as connection:
+    with whole_folder(folder) as written, snapshot_after(url, lambda _: None) as (connection, _):
         _write(connection, written)
     return folder
 

@@ -9,6 +9,7 @@ from orchestration.lib.audit import export, sign
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.connection import connect
+from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 
 
@@ -39,8 +40,9 @@ def prune(url: str, before: datetime, reason: str, key_file: Path, anchors: Sequ
             f"nothing is deleted: the trail is {report.verdict.name}; `governance audit verify` says what is wrong"
         )
     with connect(url, application="governance audit prune") as connection:
+        connection.execute("select pg_advisory_lock(%s)", [Lock.PRUNE])
         row = connection.execute("select internal.prune_audit_trail(%s, %s)", [before, reason.strip()]).fetchone()
-    assert row is not None
-    if not row[0]:
-        return Pruned(0, [])
-    return Pruned(row[0], sign.sign(url, key_file, anchors, accepts_pruning=True).kept_in)
+        assert row is not None
+        if not row[0]:
+            return Pruned(0, [])
+        return Pruned(row[0], sign.sign(url, key_file, anchors, accepts_pruning=True).kept_in)

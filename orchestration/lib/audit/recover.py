@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestration.lib.audit import export
+from orchestration.lib.audit.sign import signed_until
 from orchestration.lib.audit.verify_offline import Checkpoint, PublicKey, leaf
 
 
@@ -22,6 +23,5 @@ def note_of(reason: str, given_up: Sequence[Checkpoint], *, whole: int | None = 
 def whole_until(url: str, anchors: Sequence[Path], keys: Sequence[PublicKey]) -> int:
     """The size of the largest checkpoint that the log still has as it was signed; 0 where none fits."""
     with export.snapshot(url) as connection:
-        kept = export.read_checkpoints(connection, anchors, list(keys))
         hashes = [leaf(seal.text.encode()) for seal in export.seals(connection)]
-    return max((each.size for each in kept if each.signs(hashes)), default=0)
+    return signed_until(hashes, anchors, keys)

@@ -4,9 +4,11 @@ A checkpoint is a signed note of the form C2SP tlog-checkpoint: other programs c
 """
 
 import base64
+import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +38,17 @@ from orchestration.lib.folders import replace
 
 @dataclass(frozen=True)
 class Signed:
-    """A checkpoint that was signed just now, or the last one where nothing was sealed since, and where it is kept."""
+    """A checkpoint that was signed just now, or the last one where nothing was sealed since, and where it is kept.
+
+    `continues` is how many of its seals are as they were signed before, `recoveries` what those after them say of
+    restores: it is believed from now on.
+    """
 
     checkpoint: Checkpoint
     is_new: bool
     kept_in: Sequence[Path]
+    continues: int
+    recoveries: Sequence[str]
 
 
 def create_key(path: Path, name: str, *, succeeds: str | None = None) -> PublicKey:
@@ -110,15 +118,31 @@ def sign(
 
     An anchor is a folder; a file in it is never written over. Beside the key the last checkpoint is kept, and a log
     that is shorter than it, or not its continuation, is refused: it was truncated or rewritten. Where that file is
-    lost the largest of the anchors takes its place. After a restore
-    `accepts_recovery` allows it, if a recovery seal names that checkpoint. A tombstone since then is refused without
-    `accepts_pruning`: else whoever owns the database could delete entries and have it signed. `stamp` has an authority
+    lost the largest of the anchors takes its place. After a restore `accepts_recovery` allows it, if a recovery seal
+    names that checkpoint. A tombstone since then is refused without `accepts_pruning`, and a recovery without
+    `accepts_recovery`: else whoever owns the database could write one and have it signed. `stamp` has an authority
     stamp the checkpoint; where that fails the checkpoint is signed and kept, and the next call tries again.
     """
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
-    name, key = _read(key_file)
+    named = _read(key_file)
+    with _alone(key_file):
+        return _sign(url, key_file, named, anchors, accepts_recovery, accepts_pruning, stamp)
+
+
+def _sign(
+    url: str,
+    key_file: Path,
+    named: tuple[str, Ed25519PrivateKey],
+    anchors: Sequence[Path],
+    accepts_recovery: bool,
+    accepts_pruning: bool,
+    stamp: Callable[[bytes], bytes] | None,
+) -> Signed:
+    name, key = named
     state = _state(key_file)
+    keys = public_keys(key_file)
+    last = _last(state, keys) or _largest(anchors, keys)
     with export.snapshot(url) as connection:
         hashes: list[bytes] = []
         notes: list[tuple[int, str]] = []
@@ -128,15 +152,18 @@ def sign(
             kind, note = json.loads(seal.text)[3], json.loads(seal.text)[-1]
             notes += [(len(hashes), note or "")] if kind == "recovery" else []
             tombstones = len(hashes) if kind == "tombstone" else tombstones
-    keys = public_keys(key_file)
-    last = _last(state, keys) or _largest(anchors, keys)
     signed = 0
     if last is not None and last.signs(hashes):
         signed = last.size
+        if notes and notes[-1][0] > signed and not accepts_recovery:
+            raise GovernanceError(
+                f"not signed: seal {notes[-1][0]} says that the trail was recovered since the last checkpoint: "
+                f"{notes[-1][1]}; if that is so, sign with --after-recovery"
+            )
     elif last is not None:
         _refuse_another_history(hashes, [note for _, note in notes] if accepts_recovery else [], last)
         # what was given up covers none of the seals that are there
-        signed = max((each.size for each in _kept(anchors, keys, len(hashes)) if each.signs(hashes)), default=0)
+        signed = signed_until(hashes, anchors, keys)
     if tombstones > signed and not accepts_pruning:
         raise GovernanceError(
             f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
@@ -157,7 +184,29 @@ def sign(
         stamped = stamp(text.encode())
         for path in stamps:
             replace(path, stamped)
-    return Signed(checkpoint, last != checkpoint, kept_in)
+    recovered = [note for number, note in notes if number > signed]
+    return Signed(checkpoint, last != checkpoint, kept_in, signed, recovered)
+
+
+def signed_until(hashes: list[bytes], anchors: Sequence[Path], keys: Sequence[PublicKey]) -> int:
+    """The size of the largest checkpoint of the anchors that signs the log of these seals; 0 where none does.
+
+    Looks as far back as it must: a restore may have given up any number of them.
+    """
+    files = [file for folder in anchors for file in folder.glob("*.checkpoint")]
+    for file in sorted(files, key=lambda file: file.name, reverse=True):
+        (checkpoint,) = _opened([file], keys)
+        if checkpoint.signs(hashes):
+            return checkpoint.size
+    return 0
+
+
+@contextmanager
+def _alone(key_file: Path) -> Iterator[None]:
+    """Of several that sign with a key one after the other: who came later would find more signed than it saw."""
+    with key_file.with_name(f"{key_file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _refuse_another_history(hashes: list[bytes], notes: list[str], last: Checkpoint) -> None:
@@ -182,9 +231,10 @@ def _note(key: Ed25519PrivateKey, checkpoint: Checkpoint) -> str:
 
 
 def _keep(folder: Path, checkpoint: Checkpoint, text: str) -> Path:
-    """Its name sorts by size. The same checkpoint again is no error, another one of its size is."""
+    """Its name sorts by size, and tells histories apart; the same checkpoint again is no error."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{checkpoint.size:012d}-{checkpoint.root[:12]}.checkpoint"
+    history = f"-{checkpoint.history}" if checkpoint.history else ""
+    path = folder / f"{checkpoint.size:012d}-{checkpoint.root[:12]}{history}.checkpoint"
     if not path.exists():
         replace(path, text.encode())
     return path
@@ -206,12 +256,13 @@ def _parsed(text: str) -> list[PublicKey]:
 
 
 def _largest(anchors: Sequence[Path], keys: Sequence[PublicKey]) -> Checkpoint | None:
-    return max(_kept(anchors, keys), key=lambda each: each.place, default=None)
+    kept = _opened([each for each in anchors if any(each.glob("*.checkpoint"))], keys)
+    return max(kept, key=lambda each: each.place, default=None)
 
 
-def _kept(anchors: Sequence[Path], keys: Sequence[PublicKey], seals: int | None = None) -> list[Checkpoint]:
+def _opened(paths: Sequence[Path], keys: Sequence[PublicKey]) -> list[Checkpoint]:
     try:
-        return read_checkpoints([each for each in anchors if any(each.glob("*.checkpoint"))], list(keys), seals)
+        return read_checkpoints(paths, list(keys))
     except NotVerifiableError as error:
         raise GovernanceError(f"the last checkpoint can't be read: {error}") from error
 

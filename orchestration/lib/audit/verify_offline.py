@@ -35,7 +35,9 @@ _ED25519 = 1
 _DER = bytes.fromhex("302a300506032b6570032100")
 _ENTRY = re.compile(r'\[([0-9]+), "([0-9a-f-]{36})", ([0-9]+), "([0-9]+)", (-?[0-9]+), ')
 # in the note of a recovery: checkpoints of what was given up, and the last seal that is as it was signed
-_GIVEN_UP = re.compile(r"\b([0-9]{1,18}) ([0-9a-f]{64})(?: of history ([0-9]{1,9}))?\b")
+# a history of more digits than a checkpoint can say names none: read as another one it would give up that one
+_GIVEN_UP = re.compile(r"\b([0-9]{1,18}) ([0-9a-f]{64})\b(?: of history ([0-9]{1,6})\b|(?! of history ))")
+_NAME = re.compile(r"([0-9]{12,18})-([0-9a-f]{12})(?:-([0-9]{1,9}))?\.checkpoint")
 _WHOLE_UNTIL = re.compile(r"; whole up to seal ([0-9]{1,18})\b")
 
 
@@ -112,14 +114,13 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Recovery:
-    """A recovery: the number of its seal, the history it began and those that led to it, the last seal that was whole,
-    and what it gives up.
+    """A recovery: the number of its seal, the history it began, the last seal that is whole of each history that led to
+    it, and what it gives up.
     """
 
     number: int
     history: int
-    before: frozenset[int]
-    whole: int
+    whole: dict[int, int]
     given_up: list[Checkpoint]
 
     def gives_up(self, checkpoint: Checkpoint) -> bool:
@@ -127,7 +128,7 @@ class Recovery:
         return (
             checkpoint.history < self.history
             # one of a history that did not lead here signs the recovery with which that began, which is gone
-            and (checkpoint.size > self.whole or checkpoint.history not in self.before)
+            and checkpoint.size > self.whole.get(checkpoint.history, 0)
             and any(
                 checkpoint.place < each.place or (checkpoint.place, checkpoint.root) == (each.place, each.root)
                 for each in self.given_up
@@ -139,16 +140,17 @@ def recoveries(notes: Iterable[tuple[int, str]]) -> list[Recovery]:
     """The recoveries of a log, of the numbers and the notes of their seals."""
     found: list[Recovery] = []
     history = 0
+    whole: dict[int, int] = {}
     for number, note in notes:
         given_up = [
             Checkpoint("", int(size), root, int(of_history or 0)) for size, root, of_history in _GIVEN_UP.findall(note)
         ]
-        whole = _WHOLE_UNTIL.search(note)
+        said = _WHOLE_UNTIL.search(note)
+        until = min(int(said[1]), number - 1) if said else number - 1
+        whole = {each: min(size, until) for each, size in whole.items()} | {history: until}
         # a backup may be older than another recovery, which then is given up too
         history = max([history, *(each.history for each in given_up)]) + 1
-        before = frozenset({0, *(each.history for each in found)})
-        until = min(int(whole[1]), number - 1) if whole else number - 1
-        found.append(Recovery(number, history, before, until, given_up))
+        found.append(Recovery(number, history, whole, given_up))
     return found
 
 
@@ -194,6 +196,27 @@ def merkle_root(hashes: list[bytes]) -> bytes:
     return hashes[0]
 
 
+def merkle_roots(hashes: list[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
+    """The root of a tree over the first so many of these leaves, for each size that there is, in one pass."""
+    wanted = {size for size in sizes if size <= len(hashes)}
+    found = {0: merkle_root([])}
+    # roots of whole trees, each of a power of two leaves, the larger first
+    peaks: list[bytes] = []
+    for number, digest in enumerate(hashes[: max(wanted, default=0)], 1):
+        peaks.append(digest)
+        rest = number
+        while rest % 2 == 0:
+            right = peaks.pop()
+            peaks[-1] = hashlib.sha256(b"\1" + peaks[-1] + right).digest()
+            rest //= 2
+        if number in wanted:
+            root = peaks[-1]
+            for left in peaks[-2::-1]:
+                root = hashlib.sha256(b"\1" + left + root).digest()
+            found[number] = root
+    return found
+
+
 def verify(
     entries: Iterable[Entry],
     seals: Iterable[Seal],
@@ -210,9 +233,9 @@ def verify(
     report = Report()
     now = now or datetime.now(UTC)
     hashes: list[bytes] = []
-    # by id: the number of the seal that covers it, and its leaf; why it belongs to none, and its leaf
+    # by id: the number of the seal that covers it, and its leaf; why it belongs to none, and itself
     missing: dict[str, tuple[int, bytes]] = {}
-    extra: dict[str, tuple[str, bytes]] = {}
+    extra: dict[str, tuple[str, Entry]] = {}
     # of each tombstone: its number, and that of the last seal whose entries it says are gone
     tombstones: list[tuple[int, int]] = []
     unsealed: list[int] = []
@@ -247,7 +270,7 @@ def verify(
         _compare(seal, reader.before((said.epoch, said.high)), report, missing, extra)
     for entry, recorded_at in reader.rest():
         if entry.id in missing:
-            extra[entry.id] = "it stands after the last seal", _leaf_of(entry)
+            _set_aside(entry, "it stands after the last seal", extra)
         else:
             unsealed.append(recorded_at)
             _check_checksum(entry, report)
@@ -256,10 +279,15 @@ def verify(
     _check_log(hashes, list(checkpoints), recoveries(recovered), report)
     # an unsigned one may be of whoever deleted the entries
     pruned = max((through for number, through in tombstones if number <= report.signed_seals), default=0)
+    _place(missing, extra, {number for number, _ in recovered}, report)
     report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
     _tell({each: found for each, found in missing.items() if found[0] > pruned}, extra, report)
     report.unsealed = len(unsealed)
-    border = _microseconds(now) - blind_window // timedelta(microseconds=1)
+    allowed = blind_window // timedelta(microseconds=1)
+    if max([*unsealed, *sealed_at[-1:]], default=0) > _microseconds(now) + allowed:
+        message = f"there are some of after {now.isoformat(timespec='seconds')}, so what is late can't be told"
+        report.add(Verdict.UNSEALED, "entries or seals", message)
+    border = _microseconds(now) - allowed
     late = sum(each < border for each in unsealed)
     if late:
         report.add(Verdict.UNSEALED, "entries", f"{late:,} are older than {blind_window} and have no seal")
@@ -313,7 +341,7 @@ def _through(said: _Said, name: str) -> int:
 class _Reader:
     """Entries in order; one that comes out of order belongs to no seal."""
 
-    def __init__(self, entries: Iterable[Entry], extra: dict[str, tuple[str, bytes]]) -> None:
+    def __init__(self, entries: Iterable[Entry], extra: dict[str, tuple[str, Entry]]) -> None:
         self.read = 0
         self._extra = extra
         self._waiting: tuple[tuple[int, int], Entry, int] | None = None
@@ -325,14 +353,11 @@ class _Reader:
             self.read += 1
             found = _ENTRY.match(entry.canonical) if entry.canonical is not None else None
             if found is None or found[2] != entry.id:
-                self._extra[entry.id] = (
-                    "it has no canonical form, so it was not written by the trigger",
-                    _leaf_of(entry),
-                )
+                _set_aside(entry, "it has no canonical form, so it was not written by the trigger", self._extra)
                 continue
             key = (int(found[3]), int(found[4]))
             if key < last:
-                self._extra[entry.id] = "it stands after entries of later transactions", _leaf_of(entry)
+                _set_aside(entry, "it stands after entries of later transactions", self._extra)
                 continue
             last = key
             yield key, entry, int(found[5])
@@ -359,7 +384,7 @@ def _compare(
     entries: Iterable[Entry],
     report: Report,
     missing: dict[str, tuple[int, bytes]],
-    extra: dict[str, tuple[str, bytes]],
+    extra: dict[str, tuple[str, Entry]],
 ) -> None:
     sealed = dict(zip(seal.ids, seal.leaves, strict=False))
     if not len(sealed) == len(seal.ids) == len(seal.leaves):
@@ -368,7 +393,7 @@ def _compare(
     for entry in entries:
         expected, found = sealed.pop(entry.id, None), _leaf_of(entry)
         if expected is None:
-            extra[entry.id] = f"seal {report.seals} ends after it and does not cover it", found
+            _set_aside(entry, f"seal {report.seals} ends after it and does not cover it", extra)
         elif found != expected:
             report.add(Verdict.MODIFIED, f"entry {entry.id}", f"it is not what seal {report.seals} covers")
         else:
@@ -376,14 +401,31 @@ def _compare(
     missing.update({identifier: (report.seals, digest) for identifier, digest in sealed.items()})
 
 
-def _tell(missing: dict[str, tuple[int, bytes]], extra: dict[str, tuple[str, bytes]], report: Report) -> None:
+def _set_aside(entry: Entry, why: str, extra: dict[str, tuple[str, Entry]]) -> None:
+    """Of two with the same id neither is what a seal covers."""
+    extra[entry.id] = (why, entry) if entry.id not in extra else ("it is there twice", Entry(entry.id, None, None))
+
+
+def _place(
+    missing: dict[str, tuple[int, bytes]], extra: dict[str, tuple[str, Entry]], recovered: set[int], report: Report
+) -> None:
+    """A recovery covers what was written in its cluster before, with the number of an earlier transaction."""
+    for identifier in extra.keys() & missing.keys():
+        number, digest = missing[identifier]
+        entry = extra[identifier][1]
+        if number in recovered and _leaf_of(entry) == digest:
+            del missing[identifier], extra[identifier]
+            _check_checksum(entry, report)
+
+
+def _tell(missing: dict[str, tuple[int, bytes]], extra: dict[str, tuple[str, Entry]], report: Report) -> None:
     """An entry that is missing in its place and extra in another was changed, and so was a seal that misnames one."""
     covered = {digest for _, digest in missing.values()}
-    for identifier, (message, digest) in extra.items():
+    for identifier, (message, entry) in extra.items():
         if identifier in missing:
             said = f"it is not what seal {missing[identifier][0]} covers: {message}"
             report.add(Verdict.MODIFIED, f"entry {identifier}", said)
-        elif digest in covered:
+        elif _leaf_of(entry) in covered:
             report.add(Verdict.SEAL_BROKEN, f"entry {identifier}", "a seal covers it under another id")
         else:
             report.add(Verdict.EXTRA, f"entry {identifier}", message)
@@ -407,9 +449,10 @@ def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: li
         report.add(Verdict.COULD_NOT_VERIFY, "checkpoint", "none was given, so the whole trail may have been rewritten")
         return
     others = []
+    roots = merkle_roots(hashes, (checkpoint.size for checkpoint in checkpoints))
     # each anchor has the same
     for checkpoint in dict.fromkeys(checkpoints):
-        if checkpoint.signs(hashes):
+        if checkpoint.size in roots and roots[checkpoint.size].hex() == checkpoint.root:
             report.signed_seals = max(report.signed_seals, checkpoint.size)
         else:
             others.append(checkpoint)
@@ -499,8 +542,10 @@ def opened_checkpoint(note: str, keys: Iterable[PublicKey]) -> Checkpoint:
                     root = _decoded(lines[2])
                 except ValueError as error:
                     raise NotVerifiableError(f"its root is no base64: {error}") from error
-                histories = [int(line[8:]) for line in lines[3:] if re.fullmatch(r"history [0-9]{1,9}", line)]
-                return Checkpoint(lines[0], int(lines[1]), root.hex(), next(iter(histories), 0))
+                histories = [line[8:] for line in lines[3:] if line.startswith("history ")]
+                if len(histories) > 1 or not all(re.fullmatch("[1-9][0-9]{0,8}", each) for each in histories):
+                    raise NotVerifiableError(f"it says no one history: {', '.join(histories)}")
+                return Checkpoint(lines[0], int(lines[1]), root.hex(), int(histories[0]) if histories else 0)
     raise NotVerifiableError("none of the given keys signed it")
 
 
@@ -571,7 +616,8 @@ def read_seals(folder: Path) -> Iterator[Seal]:
 
 
 def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | None = None) -> list[Checkpoint]:
-    """Those of the files, and of each folder the ten largest; raises NotVerifiableError where one isn't signed.
+    """Those of the files, and of each folder the ten largest of each history; raises NotVerifiableError where one isn't
+    signed.
 
     With `seals` also the ten largest for a log of so many: after a restore there are fewer than were signed before.
     """
@@ -582,20 +628,41 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | 
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
         for file in files:
             try:
-                found.append(opened_checkpoint(file.read_text(encoding="utf-8"), keys))
+                checkpoint = opened_checkpoint(file.read_text(encoding="utf-8"), keys)
+                if path.is_dir():
+                    _check_name(file, checkpoint)
             except NotVerifiableError as error:
                 raise NotVerifiableError(f"{file}: {error}") from error
+            found.append(checkpoint)
     return found
 
 
 def _latest(folder: Path, seals: int | None) -> list[Path]:
-    """Their names begin with the size; several histories may have one of the same size."""
-    files = sorted(folder.glob("*.checkpoint"))
-    sizes = sorted({file.name.partition("-")[0] for file in files})
-    chosen = set(sizes[-10:])
-    if seals is not None:
-        chosen.update([size for size in sizes if size <= f"{seals:012d}"][-10:])
-    return [file for file in files if file.name.partition("-")[0] in chosen]
+    """By their names, which say the size, a part of the root, and the history after the first one."""
+    chosen: list[Path] = []
+    of_history: dict[str, dict[str, list[Path]]] = {}
+    for file in sorted(folder.glob("*.checkpoint")):
+        if said := _NAME.fullmatch(file.name):
+            of_history.setdefault(said[3] or "", {}).setdefault(said[1], []).append(file)
+        else:
+            # somebody named it
+            chosen.append(file)
+    for files in of_history.values():
+        sizes = sorted(files)
+        until = sizes if seals is None else [size for size in sizes if int(size) <= seals]
+        chosen += [file for size in sorted({*sizes[-10:], *until[-10:]}) for file in files[size]]
+    return chosen
+
+
+def _check_name(file: Path, checkpoint: Checkpoint) -> None:
+    """Copies of old ones with the names of larger ones would take the place of the latest."""
+    said = _NAME.fullmatch(file.name)
+    if said is not None and (
+        int(said[1]) != checkpoint.size
+        or said[2] != checkpoint.root[:12]
+        or int(said[3] or checkpoint.history) != checkpoint.history
+    ):
+        raise NotVerifiableError("its name is not that of its content")
 
 
 def as_json(report: Report) -> str:
@@ -672,8 +739,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (NotVerifiableError, UnicodeDecodeError, ValueError) as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
+    hint = "\n  an export from before that checkpoint is verified with one from when it was made"
     print(  # noqa: T201 - a program of its own
-        as_json(report) if given.json else as_text(report)
+        as_json(report) if given.json else as_text(report) + hint * (report.verdict == Verdict.TAIL_TRUNCATED)
     )
     return report.verdict
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.audit import export, verify_offline
-from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey, Verdict
+from orchestration.lib.audit.verify_offline import Checkpoint, NotVerifiableError, PublicKey, Verdict
 from orchestration.lib.compliance.tables import as_text
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.words import counted
@@ -20,7 +20,20 @@ select
 """
 
 
-def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Sequence[Path]) -> dict[str, Any]:
+Kept = list[Checkpoint] | NotVerifiableError | None
+
+
+def kept(connection: Connection, keys: Sequence[PublicKey], checkpoints: Sequence[Path]) -> Kept:
+    """The checkpoints that the trail is verified against, to be read before it; none where none or no key was given."""
+    if not keys or not checkpoints:
+        return None
+    try:
+        return export.read_checkpoints(connection, checkpoints, list(keys))
+    except NotVerifiableError as error:
+        return error
+
+
+def verified(connection: Connection, kept: Kept) -> dict[str, Any]:
     """The verdict about the audit trail in the transaction of the report, and how much it rests on."""
     counts = connection.execute(_COUNTS).fetchone()
     assert counts is not None
@@ -32,11 +45,12 @@ def verified(connection: Connection, keys: Sequence[PublicKey], checkpoints: Seq
         "epoch": counts[3],
         "last_checkpoint": None,
     }
-    if not keys or not checkpoints:
+    if kept is None:
         message = f"no key and no checkpoint were given, so nothing of {counts[0]:,} entries is proven."
         return {"verdict": "NOT SIGNED", "state": "no data", "message": message, **found}
     try:
-        kept = export.read_checkpoints(connection, checkpoints, list(keys))
+        if isinstance(kept, NotVerifiableError):
+            raise kept
         report = export.verify(connection, kept)
     except NotVerifiableError as error:
         return {"verdict": "COULD_NOT_VERIFY", "state": "problem", "message": f"{error}.", **found}

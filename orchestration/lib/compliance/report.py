@@ -6,18 +6,18 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from orchestration.lib.audit import export
 from orchestration.lib.audit.verify_offline import PublicKey
 from orchestration.lib.compliance import changes, integrity, paper, render, sections, verdicts
 from orchestration.lib.compliance import period as periods
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.sections import Contents
-from orchestration.lib.database.connection import connect
-from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.folders import put, whole_folder
 from orchestration.lib.settings import project_dir
@@ -40,11 +40,8 @@ def write_report(
     The rights of governance_auditor are enough. Raises GovernanceError where the role has less, the folder is there
     already, or the period hasn't begun.
     """
-    with (
-        needs_role("a report", "governance_auditor"),
-        connect(url, autocommit=False, application="governance report") as connection,
-    ):
-        connection.execute("set transaction isolation level repeatable read, read only")
+    read = partial(integrity.kept, keys=keys, checkpoints=checkpoints)
+    with export.snapshot_after(url, read, what="a report", application="governance report") as (connection, kept):
         as_of, zone, today = periods.now(connection)
         period = periods.parsed(said, zone, today)
         if period.start > as_of:
@@ -53,7 +50,7 @@ def write_report(
         if folder.exists():
             raise GovernanceError(f"{folder} is there already: a report is never written over; move it away first")
         contents = sections.read(connection, period, as_of)
-        trail = integrity.verified(connection, keys, checkpoints)
+        trail = integrity.verified(connection, kept)
     verdicts.judge(contents, trail)
     before = _before(folder, period)
     contents.tables = {"changes": changes.compare(contents, before), **contents.tables}

@@ -30,6 +30,14 @@ SESSION_SETTINGS = {
     "default_transaction_isolation": "read committed",
     "client_encoding": "UTF8",
 }
+# a server that vanished without a word is noticed after two minutes; not tcp_user_timeout, which also ends a load whose
+# server is busy and doesn't read
+_TIMEOUTS = {
+    "connect_timeout": "10",
+    "keepalives_idle": "60",
+    "keepalives_interval": "10",
+    "keepalives_count": "6",
+}
 _PINNED = " ".join("-c {}={}".format(name, value.replace(" ", "\\ ")) for name, value in SESSION_SETTINGS.items())
 _PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
@@ -40,8 +48,9 @@ def connect(url: str, *, autocommit: bool = True, application: str = "governance
     from psycopg.conninfo import make_conninfo
 
     given = parameters(url)
-    defaults = {"application_name": application, "connect_timeout": "10", "keepalives_idle": "60"}
-    others = {name: value for name, value in defaults.items() if name not in given}
+    others = {
+        name: value for name, value in ({"application_name": application} | _TIMEOUTS).items() if name not in given
+    }
     options = session_options(given.get("options") or os.environ.get("PGOPTIONS", ""))
     conninfo = make_conninfo(url, options=options, **others)
     try:
@@ -71,7 +80,7 @@ def with_database(url: str, name: str) -> str:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown, without what `connect` adds to one."""
-    added = {"options", "application_name", "connect_timeout", "keepalives_idle"}
+    added = {"options", "application_name", *_TIMEOUTS}
     shown = {name: value for name, value in parameters(url).items() if "password" not in name and name not in added}
     return _build_url(shown)
 

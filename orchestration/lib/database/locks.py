@@ -18,5 +18,7 @@ class Lock(IntEnum):
     """One repricing at a time."""
     CORRECTIONS = 727023
     """Held until the commit by a batch that changes requests, or looks for those that another source delivers."""
+    PRUNE = 727028
+    """Held from the deletion of entries of the audit trail until that is signed; shared by who begins to verify it."""
     LOAD = 5714201
     """Held by the session that loads, so nobody takes back what is still coming."""

@@ -68,6 +68,13 @@ _MATERIALIZED = """or (n.nspname, c.relname) in (
     select materialization_hypertable_schema, materialization_hypertable_name
     from timescaledb_information.continuous_aggregates
 )"""
+# of the person, and what the trail keeps of others that names this person: a manager in somebody's attributes
+_PERSONAL = """
+    from internal.personal_values
+    where person_id = %(person)s
+        or content ilike any (%(like)s) and field <> 'users.display_name'
+            and internal.pseudonymised_text(content, %(patterns)s, '{}', %(salt)s) <> content
+"""
 _TRAIL = """
     select count(*), min(recorded_at), max(recorded_at) from core.audit_logs
     where concat_ws(' ', before, after, metadata, actor_label, request_id, user_agent, db_user) ilike any (%(like)s)
@@ -160,21 +167,24 @@ def erase_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM
         _rename(connection, person, needles, erased)
         [(number, since, until)] = connection.execute(_TRAIL, needles.given(person, needles.wholes))
         erased = replace(erased, left_in_trail=number, left_since=since, left_until=until)
+        given = needles.given(person, ())
+        # without their salts they say nothing; which ones an erasure deleted tells those that somebody else did
+        rows = connection.execute(f"select encode(reference, 'hex') {_PERSONAL} order by 1".encode(), given).fetchall()
+        references = [reference for (reference,) in rows]
         note(
             connection,
             "users.erase",
             person.id,
-            metadata={"rows": erased.rows, "left": erased.left_in_rows, "left_in_trail": erased.left_in_trail},
+            metadata={
+                "rows": erased.rows,
+                "left": erased.left_in_rows,
+                "left_in_trail": erased.left_in_trail,
+                "references": references,
+            },
             actor=actor,
         )
         connection.execute("select set_config('governance.erasing', '', true)")
-        connection.execute("delete from internal.personal_values where person_id = %s", [person.id])
-        # what the trail keeps of others that names this person: a manager in somebody's attributes
-        connection.execute(
-            "delete from internal.personal_values where content ilike any (%s) and field <> 'users.display_name'"
-            " and internal.pseudonymised_text(content, %s, '{}', %s) <> content",
-            [needles.like(()), needles.patterns, needles.salt],
-        )
+        connection.execute(f"delete {_PERSONAL}".encode(), given)
     return erased
 
 

@@ -1,6 +1,7 @@
-"""Computes the checksums of the audit trail, some days at a time.
+"""Computes the checksums of the audit trail and looks up what it says of people, some days at a time.
 
-A rule can't compute all of them; which entries are altered is kept, and the rule audit_checksum_mismatch shows them.
+A rule can't do all of it; which entries are altered, or refer to what is gone, is kept, and the rules
+audit_checksum_mismatch and lost_personal_values show them.
 """
 
 import time
@@ -54,9 +55,15 @@ def _altered(connection: Connection, day: date) -> int:
         """
         insert into internal.audit_checks as checks (day, altered)
         select %(day)s, coalesce((array_agg(id order by recorded_at, id))[:1000], '{}')
-        from verification.altered_entries
-        where recorded_at >= %(day)s::timestamp at time zone 'UTC'
-            and recorded_at < (%(day)s::date + 1)::timestamp at time zone 'UTC'
+        from (
+            select id, recorded_at from verification.altered_entries
+            where recorded_at >= %(day)s::timestamp at time zone 'UTC'
+                and recorded_at < (%(day)s::date + 1)::timestamp at time zone 'UTC'
+            union
+            select id, recorded_at from verification.lost_references
+            where recorded_at >= %(day)s::timestamp at time zone 'UTC'
+                and recorded_at < (%(day)s::date + 1)::timestamp at time zone 'UTC'
+        ) as found
         on conflict (day) do update set checked_at = now(), altered = excluded.altered
         returning cardinality(altered)
         """,
@@ -70,6 +77,7 @@ AUDIT_TRAIL = Search(
     {
         "core.audit_logs": ["select"],
         "verification.altered_entries": ["select"],
+        "verification.lost_references": ["select"],
         "internal.audit_checks": ["select", "insert", "update"],
     },
     check,
