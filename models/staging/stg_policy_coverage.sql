@@ -36,17 +36,24 @@ team_coverage as (
     group by covered_teams.policy_id
 ),
 
+-- before policies come in, for each person has few
+memberships_before as materialized (
+    select members.user_id, members.team_id, earlier.team_id as earlier_team_id
+    from members
+    inner join members as earlier on earlier.user_id = members.user_id and earlier.team_id < members.team_id
+    where members.is_in_others and earlier.is_in_others
+),
+
 -- but for those of people whom the policy covers through another team already
 repeated_coverage as (
     select policy_id, count(*) as member_count
     from (
-        select distinct covered_teams.policy_id, members.team_id, members.user_id
-        from members
-        inner join members as earlier on earlier.user_id = members.user_id and earlier.team_id < members.team_id
-        inner join covered_teams on covered_teams.team_id = members.team_id
+        select distinct covered_teams.policy_id, memberships.team_id, memberships.user_id
+        from memberships_before as memberships
+        inner join covered_teams on covered_teams.team_id = memberships.team_id
         inner join covered_teams as covered_earlier
-            on covered_earlier.team_id = earlier.team_id and covered_earlier.policy_id = covered_teams.policy_id
-        where members.is_in_others and earlier.is_in_others
+            on covered_earlier.team_id = memberships.earlier_team_id
+                and covered_earlier.policy_id = covered_teams.policy_id
     ) as repeated
     group by policy_id
 ),
