@@ -46,6 +46,10 @@ def reprice(
     Shows the effect first, then asks. The act is kept in core.price_revisions, each figure that it replaces in
     core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow. Requests of
     closed months are refused without --into-closed, with which what they cost more or less is charged as adjustments.
+
+    \b
+    governance reprice --unpriced --reason 'prices of the new models'
+    governance reprice --from 2026-10-01 --to 2026-11-01 --model gpt-5 --reason 'the list had a wrong price'
     """
     from orchestration.lib.pricing.closing import open_part
     from orchestration.lib.pricing.reprice import begin, effect, scope_of_days

@@ -70,7 +70,7 @@ def _state(data: Data) -> Iterator[Card]:
         else:
             yield Card(label, "no data", "no request in 30 days", href=href)
     blocked = total(data.rows["blocks"], "blocked_requests")
-    yield Card("Blocked by policies", f"{blocked:,}", "requests in 30 days", href="policies")
+    yield Card("Blocked", f"{blocked:,}", "requests by policies in 30 days", href="policies")
     waiting = total(data.rows["alerts"], "open")
     urgent = total(data.rows["alerts"], "open", lambda row: row["severity"] in ("critical", "high"))
     level = "problem" if urgent else "attention" if waiting else "ok"
@@ -136,7 +136,8 @@ def _movers(data: Data) -> Listing:
 
     # who it was is on other pages
     kinds = ("team", "model", "application")
-    rows = sorted((row for row in data.rows["movers"] if row["kind"] in kinds), key=size)
+    named = [{**row, "name": row["name"] or f"no {row['kind']}"} for row in data.rows["movers"] if row["kind"] in kinds]
+    rows = sorted(named, key=size)
     columns = ("name", "kind", "cost", "currency", "change_share")
     about = "Cost of the last seven days against the seven before them."
     empty = "No cost changed between the last two weeks."
