@@ -18,7 +18,7 @@ from orchestration.lib.warehouse.refresh import refresh
 
 def build_options(requests_a_day: float) -> list[str]:
     """Options of dbt for this much usage, as docs/operations.md says."""
-    return ["--vars", "{partition_width: 1 day}"] if requests_a_day >= 150_000 else []
+    return ["--vars", "{partition_width: 1 day, partitions_ahead: 7 days}"] if requests_a_day >= 150_000 else []
 
 
 @contextmanager

@@ -19,8 +19,7 @@ with days as (
     -- of timestamps: midnight of a timestamptz may be none in the zone of who reads
     cross join lateral generate_series(periods.period_start::timestamp, periods.period_end - 1, '1 day') as series (day)
     left join {{ ref('stg_budget_days') }} as spending
-        on spending.target_kind = periods.target_kind and spending.target = periods.target
-            and spending.currency = periods.currency and spending.day = series.day::date
+        on {{ budget_day('spending', 'spending.day') }} = {{ budget_day('periods', 'series.day::date') }}
     left join {{ ref('stg_budget_weekdays') }} as weekdays
         on weekdays.target_kind = periods.target_kind and weekdays.target = periods.target
             and weekdays.currency = periods.currency

@@ -36,20 +36,21 @@ inner join charged on charged.team_id = spend.team_id
 where spend.bucket >= (select first_day.starts_at from first_day)
 group by 1, 2, 3, 4, 5
 union all
+-- arrays, which an index on what is limited can serve
 select 'user', user_id::text, bucket, day, currency, cost_amount, unpriced_request_count
 from {{ ref('llm_user_daily') }}
 where bucket >= (select first_day.starts_at from first_day)
-    and user_id in (select limits.user_id from {{ ref('budgets') }} as limits)
+    and user_id = any(array(select limits.user_id from {{ ref('budgets') }} as limits))
 union all
 select 'key', api_key_id::text, bucket, day, currency, cost_amount, unpriced_request_count
 from {{ ref('llm_key_daily') }}
 where bucket >= (select first_day.starts_at from first_day)
-    and api_key_id in (select limits.api_key_id from {{ ref('budgets') }} as limits)
+    and api_key_id = any(array(select limits.api_key_id from {{ ref('budgets') }} as limits))
 union all
 select 'application', application, bucket, day, currency, cost_amount, unpriced_request_count
 from {{ ref('llm_application_daily') }}
 where bucket >= (select first_day.starts_at from first_day)
-    and application in (select limits.application from {{ ref('budgets') }} as limits)
+    and application = any(array(select limits.application from {{ ref('budgets') }} as limits))
 union all
 select 'tag', tag_key || '=' || tag_value, bucket, day, currency, sum(cost), sum(unpriced_requests)::bigint
 from {{ ref('stg_tag_shares') }}

@@ -21,8 +21,7 @@ days as (
             seen.first_day::timestamp, {{ local_period_day('day', -1) }}, interval '1 day'
         ) as series (day)
     left join {{ ref('stg_budget_days') }} as spending
-        on spending.target_kind = seen.target_kind and spending.target = seen.target
-            and spending.currency = seen.currency and spending.day = series.day::date
+        on {{ budget_day('spending', 'spending.day') }} = {{ budget_day('seen', 'series.day::date') }}
 ),
 
 means as (

@@ -13,8 +13,7 @@ left_out as (
 members as (
     select team_id, user_id, count(*) over (partition by user_id) > 1 as is_in_others
     from {{ ref('team_members') }}
-    where {{ is_current('joined_at', ['left_at']) }}
-        and user_id not in (select left_out.user_id from left_out)
+    where {{ is_current('joined_at', ['left_at']) }} and user_id not in (select left_out.user_id from left_out)
 ),
 
 covered_teams as (
@@ -36,19 +35,21 @@ team_coverage as (
     group by covered_teams.policy_id
 ),
 
+-- before policies come in, for each person has few
+memberships_before as materialized (
+    select members.user_id, members.team_id, earlier.team_id as earlier_team_id from members
+    inner join members as earlier on earlier.user_id = members.user_id and earlier.team_id < members.team_id
+    where members.is_in_others and earlier.is_in_others
+),
+
 -- but for those of people whom the policy covers through another team already
 repeated_coverage as (
-    select policy_id, count(*) as member_count
-    from (
-        select distinct covered_teams.policy_id, members.team_id, members.user_id
-        from members
-        inner join members as earlier on earlier.user_id = members.user_id and earlier.team_id < members.team_id
-        inner join covered_teams on covered_teams.team_id = members.team_id
-        inner join covered_teams as covered_earlier
-            on covered_earlier.team_id = earlier.team_id and covered_earlier.policy_id = covered_teams.policy_id
-        where members.is_in_others and earlier.is_in_others
-    ) as repeated
-    group by policy_id
+    select covered_teams.policy_id, count(distinct row(memberships.team_id, memberships.user_id)) as member_count
+    from memberships_before as memberships
+    inner join covered_teams on covered_teams.team_id = memberships.team_id
+    inner join covered_teams as covered_earlier
+        on covered_earlier.team_id = memberships.earlier_team_id and covered_earlier.policy_id = covered_teams.policy_id
+    group by covered_teams.policy_id
 ),
 
 -- and those assigned themselves add to them unless a team of theirs is covered

@@ -37,7 +37,7 @@
 
 {#
     Closed buckets as stored, newer ones from the source. The watermark is looked up at run time; the constant beside it, an
-    earlier watermark, lets the planner leave out the partitions below it, of which there are a hundred in two years.
+    earlier watermark, lets the planner leave out the partitions and chunks below it, of which there are a hundred in two years.
 #}
 {% macro rollup_view_sql(relation, node, sql, window, retired) %}
     {%- set columns = rollup_columns(relation, node, retired) -%}
@@ -76,11 +76,12 @@
     {%- set kept_apart = (["bucket >= timestamptz '" ~ starts_at ~ "+00'"] if starts_at else []) + ([kept] if kept else []) -%}
     {%- set wheres = kept_apart | list -%}
     {%- if kind == 'continuous_aggregate' %}
-        {#- a refresh that is not over yet may have stored later ones #}
-        {%- do wheres.append("bucket < (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')") -%}
+        {#- a refresh that is not over yet may have stored later ones; from the constant the planner knows that these are few #}
+        {%- set below = "bucket < (select coalesce(max(s.watermark), '-infinity') from internal.rollup_state as s where s.name = '" ~ relation.identifier ~ "')" -%}
+        {%- do wheres.append("(bucket < timestamptz '" ~ watermark ~ "+00' or " ~ below ~ ")" if watermark else below) -%}
     {%- endif %}
     {%- if wheres %} where {{ wheres | join(' and ') }}{% endif %}
-    {%- set since = '' if node.config.get('parent') or not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" %}
+    {%- set since = '' if not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" %}
     union all
     select {{ selected | join(', ') }} from (
     {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since) }}

@@ -8,8 +8,9 @@ import hashlib
 import os
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
@@ -46,21 +47,20 @@ def judge(connection: Connection, seconds: float) -> Searched:
     """Compare passwords that were not yet compared, of accounts with roles everywhere first, until the time is up."""
     deadline = time.monotonic() + seconds
     accounts = _unjudged(connection)
-    workers = os.cpu_count() or 1
     judged = found = 0
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(accounts), workers):
+    # the guesses of an account side by side: often there is one account
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for account in accounts:
             if time.monotonic() >= deadline:
                 break
-            batch = accounts[start : start + workers]
-            for account, finding in zip(batch, pool.map(finding_of, batch), strict=True):
-                _keep(connection, account, finding)
-                judged += 1
-                found += finding in WELL_KNOWN
+            finding = _finding_of(account, pool)
+            _keep(connection, account, finding)
+            judged += 1
+            found += finding in WELL_KNOWN
     return Searched(judged, len(accounts) - judged, found)
 
 
-def finding_of(account: _Account) -> str | None:
+def _finding_of(account: _Account, pool: Executor) -> str | None:
     """`default`, `common`, or None if the password is none of the list.
 
     `unreadable` where the stored text is no bcrypt hash, whatever its shape, and `costly` where a guess would take too
@@ -71,13 +71,12 @@ def finding_of(account: _Account) -> str | None:
         return "unreadable"
     if int(shape[1]) > MAX_COMPARED_COST:
         return "costly"
-    guesses = (*COMMON, account.email.split("@")[0])
+    guesses = (DEFAULT_ADMIN_PASSWORD, *COMMON, account.email.split("@")[0])
     try:
-        if verify_password(DEFAULT_ADMIN_PASSWORD, account.password_hash):
-            return "default"
-        return "common" if any(verify_password(guess, account.password_hash) for guess in guesses) else None
+        is_default, *is_common = pool.map(verify_password, guesses, repeat(account.password_hash))
     except GovernanceError:
         return "unreadable"
+    return "default" if is_default else "common" if any(is_common) else None
 
 
 def _unjudged(connection: Connection) -> list[_Account]:

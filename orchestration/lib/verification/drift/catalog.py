@@ -32,6 +32,8 @@ _SETTINGS = {
 # a rollup's view reads rows above its watermark; a constant that a later build may add or move helps the planner
 _WATERMARK = r"""\((?:\w+\.)?"?\w+"? >= \( SELECT internal\.rollup_watermark\('[^']*'::text\)[^()]*\)\)"""
 _CONSTANT = r""" AND \((?:\w+\.)?"?\w+"? >= '[^']*'::timestamp with time zone\)"""
+_BUCKET = r"(?:\w+\.)?bucket"
+_STORED = rf"\({_BUCKET} < \( SELECT COALESCE[^=]*= '\w+'::text\)\)\)"
 _MADE_UP = [
     (re.compile(r"_materialized_hypertable_\d+"), "_materialized_hypertable"),
     # a later version of a rollup's stored buckets
@@ -40,6 +42,7 @@ _MADE_UP = [
     (re.compile(r"(cagg_watermark|continuous_agg_invalidation_trigger)\('?\d+'?\)"), r"\1()"),
     (re.compile(rf"WHERE \(({_WATERMARK}){_CONSTANT}\)", re.DOTALL), r"WHERE \1"),
     (re.compile(rf"({_WATERMARK}){_CONSTANT}", re.DOTALL), r"\1"),
+    (re.compile(rf"\(\({_BUCKET} < '[^']*'::timestamp with time zone\) OR ({_STORED})\)", re.DOTALL), r"\1"),
 ]
 
 
