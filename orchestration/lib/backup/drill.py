@@ -9,7 +9,7 @@ from psycopg import sql
 
 from orchestration.lib.backup.backup import backup
 from orchestration.lib.backup.encryption import Identity, Recipient
-from orchestration.lib.backup.restore import restore
+from orchestration.lib.backup.restore import assert_may_restore_timescaledb, restore
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.database.rights import assert_may_create_database
 from orchestration.lib.errors import GovernanceError
@@ -43,7 +43,9 @@ def drill(
     target = server_url or url
     with connect(target) as connection:
         assert_may_create_database(connection, "that a drill restores into")
-    folder, manifest = backup(url, output, recipients=recipients)
+        if _has_timescaledb(url):
+            assert_may_restore_timescaledb(connection)
+    folder, manifest = backup(url, output, recipients=recipients, tell=tell)
     tell(f"backed up {manifest.rows:,} rows into {folder}")
     name = f"governance_drill_{folder.name.lower().replace('-', '').removesuffix('z')}"
     ensure_database(target, name)
@@ -63,3 +65,8 @@ def drill(
             f"the restored warehouse has errors that the original has not: {found[0].rule}: {found[0].message}"
         )
     return Drill(folder, manifest.rows, seconds)
+
+
+def _has_timescaledb(url: str) -> bool:
+    with connect(url) as connection:
+        return connection.execute("select from pg_extension where extname = 'timescaledb'").fetchone() is not None
