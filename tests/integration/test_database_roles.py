@@ -291,7 +291,7 @@ def test_a_manager_sees_own_teams_and_a_leaky_function_no_others(connection: Con
 
 @pytest.mark.not_on_pglite("roles that log in")
 def test_a_manager_who_logs_in_is_nobody_else_and_learns_sizes_at_most(warehouse: str) -> None:
-    """With a login of their own that reads the views of their teams, whatever they say, search for or put in the way."""
+    """With a login that reads the views of their teams, whatever they say, search for or put in the way."""
     login = "ann@teams.example"
     with connect(warehouse) as owner:
         mine, other = add_team(owner), add_team(owner)
