@@ -139,6 +139,25 @@ def test_a_build_gives_rights_on_what_it_makes(warehouse: str) -> None:
     assert apply_roles(warehouse).statements == []
 
 
+@pytest.mark.engines("timescaledb")
+def test_a_build_of_the_owner_makes_aggregates_that_the_runtime_can_refresh(connection: Connection) -> None:
+    """Nobody but a superuser can give one away, so it is made as whose it shall be."""
+    maker = "select set_config('role', internal.maker_of_aggregates(), true)"
+    assert connection.execute(maker.encode()).fetchone() == ("none",)
+    connection.execute("revoke all on schema core, rollups from governance_dbt")
+    connection.execute("revoke all on core.llm_metrics from governance_dbt")
+    connection.execute("set local role governance_owner")
+    assert connection.execute(maker.encode()).fetchone() == ("governance_dbt",)
+    connection.execute(
+        "create materialized view rollups.trial with (timescaledb.continuous) as"
+        " select public.time_bucket('1 hour', time) as bucket, count(*) from core.llm_metrics group by 1 with no data"
+    )
+    assert connection.execute(maker.encode()).fetchone() == ("governance_dbt",)
+    query = "select view_owner from timescaledb_information.continuous_aggregates where view_name = 'trial'"
+    connection.execute("reset role")
+    assert connection.execute(query.encode()).fetchone() == ("governance_dbt",)
+
+
 @pytest.mark.not_on_pglite("roles that log in")
 def test_a_reader_reads_every_report_and_nothing_else(warehouse: str) -> None:
     with connect(warehouse) as owner:
