@@ -42,8 +42,10 @@ begin
         union all
         select 'create on schema rollups' where not has_schema_privilege(runtime, 'rollups', 'create')
         union all
-        select format('select on core.%I', t.name) from internal.time_series as t
+        -- until 2.26 TimescaleDB adds a trigger to what it reads
+        select format('select, trigger on core.%I', t.name) from internal.time_series as t
         where not has_table_privilege(runtime, format('core.%I', t.name), 'select')
+            or not has_table_privilege(runtime, format('core.%I', t.name), 'trigger')
     loop
         execute format('grant %s to governance_dbt', part);
     end loop;
@@ -51,6 +53,24 @@ begin
 end $f$;
 comment on function internal.maker_of_aggregates() is
     'The role that makes a continuous aggregate: governance_dbt, which refreshes it as its owner, where this session may act as that. What a superuser makes is given away afterwards.';
+
+create or replace function internal.take_back_triggers() returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    series text;
+begin
+    for series in
+        select format('core.%I', t.name)
+        from internal.time_series as t
+        inner join pg_class as c on c.oid = format('core.%I', t.name)::regclass
+        cross join lateral aclexplode(c.relacl) as a
+        where a.grantee = to_regrole('governance_dbt') and a.privilege_type = 'TRIGGER' and c.relowner <> a.grantee
+    loop
+        execute format('revoke trigger on %s from governance_dbt', series);
+    end loop;
+end $f$;
+comment on function internal.take_back_triggers() is 'Takes from the runtime the right to add triggers to raw tables, which it has while it makes a continuous aggregate.';
 
 create or replace function internal.set_job_config(job integer, wanted jsonb, every interval) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp

@@ -152,9 +152,11 @@ def test_a_build_of_the_owner_makes_aggregates_that_the_runtime_can_refresh(conn
         "create materialized view rollups.trial with (timescaledb.continuous) as"
         " select public.time_bucket('1 hour', time) as bucket, count(*) from core.llm_metrics group by 1 with no data"
     )
-    assert connection.execute(maker.encode()).fetchone() == ("governance_dbt",)
-    query = "select view_owner from timescaledb_information.continuous_aggregates where view_name = 'trial'"
     connection.execute("reset role")
+    connection.execute("select internal.take_back_triggers()")
+    query = "select has_table_privilege('governance_dbt', 'core.llm_metrics', 'trigger')"
+    assert connection.execute(query.encode()).fetchone() == (False,)
+    query = "select view_owner from timescaledb_information.continuous_aggregates where view_name = 'trial'"
     assert connection.execute(query.encode()).fetchone() == ("governance_dbt",)
 
 

@@ -20,6 +20,7 @@
     {{ query }}
     with no data;
     select set_config('role', current_setting('governance.acting_as'), true);
+    select internal.take_back_triggers();
     alter materialized view {{ name }} set (timescaledb.materialized_only = true);
     {#- TimescaleDB indexes the bucket itself #}
     {% for index in node.config.get('stored_indexes', []) if index != ['bucket'] %}

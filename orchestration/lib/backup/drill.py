@@ -42,9 +42,9 @@ def drill(
         raise GovernanceError("a drill of an encrypted backup needs the file of an identity that it is for: --identity")
     target = server_url or url
     with connect(target) as connection:
-        assert_may_create_database(connection, "that a drill restores into")
         if _has_timescaledb(url):
             assert_may_restore_timescaledb(connection)
+        assert_may_create_database(connection, "that a drill restores into")
     folder, manifest = backup(url, output, recipients=recipients, tell=tell)
     tell(f"backed up {manifest.rows:,} rows into {folder}")
     name = f"governance_drill_{folder.name.lower().replace('-', '').removesuffix('z')}"
