@@ -75,7 +75,7 @@ def backup(
         connect(url, autocommit=False, application="governance backup") as connection,
     ):
         connection.execute("set transaction isolation level repeatable read, read only")
-        _assert_readable(connection)
+        assert_readable(connection)
         others = _closed_schemas(connection)
         row = connection.execute(
             """
@@ -120,7 +120,8 @@ def backup(
     return folder, manifest
 
 
-def _assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
+def assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
+    """Raises GovernanceError where the role may not read all of the warehouse."""
     row = connection.execute(
         """
         select format('%I.%I', n.nspname, c.relname)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from psycopg import sql
 
-from orchestration.lib.backup.backup import backup
+from orchestration.lib.backup.backup import assert_readable, backup
 from orchestration.lib.backup.encryption import Identity, Recipient
 from orchestration.lib.backup.restore import assert_may_restore_timescaledb, restore
 from orchestration.lib.database.connection import connect, ensure_database, with_database
-from orchestration.lib.database.rights import assert_may_create_database
+from orchestration.lib.database.rights import assert_may_create_database, needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.run import verify
 
@@ -41,8 +41,11 @@ def drill(
     if recipients and not identities:
         raise GovernanceError("a drill of an encrypted backup needs the file of an identity that it is for: --identity")
     target = server_url or url
+    with connect(url) as connection, needs_role("a backup", "governance_owner"):
+        assert_readable(connection)
+        has_timescaledb = connection.execute("select from pg_extension where extname = 'timescaledb'").fetchone()
     with connect(target) as connection:
-        if _has_timescaledb(url):
+        if has_timescaledb is not None:
             assert_may_restore_timescaledb(connection)
         assert_may_create_database(connection, "that a drill restores into")
     folder, manifest = backup(url, output, recipients=recipients, tell=tell)
@@ -65,8 +68,3 @@ def drill(
             f"the restored warehouse has errors that the original has not: {found[0].rule}: {found[0].message}"
         )
     return Drill(folder, manifest.rows, seconds)
-
-
-def _has_timescaledb(url: str) -> bool:
-    with connect(url) as connection:
-        return connection.execute("select from pg_extension where extname = 'timescaledb'").fetchone() is not None
