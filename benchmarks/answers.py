@@ -14,11 +14,11 @@ import click
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, timed, told
 from benchmarks.organisation import Size, load_organisation
 from benchmarks.reports import money_questions, usage_questions
-from benchmarks.timing import Connection, Time, latencies, measured
+from benchmarks.timing import Time, latencies, measured
 from benchmarks.upkeep import upkeep, upkeep_figures
 from benchmarks.usage import Usage
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.verification.comparison import compare
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -96,8 +96,8 @@ def comparison_figure(connection: Connection) -> Figure:
     begin = time.perf_counter()
     comparison = compare(connection, seconds=3600)
     took = time.perf_counter() - begin
-    assert (comparison.left, comparison.differing) == (0, 0), comparison
-    return Figure("comparing every day of every rollup with raw rows", f"{took:,.1f} s, {comparison.compared:,} days")
+    assert (comparison.left, comparison.wrong) == (0, 0), comparison
+    return Figure("comparing every day of every rollup with raw rows", f"{took:,.1f} s, {comparison.looked_at:,} days")
 
 
 @click.command()

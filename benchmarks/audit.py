@@ -17,12 +17,12 @@ from pathlib import Path
 import click
 
 from benchmarks.figures import at_most, server_name, server_options, show, told
-from benchmarks.timing import Connection, latencies
+from benchmarks.timing import latencies
 from benchmarks.warehouse import built_warehouse, progress
 from orchestration.lib.audit import sign
 from orchestration.lib.audit.export import export
 from orchestration.lib.audit.seal import seal
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 COLUMNS = "(actor_type, actor_label, action, resource_type, after)"
 VALUES = "select 'system', 'benchmark', 'benchmark.write', 'test', jsonb_build_object('number', n, 'state', 'active')"

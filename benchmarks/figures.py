@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from benchmarks.timing import Connection, Time
+from benchmarks.timing import Time
+from orchestration.lib.database.connection import Connection
 
 Command = TypeVar("Command", bound=Callable[..., None])
 UNKNOWN = "\N{EN DASH}"
@@ -63,13 +64,12 @@ def _number(value: float, unit: str, digits: int) -> str:
 
 def server_name(connection: Connection) -> str:
     """Such as "TimescaleDB 2.26.4 on PostgreSQL 15.18"."""
-    row = connection.execute(
+    [(name,)] = connection.execute(
         "select concat_ws(' on ',"
         " (select 'TimescaleDB ' || extversion from pg_extension where extname = 'timescaledb'),"
         " 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1))"
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    )
+    return str(name)
 
 
 def server_options(command: Command) -> Command:

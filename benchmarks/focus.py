@@ -16,9 +16,8 @@ from pathlib import Path
 import click
 
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, told
-from benchmarks.timing import Connection
 from benchmarks.warehouse import built_warehouse, is_timescaledb, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.export.focus import export_focus
 
 MODELS = 15

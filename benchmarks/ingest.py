@@ -22,16 +22,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, told
 from benchmarks.warehouse import built_warehouse, is_timescaledb, progress
-from orchestration.lib.database.connection import connect, ensure_database, parameters, with_database
+from orchestration.lib.database.connection import Connection, connect, ensure_database, parameters, with_database
 from orchestration.lib.usage.load import ingest_files
 
-Connection = psycopg.Connection[TupleRow]
 DAYS = 30
 COLUMNS = (
     "time,request_id,trace_id,user_id,team_id,api_key_id,provider,model,application,environment,input_tokens,"

@@ -22,10 +22,10 @@ from benchmarks.answers import SIZE
 from benchmarks.figures import UNKNOWN, Figure, at_least, server_name, server_options, show, told
 from benchmarks.litellm_tables import PACKAGE, fill_tables, make_tables
 from benchmarks.organisation import load_organisation
-from benchmarks.timing import Connection, measured
+from benchmarks.timing import measured
 from benchmarks.usage import Usage
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 # measures that both have, and what they are there
 MEASURES = {
@@ -245,11 +245,10 @@ def main(url: str | None, rows: int, rounds: int, as_json: bool) -> None:
         figures, _ = ratio_figures(connection, rollups, rounds)
         raw_figures, ratios = ratio_figures(connection, raw, min(rounds, 3))
         figures += [*raw_figures, at_least("raw, median of the above", statistics.median(ratios), 20, "x")]
-        sizes = connection.execute(
+        [(sizes,)] = connection.execute(
             "select pg_total_relation_size('\"LiteLLM_SpendLogs\"') / count(*) from core.llm_metrics"
-        ).fetchone()
-        assert sizes is not None
-        figures.append(told("bytes a row of SpendLogs, with indexes", sizes[0], "B", 0))
+        )
+        figures.append(told("bytes a row of SpendLogs, with indexes", sizes, "B", 0))
         server = server_name(connection)
     show(figures, server, f"{rows:,} requests", f"{PACKAGE} {release}", as_json=as_json)
 

@@ -6,8 +6,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.timing import Connection
 from benchmarks.usage import Usage
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 
 PACKAGE = "litellm-proxy-extras"

@@ -16,9 +16,9 @@ import click
 from benchmarks.figures import Figure, at_most, server_name, server_options, show, timed, told
 from benchmarks.organisation import Size, load_organisation
 from benchmarks.reports import people_questions
-from benchmarks.timing import Connection, latencies, measured
+from benchmarks.timing import latencies, measured
 from benchmarks.warehouse import build_options, built_warehouse, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 AUDIT_WRITE = (
     "insert into core.audit_logs (actor_type, actor_id, action, resource_type, resource_id, metadata)"
@@ -46,11 +46,10 @@ def audit_figures(connection: Connection) -> list[Figure]:
     median, p95 = latencies(lambda n: connection.execute(AUDIT_WRITE, [n, n]), 500)
     _, actor_p95 = latencies(lookup("actor_id", "user"), 500)
     _, resource_p95 = latencies(lookup("resource_id", "key"), 500)
-    row = connection.execute(
+    [row] = connection.execute(
         "select count(*), pg_table_size('core.audit_logs') / count(*), pg_indexes_size('core.audit_logs') / count(*)"
         " from core.audit_logs"
-    ).fetchone()
-    assert row is not None
+    )
     return [
         told("audit write with its checksum, median", median, "ms", 2),
         at_most("audit write with its checksum, p95", p95, 2, "ms", 2),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.timing import Connection
+from orchestration.lib.database.connection import Connection
 
 DAYS = 30
 ROOT_SIZE = 100  # teams below one root and itself, on ten levels
@@ -323,6 +323,5 @@ def load_organisation(connection: Connection, size: Size, notify: Callable[[str]
     if size.requests:
         run(f"{size.requests:,} requests", REQUESTS, requests=size.requests)
         run("samples", SAMPLES, requests=size.requests)
-    count = connection.execute("select count(*) from core.audit_logs").fetchone()
-    assert count is not None
-    in_batches("audit rows", AUDIT_ROWS, size.audit_rows - count[0])
+    [(count,)] = connection.execute("select count(*) from core.audit_logs")
+    in_batches("audit rows", AUDIT_ROWS, size.audit_rows - count)

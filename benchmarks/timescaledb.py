@@ -14,10 +14,10 @@ from datetime import timedelta
 import click
 
 from benchmarks.figures import Figure, at_least, at_most, server_name, server_options, show, timed, told
-from benchmarks.timing import Connection, Time, measured
+from benchmarks.timing import Time, measured
 from benchmarks.usage import COLUMNS, Usage
 from benchmarks.warehouse import built_warehouse, is_timescaledb, progress
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -40,9 +40,8 @@ Answer = list[tuple[object, ...]]
 
 
 def value(connection: Connection, query: str, *parameters: object) -> float:
-    row = connection.execute(query.encode(), parameters or None).fetchone()
-    assert row is not None
-    return float(row[0])
+    [(number,)] = connection.execute(query.encode(), parameters or None)
+    return float(number)
 
 
 def copy_rates(connection: Connection, usage: Usage, rows: int, rounds: int) -> tuple[float, float]:

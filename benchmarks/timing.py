@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from psycopg.rows import TupleRow
 
-Connection = psycopg.Connection[TupleRow]
+from orchestration.lib.database.connection import Connection
+
 _CPU = re.compile(r"^!\t([\d.]+) s user, ([\d.]+) s system", re.MULTILINE)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 

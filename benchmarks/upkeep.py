@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 
 from benchmarks.figures import Figure, worked
-from benchmarks.timing import Connection, seconds
+from benchmarks.timing import seconds
 from benchmarks.warehouse import progress
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.settings import dbt_target
 from orchestration.lib.verification.run import verify

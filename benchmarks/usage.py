@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.timing import Connection
+from orchestration.lib.database.connection import Connection
 
 COLUMNS = (
     "time, request_id, trace_id, user_id, team_id, api_key_id, provider, model, application, environment, input_tokens,"

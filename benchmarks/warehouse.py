@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 from psycopg import sql
 
-from benchmarks.timing import Connection
-from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.connection import Connection, connect, ensure_database, with_database
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.warehouse.build import build_warehouse

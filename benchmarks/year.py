@@ -19,11 +19,11 @@ from benchmarks.answers import SIZE, refresh_time
 from benchmarks.figures import UNKNOWN, Figure, server_name, server_options, show, told
 from benchmarks.organisation import load_organisation
 from benchmarks.reports import people_questions, usage_questions
-from benchmarks.timing import Connection, Time, measured
+from benchmarks.timing import Time, measured
 from benchmarks.upkeep import GOALS, Upkeep, upkeep
 from benchmarks.usage import Usage
 from benchmarks.warehouse import build_options, built_warehouse, is_timescaledb, progress, settle
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 SIZES = {

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from embedded_homes import new_home
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.usage.load import ingest_files
@@ -48,11 +48,17 @@ def emptied_and_refreshed(database: str, emptied: None) -> Iterator[None]:
 def kept_for_long(database: str) -> Iterator[None]:
     """Files with fixed times can be loaded, whenever the tests run."""
     with connect(database) as connection:
-        row = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'").fetchone()
-        assert row is not None
+        [row] = connection.execute("select value from internal.settings where name = 'llm_metrics_retention'")
         connection.execute("update internal.settings set value = '100 years' where name = 'llm_metrics_retention'")
         yield
         connection.execute("update internal.settings set value = %s where name = 'llm_metrics_retention'", row)
+
+
+@pytest.fixture
+def open_connection(database: str) -> Iterator[Connection]:
+    """A connection in autocommit mode: what is done on it stays."""
+    with connect(database) as connection:
+        yield connection
 
 
 @pytest.fixture
@@ -140,7 +146,7 @@ def embedded_server(embedded_home: Path) -> EmbeddedServer:
 def people(database: str) -> dict[str, UUID]:
     """Ann is in the team chat, Bob in no team, and there is a team sales."""
     with connect(database) as connection:
-        row = connection.execute(
+        [row] = connection.execute(
             """
             with ann as (insert into core.users (email, display_name) values ('ann@example.com', 'Ann') returning id),
             bob as (insert into core.users (email, display_name) values ('bob@example.com', 'Bob') returning id),
@@ -152,8 +158,7 @@ def people(database: str) -> dict[str, UUID]:
             )
             select ann.id, bob.id, chat.id, sales.id from ann, bob, chat, sales
             """
-        ).fetchone()
-        assert row is not None
+        )
         return dict(zip(("ann", "bob", "chat", "sales"), row, strict=True))
 
 

@@ -11,15 +11,14 @@ from uuid import UUID
 import click
 
 from orchestration.cli.options import moment
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.connection import Connection
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
     from orchestration.lib.identity.acting import Actor
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -32,11 +31,10 @@ def _as(command: _F) -> _F:
 
 
 @contextmanager
-def _acting(acts_as: str | None) -> "Iterator[tuple[psycopg.Connection[TupleRow], Actor]]":
+def _acting(acts_as: str | None) -> "Iterator[tuple[Connection, Actor]]":
     """A connection, and who acts."""
     from orchestration.lib.accounts import SYSTEM, actor_called
     from orchestration.lib.database.connection import connect
-    from orchestration.lib.database.in_use import database_url
 
     who = acts_as or settings().actor
     with connect(database_url(), application="governance accounts") as connection:
@@ -99,8 +97,7 @@ def erase(email: str, yes: bool, acts_as: str | None) -> None:
     from orchestration.lib.accounts import erase_user
 
     with _acting(acts_as) as (connection, actor):
-        if not yes and not click.confirm(f"Erase {visible(email, keep='')} for good?", err=True):
-            raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+        confirm(f"Erase {visible(email, keep='')} for good?", yes=yes)
         erased = erase_user(connection, email, actor=actor)
     for table, rows in sorted(erased.rows.items()):
         tell(f"  {table}: {counted(rows, 'row')}")
@@ -174,7 +171,7 @@ def confirm_mfa(email: str, acts_as: str | None) -> None:
         _confirm(connection, email, actor)
 
 
-def _confirm(connection: "psycopg.Connection[TupleRow]", email: str, actor: "Actor") -> None:
+def _confirm(connection: Connection, email: str, actor: "Actor") -> None:
     from orchestration.lib import accounts
 
     keys = accounts.read_keys(settings().mfa_keys)

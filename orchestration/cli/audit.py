@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -14,6 +15,13 @@ _KEY = click.option(
     "key_file",
     type=click.Path(path_type=Path),
     help="File of the private key; $GOVERNANCE_AUDIT_KEY, unless given.",
+)
+_PUBLIC_KEYS = click.option(
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Public key of who signs; may be repeated. Those of --key, unless given.",
 )
 _ANCHORS = click.option(
     "--anchor",
@@ -54,7 +62,6 @@ def key(file: Path, name: str, succeeds: str | None) -> None:
 def seal(watch: float | None) -> None:
     """Seal every entry whose transaction has ended."""
     from orchestration.lib.audit import seal as sealing
-    from orchestration.lib.database.in_use import database_url
 
     if watch is None:
         click.echo(f"{sealing.seal(database_url()):,} entries sealed")
@@ -80,7 +87,6 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
     """
     from orchestration.lib.audit.sign import sign as sign_now
     from orchestration.lib.audit.timestamp import stamper
-    from orchestration.lib.database.in_use import database_url
 
     url, folders = database_url(), _anchors(anchors)
     _seal_first(url)
@@ -110,7 +116,6 @@ def export(output: Path) -> None:
     project.
     """
     from orchestration.lib.audit.export import export as export_now
-    from orchestration.lib.database.in_use import database_url
 
     url = database_url()
     _seal_first(url)
@@ -119,13 +124,7 @@ def export(output: Path) -> None:
 
 @audit.command()
 @click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--public-key",
-    "public_keys",
-    multiple=True,
-    metavar="KEY",
-    help="Public key of who signs; may be repeated. Those of --key, unless given.",
-)
+@_PUBLIC_KEYS
 @_KEY
 @click.option(
     "--checkpoint",
@@ -148,7 +147,6 @@ def verify(
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
     """
     from orchestration.lib.audit import export, sign, verify_offline
-    from orchestration.lib.database.in_use import database_url
 
     if not public_keys:
         public_keys = tuple(map(str, sign.public_keys(_key_file(key_file))))
@@ -173,7 +171,6 @@ def status() -> None:
     """Show how far the trail is sealed and signed, and the public keys of who signs."""
     from orchestration.lib.audit import sign
     from orchestration.lib.audit.seal import status as status_now
-    from orchestration.lib.database.in_use import database_url
 
     found = status_now(database_url())
     unsealed = found.entries - found.sealed_entries
@@ -198,13 +195,7 @@ def status() -> None:
 
 @audit.command()
 @click.option("--reason", required=True, help="Such as the backup that was restored; kept in the trail.")
-@click.option(
-    "--public-key",
-    "public_keys",
-    multiple=True,
-    metavar="KEY",
-    help="Public key of who signs; may be repeated. Those of --key, unless given.",
-)
+@_PUBLIC_KEYS
 @_KEY
 @_ANCHORS
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -219,7 +210,6 @@ def recover(
     from orchestration.lib.audit import seal, sign
     from orchestration.lib.audit.recover import note_of, whole_until
     from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey
-    from orchestration.lib.database.in_use import database_url
 
     key_file = _key_file(key_file) if key_file or not public_keys else None
     try:
@@ -235,8 +225,7 @@ def recover(
         f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
         f"the first {whole:,} of them as they were signed"
     )
-    if not yes and not click.confirm("Begin a new epoch?", err=True):
-        raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
+    confirm("Begin a new epoch?", yes=yes)
     epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))
     click.echo(f"epoch {epoch} began")
     tell("sign it with `governance audit sign --after-recovery`")
@@ -258,14 +247,12 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
 
     from orchestration.lib.audit.prune import prune as prune_now
     from orchestration.lib.compliance.period import parsed_month
-    from orchestration.lib.database.in_use import database_url
 
     first_kept = parsed_month(before, "UTC", datetime.now(UTC).date())
     if first_kept.start > datetime.now(UTC):
         raise GovernanceError(f"{first_kept.name} is still to come: name a month that has begun")
     folders, file = _anchors(anchors), _key_file(key_file)
-    if not yes and not click.confirm(f"Delete every entry from before {first_kept.name} for good?", err=True):
-        raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+    confirm(f"Delete every entry from before {first_kept.name} for good?", yes=yes, otherwise="nothing is deleted")
     done = prune_now(database_url(), first_kept.start, reason, file, folders)
     none = f"no sealed entry is from before {first_kept.name}"
     click.echo(f"{done.entries:,} entries deleted" if done.entries else none)

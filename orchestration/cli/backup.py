@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.settings import governance_home, settings
 
 _OUTPUT = click.option(
@@ -45,7 +46,6 @@ def backup(output: Path | None, recipients: Sequence[str], keep: str | None) -> 
     from orchestration.lib.backup.backup import backup as backup_now
     from orchestration.lib.backup.encryption import read_recipients
     from orchestration.lib.backup.keep import Keep, delete_superseded
-    from orchestration.lib.database.in_use import database_url
 
     output = output or governance_home() / "backups"
     kept = Keep.parse(said) if (said := keep or settings().backup_keep) else None
@@ -92,7 +92,6 @@ def drill(output: Path | None, recipients: Sequence[str], identity: Path | None)
     """
     from orchestration.lib.backup.drill import drill as drill_now
     from orchestration.lib.backup.encryption import read_identities, read_recipients
-    from orchestration.lib.database.in_use import database_url
 
     identity = identity or settings().backup_identity
     done = drill_now(

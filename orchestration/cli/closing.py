@@ -1,10 +1,14 @@
 """The command that closes months."""
 
 import getpass
-import sys
 from typing import TYPE_CHECKING
 
 import click
+
+from orchestration.cli.tables import show_table
+from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,11 +28,8 @@ def close(month: str | None, through: str | None, dry_run: bool, lists: bool) ->
     The month has ended in the reporting time zone, and all before it with usage or cost are closed. What changes its
     money later (late requests, repricing, corrections) is charged as adjustments of the month that is open.
     """
-    from orchestration.cli.terminal import tell, visible
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.pricing.closing import close as close_months
     from orchestration.lib.pricing.closing import closed_periods
-    from orchestration.lib.words import counted
 
     said = month or through
     if sum((bool(month), bool(through), lists)) != 1 or (lists and dry_run):
@@ -52,21 +53,12 @@ def close(month: str | None, through: str | None, dry_run: bool, lists: bool) ->
 
 
 def _show(periods: "Sequence[ClosedPeriod]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.cli.terminal import tell, visible
-
     if not periods:
         tell("no month is closed")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("month", "closed", "requests", "unpriced", "total", "adjusted since", "fingerprint", "by"):
-        table.add_column(column, justify="right" if column in ("requests", "unpriced") else "left", no_wrap=True)
-    for each in periods:
-        table.add_row(
+    columns = ("month", "closed", "requests", "unpriced", "total", "adjusted since", "fingerprint", "by")
+    rows = [
+        (
             each.name,
             f"{each.closed_at:%Y-%m-%d %H:%M}",
             f"{each.requests:,}",
@@ -74,9 +66,11 @@ def _show(periods: "Sequence[ClosedPeriod]") -> None:
             _amounts(each.totals),
             _amounts(each.adjusted) if each.adjusted else "-",
             each.fingerprint[:12],
-            Text(visible(each.closed_by)),
+            each.closed_by,
         )
-    print_table(Console(file=sys.stdout, highlight=False, width=200), table)
+        for each in periods
+    ]
+    show_table(columns, rows, numbers=("requests", "unpriced"))
 
 
 def _amounts(amounts: "Mapping[str, Decimal]") -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.settings import governance_home, settings
 
 
@@ -32,7 +33,6 @@ def report(ctx: click.Context, period: str, output: Path | None) -> None:
         return
     from orchestration.lib.audit.sign import public_keys
     from orchestration.lib.compliance.report import PAPER, write_report
-    from orchestration.lib.database.in_use import database_url
 
     key, anchors = settings().audit_key, settings().audit_anchors
     keys = public_keys(key) if key is not None else []

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -35,9 +37,7 @@ def focus(period: str, output: Path, file_format: str, version: str, dataset: st
     The file is whole under its name or not there. What has no price is no charge and not in it. docs/focus.md says what
     each column is made of.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.export.focus import export_focus
-    from orchestration.lib.words import counted
 
     done = export_focus(database_url(), period, output, file_format=file_format, version=version, dataset_name=dataset)
     if dataset == "cost-and-usage":

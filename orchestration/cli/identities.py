@@ -1,24 +1,22 @@
 """The commands about whom sources of usage name: who is unknown, and who is meant."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from orchestration.cli.terminal import tell, visible
-from orchestration.lib.errors import GovernanceError
+from orchestration.cli.tables import show_table
+from orchestration.cli.terminal import confirm, tell
+from orchestration.lib.database.connection import Connection
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
     from orchestration.lib.owners.identities import Identity, Plan
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _SHOWN = 50
-_WIDTH = 2_000
 _source = click.option("--source", metavar="NAME", help="Only this source.")
 
 
@@ -46,7 +44,6 @@ def identities() -> None:
 @click.option("--all", "shows_all", is_flag=True, help=f"All lines, not the first {_SHOWN}.")
 def list_(source: str | None, *, shows_decided: bool, shows_all: bool) -> None:
     """List the names that requests lack an owner for, with the requests and their cost."""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.owners.identities import decided, span_in_words, unresolved
 
     url = database_url()
@@ -82,7 +79,7 @@ def list_(source: str | None, *, shows_decided: bool, shows_all: bool) -> None:
     if not rows:
         tell(nothing)
         return
-    _print(columns, rows if shows_all else rows[:_SHOWN])
+    show_table(columns, rows if shows_all else rows[:_SHOWN], numbers=("requests",))
     if not shows_all and len(rows) > _SHOWN:
         tell(f"and {len(rows) - _SHOWN:,} more: --all shows them")
 
@@ -159,7 +156,7 @@ def import_(file: str, by: str | None, *, replaces: bool, reattribute: bool, yes
 
 
 def _decide(
-    find_identities: "Callable[[psycopg.Connection[TupleRow]], Sequence[Identity]] | None",
+    find_identities: "Callable[[Connection], Sequence[Identity]] | None",
     by: str | None,
     *,
     replaces: bool,
@@ -169,34 +166,26 @@ def _decide(
 ) -> None:
     """Says what would move, asks, and does it. Raises GovernanceError where the answer is no."""
     from orchestration.cli.loading import refresh_rollups
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.owners.identities import decide
 
     url = database_url()
 
-    def confirm(plan: "Plan") -> bool:
+    def ask(plan: "Plan") -> None:
         for sentence in _described(plan):
             tell(sentence)
-        try:
-            return yes or (sys.stdin is not None and click.confirm("Do it?", err=True))
-        except click.Abort:
-            click.echo(err=True)
-            return False
+        confirm("Do it?", yes=yes)
 
-    plan = decide(url, find_identities, confirm, by=by, replaces=replaces, reattributes=reattributes)
+    plan = decide(url, find_identities, ask, by=by, replaces=replaces, reattributes=reattributes)
     if plan.done:
         click.echo(f"moved {plan.moves}")
         if plan.moves.changed and refreshes:
             refresh_rollups(url)
-    elif plan.is_needed:
-        raise GovernanceError("nothing is changed: it wasn't confirmed (--yes does without the question)")
     else:
         click.echo("nothing to do: all of it is known already, and no request lacks an owner for it")
 
 
 def _described(plan: "Plan") -> Iterator[str]:
     """What would happen."""
-    from orchestration.lib.words import counted
 
     if plan.new or plan.known:
         known = f", {plan.known:,} known already" if plan.known else ""
@@ -211,18 +200,3 @@ def _described(plan: "Plan") -> Iterator[str]:
         yield f"  {others} another owner and keep it, unless --reattribute is given"
     if more := plan.moves.changed - plan.moves.requests:
         yield f"  of {counted(more, 'more request')} the reason for the missing owner is noted anew"
-
-
-def _print(columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column == "requests" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(visible(cell, keep="")) for cell in row))
-    print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)

@@ -1,19 +1,14 @@
 """What `governance ingest` does and says: results on stdout, all else on stderr."""
 
-import json
-import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import click
 import psycopg
 from psycopg import sql
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from orchestration.cli.progress import LoadProgress
-from orchestration.cli.tables import print_table
+from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
@@ -32,8 +27,6 @@ NOTHING_LOADED = 3
 _LOADS_SHOWN = 50
 _REASONS = 5
 _DIFFERENCES = 5
-# a source's name is never cut
-_WIDTH = 2_000
 
 
 def load_files(
@@ -125,23 +118,17 @@ def list_loads() -> None:
     if not found:
         tell("nothing was loaded so far")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("load", "started", "loaded", "duplicate", "changed", "quarantined", "source"):
-        is_number = column not in ("started", "source")
-        table.add_column(column, justify="right" if is_number else "left", no_wrap=True)
+    counted_columns = ("loaded", "duplicate", "changed", "quarantined")
+    rows = []
     for load in found:
         note = ""
         if load.undone_at:
             note = f" (taken back {load.undone_at:%Y-%m-%d %H:%M})"
         elif not load.ended_at:
             note = " (runs, or was broken off)"
-        table.add_row(
-            str(load.number),
-            f"{load.started_at:%Y-%m-%d %H:%M:%S}",
-            *(f"{number:,}" for number in (load.loaded, load.duplicate, load.changed, load.quarantined)),
-            Text(f"{visible(load.source, keep='')}{note}"),
-        )
-    print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
+        counts = (f"{number:,}" for number in (load.loaded, load.duplicate, load.changed, load.quarantined))
+        rows.append((str(load.number), f"{load.started_at:%Y-%m-%d %H:%M:%S}", *counts, load.source + note))
+    show_table(("load", "started", *counted_columns, "source"), rows, numbers=("load", *counted_columns))
 
 
 def refresh_rollups(url: str) -> None:
@@ -197,10 +184,6 @@ def _describe_quarantine(report: IngestReport, files: Sequence[str]) -> Iterator
     )
 
 
-def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
 def _describe_trial(trial: Trial) -> Iterator[str]:
     """What fills each target, the first rows as they would be loaded, and the first that would be refused."""
     yield f"{trial.source}: what fills what"
@@ -215,7 +198,7 @@ def _describe_trial(trial: Trial) -> Iterator[str]:
     yield f"  nothing fills {', '.join(unfilled)}"
     for number, row in enumerate(trial.rows, 1):
         yield f"row {number} as it would be loaded"
-        yield "  " + ", ".join(f"{name} {_shown(value)}" for name, value in row.items())
+        yield "  " + ", ".join(f"{name} {value}" for name, value in row.items())
     for line, reasons in trial.refused:
         yield f"line {line} would be refused"
         yield from (f"  {reason}" for reason in reasons)

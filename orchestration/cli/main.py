@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from orchestration.cli.terminal import visible
+from orchestration.cli.terminal import tell_error
 from orchestration.lib.errors import GovernanceError, explained
 
 # each command is a function of a module of this package; what a command needs is imported when it runs
@@ -55,7 +55,7 @@ class _Group(click.Group):
             with explained():
                 return super().invoke(ctx)
         except GovernanceError as error:
-            click.echo(f"error: {visible(str(error))}", err=True)
+            tell_error(error)
             sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
         except (KeyboardInterrupt, click.Abort):
             click.echo("\ninterrupted: run the same command again, it goes on from what is done", err=True)

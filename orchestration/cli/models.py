@@ -1,20 +1,19 @@
 """The commands about what the models that usage names are called."""
 
 import json
-import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
 
 if TYPE_CHECKING:
     from orchestration.lib.usage.names import Renamed, Spelling
 
 _SHOWN = 10
-# names are never cut
-_WIDTH = 2_000
 _MATCH = click.option(
     "--match",
     type=click.Choice(["exact", "prefix", "pattern"]),
@@ -41,7 +40,6 @@ def models(ctx: click.Context, unknown: bool, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand:
         return
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.names import spellings
 
     found = [each for each in spellings(database_url()) if not (unknown and each.is_known)]
@@ -96,7 +94,6 @@ def alias_provider(said: str, canonical: str, match: str, priority: int, note: s
 @click.option("--of-provider", is_flag=True, help="SAID is a provider.")
 def unalias(said: str, provider: str, of_provider: bool) -> None:
     """Take back your own rule for SAID."""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.names import drop_alias
 
     _tell_renamed(drop_alias(database_url(), "provider" if of_provider else "model", said, provider))
@@ -105,7 +102,6 @@ def unalias(said: str, provider: str, of_provider: bool) -> None:
 @models.command()
 def rules() -> None:
     """List the rules of your own. Those that everybody has are seeds/provider_aliases.csv and model_aliases.csv."""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.names import EVERY_PROVIDER, aliases
 
     found = aliases(database_url())
@@ -113,7 +109,7 @@ def rules() -> None:
         tell("there are no rules of your own: `governance models alias` adds one")
         return
     of = {EVERY_PROVIDER: "any"}
-    _print_table(
+    show_table(
         ["of", "provider", "match", "said", "called", "priority", "note"],
         [
             [a.kind, of.get(a.provider, a.provider), a.match, a.said, a.canonical, str(a.priority), a.note or ""]
@@ -124,7 +120,6 @@ def rules() -> None:
 
 
 def _add(kind: str, said: str, canonical: str, provider: str, match: str, priority: int, note: str | None) -> None:
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.names import Alias, add_alias
 
     _tell_renamed(add_alias(database_url(), Alias(kind, provider, match, said, canonical, priority, note)))
@@ -158,7 +153,7 @@ def _print_spellings(found: "list[Spelling]") -> None:
             ]
         )
         last = name
-    _print_table(
+    show_table(
         ["provider", "model", "came as", "requests", "cost", "first", "last", "named by"],
         rows,
         numbers=("requests", "cost"),
@@ -196,18 +191,3 @@ def _as_json(spelling: "Spelling") -> dict[str, object]:
         "first_day": spelling.first_day.isoformat(),
         "last_day": spelling.last_day.isoformat(),
     }
-
-
-def _print_table(columns: list[str], rows: list[list[str]], numbers: tuple[str, ...]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(visible(cell, keep="")) for cell in row))
-    print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)

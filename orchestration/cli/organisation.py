@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.options import moment
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _SHOWN, _MISSING_SHOWN = 20, 5
 _SIGNS = {"create": "+", "change": "~", "end": "-"}
-_TITLES = {"people": "people", "teams": "teams", "memberships": "memberships", "roles": "roles", "keys": "API keys"}
 # what is not shown of a new one: its sign and name say it, or nobody should see it
 _UNSAID = {"people": {"email"}, "teams": {"slug"}, "keys": {"key_hash", "key_prefix", "name"}}
 _ENDED = {"people": "deactivated", "memberships": "ended", "roles": "revoked", "keys": "revoked"}
@@ -69,8 +69,6 @@ def import_organisation(
     unless told otherwise. A second import of the same files changes nothing. docs/organisation.md has the columns.
     """
     from orchestration.lib.database.connection import connect
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
     from orchestration.lib.organisation.plan import Options
     from orchestration.lib.organisation.run import carry_out_import, compare, read_files
 
@@ -91,22 +89,11 @@ def import_organisation(
     if dry_run:
         click.echo("nothing was written")
         return
-    if not yes and not _agrees(len(plan.acts)):
-        raise GovernanceError("nothing was changed")
+    confirm(f"write {counted(len(plan.acts), 'change')}?", yes=yes)
     with connect(database_url()) as connection:
         request = carry_out_import(connection, stated, plan, [path.rsplit("/", 1)[-1] for path in paths])
     click.echo(f"imported: {counted(len(plan.acts), 'change')}")
     tell(f"in core.audit_logs they have the request_id {request}")
-
-
-def _agrees(changes: int) -> bool:
-    from orchestration.lib.errors import GovernanceError
-
-    try:
-        return click.confirm(f"write {counted(changes, 'change')}?", err=True)
-    except click.Abort:
-        tell("")
-        raise GovernanceError("the question was not answered, and nothing was changed; --yes asks none") from None
 
 
 def _show(plan: "Plan", limit: int | None) -> None:
@@ -123,7 +110,8 @@ def _show(plan: "Plan", limit: int | None) -> None:
             (len(missing), "in no file"),
         ]
         if any(number for number, _ in counts):
-            click.echo(f"{_TITLES[kind]}: {', '.join(f'{number:,} {word}' for number, word in counts if number)}")
+            said = ", ".join(f"{number:,} {word}" for number, word in counts if number)
+            click.echo(f"{'API keys' if kind == 'keys' else kind}: {said}")
             _echo_some([_described(act) for act in acts], limit)
             if missing:
                 _echo_some([f"? {name} is in no file and stays" for name in missing], limit and _MISSING_SHOWN)

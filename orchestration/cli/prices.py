@@ -1,12 +1,15 @@
 """The commands about prices, and what they show."""
 
-import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestration.cli.options import day, day_or_time
+from orchestration.cli.tables import show_table
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.price_changes import Changes
@@ -43,9 +46,6 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
     Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
     superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
     """
-    from orchestration.cli.terminal import tell
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.observed import read_list
     from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
 
@@ -64,17 +64,12 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
         )
     if dry_run or not changes:
         return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise GovernanceError("nothing is written: look at the changes, then give --yes")
-        click.confirm("Write this?", abort=True, err=True)
+    confirm("Write this?", yes=yes, otherwise="nothing is written")
     apply_changes(url, read, day, changes)
     _tell_consequences(changes, day)
 
 
 def _show_changes(changes: "Changes") -> None:
-    from orchestration.cli.terminal import visible
-
     lines = [f"- {price.key}: {price.amount:f} ends on {when:%Y-%m-%d}" for price, when in changes.end]
     lines += [
         f"! {price.key}: {price.amount:f} from {_since(price.starts)} on was wrong, is superseded"
@@ -98,8 +93,6 @@ def _show_changes(changes: "Changes") -> None:
 
 
 def _tell_consequences(changes: "Changes", day: date) -> None:
-    from orchestration.cli.terminal import tell
-
     earliest = changes.earliest
     if earliest is None or earliest.date() < day:
         since = f" --from {earliest:%Y-%m-%d}" if earliest else ""
@@ -117,7 +110,6 @@ def show(
     model: str, provider: str | None, at: datetime | None, service_tier: str, region: str, team: str | None
 ) -> None:
     """Say which price applies to a request to MODEL, and why."""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.pricing.price_lookup import Question, applied_prices
 
     moment = at or datetime.now(UTC)
@@ -127,13 +119,6 @@ def show(
 
 
 def _show_applied(applied: "AppliedPrice", at: datetime) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.cli.terminal import visible
-
     above = f", above {applied.context_above:,} input tokens" if applied.context_above else ""
     heading = f"{applied.provider}/{applied.model}, {applied.service_tier}{above}, at {at:%Y-%m-%d %H:%M} UTC"
     click.echo(f"{visible(heading)}: {applied.currency} per million")
@@ -144,21 +129,13 @@ def _show_applied(applied: "AppliedPrice", at: datetime) -> None:
     if applied.agreement:
         what = f"{applied.discount_percent.normalize():f} % off" if applied.discount_percent else "prices of its own"
         click.echo(visible(f"Agreement {applied.agreement} ({applied.agreement_origin}): {what}."))
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column, right in (("", False), ("list", True), ("applied", True), ("holds", False), ("why", False)):
-        table.add_column(column, justify="right" if right else "left")
+    rows = []
     for unit in applied.units:
-        table.add_row(
-            unit.unit,
-            "-" if unit.listed is None else f"{unit.listed.normalize():f}",
-            f"{unit.applied.normalize():f}",
-            f"since {_since(unit.starts)}"
-            + (f" until {unit.ends:%Y-%m-%d}" if unit.ends else "")
-            + f" ({unit.date_basis})",
-            Text(visible(_why(applied, unit))),
-        )
-    console = Console(file=sys.stdout, highlight=False, width=160)
-    print_table(console, table)
+        listed = "-" if unit.listed is None else f"{unit.listed.normalize():f}"
+        until = f" until {unit.ends:%Y-%m-%d}" if unit.ends else ""
+        holds = f"since {_since(unit.starts)}{until} ({unit.date_basis})"
+        rows.append((unit.unit, listed, f"{unit.applied.normalize():f}", holds, _why(applied, unit)))
+    show_table(("", "list", "applied", "holds", "why"), rows, numbers=("list", "applied"))
 
 
 def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
@@ -180,14 +157,6 @@ def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
 @click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
 def list_prices(provider: str | None, model: str | None, at: datetime | None) -> None:
     """List the prices per million that hold."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.cli.terminal import visible
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.price_lookup import listed_prices
     from orchestration.lib.pricing.units import UNITS
 
@@ -195,28 +164,20 @@ def list_prices(provider: str | None, model: str | None, at: datetime | None) ->
     if not found:
         raise GovernanceError("no price is known for that: leave out --provider or --model to see what there is")
     units = [unit for unit in UNITS if any(unit in each.amounts for each in found)]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (
-        "provider",
-        "model",
-        "tier",
-        "above",
-        *(unit.removesuffix("_tokens") for unit in units),
-        "",
-        "since",
-    ):
-        table.add_column(column, no_wrap=True)
-    for each in found:
-        table.add_row(
-            Text(visible(each.provider if each.price_list == "list" else f"{each.price_list}: {each.provider}")),
-            Text(visible(each.model)),
+    columns = ("provider", "model", "tier", "above", *(unit.removesuffix("_tokens") for unit in units), "", "since")
+    rows = [
+        (
+            each.provider if each.price_list == "list" else f"{each.price_list}: {each.provider}",
+            each.model,
             each.service_tier,
             f"{each.context_above:,}" if each.context_above else "",
             *(f"{each.amounts[unit].normalize():f}" if unit in each.amounts else "" for unit in units),
             each.currency,
             _since(each.starts),
         )
-    print_table(Console(file=sys.stdout, highlight=False, width=240), table)
+        for each in found
+    ]
+    show_table(columns, rows)
 
 
 def _since(start: datetime | None) -> str:

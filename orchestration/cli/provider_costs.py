@@ -1,7 +1,6 @@
 """What `governance reconcile provider` prints."""
 
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from decimal import Decimal
@@ -9,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from orchestration.lib.usage.provider_costs import Compared, ProviderReconciliation
-
-_WIDTH = 2_000
 
 
 def as_json(found: "ProviderReconciliation") -> str:
@@ -56,34 +54,19 @@ def _unreached(found: "ProviderReconciliation") -> list[str]:
 
 
 def _print_table(rows: "list[Compared]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from orchestration.cli.tables import print_table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("provider", "account", "source", "days", "currency"):
-        table.add_column(column, no_wrap=True)
-    for column in ("ours", "theirs", "difference", "share"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for column in ("status", "explained by"):
-        table.add_column(column, no_wrap=True)
+    names, numbers = ("provider", "account", "source", "days", "currency"), ("ours", "theirs", "difference", "share")
+    cells = []
     for row in rows:
         ours = "-" if row.our_cost is None else f"{row.our_cost:f}"
         if row.converted_cost is not None:
             rate = f"{row.exchange_rate:f} of {row.exchange_rate_day}"
             ours = f"{row.converted_cost:f} (from {row.converted_from} at {rate})"
         days = f"{row.day}" if (row.end_day - row.day).days == 1 else f"{row.day} … {row.end_day}"
-        table.add_row(
-            *(visible(text, keep="") for text in (row.provider, row.account or "", row.source, days, row.currency)),
-            ours,
-            "-" if row.their_cost is None else f"{row.their_cost:f}",
-            f"{row.difference:+f}",
-            "" if row.difference_share is None else f"{row.difference_share:+.2%}",
-            row.status,
-            row.explained_by or "",
-        )
-    print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)
+        theirs = "-" if row.their_cost is None else f"{row.their_cost:f}"
+        share = "" if row.difference_share is None else f"{row.difference_share:+.2%}"
+        named = (row.provider, row.account or "", row.source, days, row.currency)
+        cells.append((*named, ours, theirs, f"{row.difference:+f}", share, row.status, row.explained_by or ""))
+    show_table((*names, *numbers, "status", "explained by"), cells, numbers=numbers)
 
 
 def _sum(amounts: "Iterable[Decimal | None]") -> Decimal:

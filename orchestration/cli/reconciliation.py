@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.options import day
-from orchestration.cli.terminal import tell, visible
-from orchestration.lib.errors import GovernanceError
+from orchestration.cli.tables import show_table
+from orchestration.cli.terminal import errors_exit_with_2, tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 # of a key's hash so much is shown
 _KEY = 12
-_WIDTH = 2_000
 
 
 def _amount(ctx: click.Context, parameter: click.Parameter, value: str) -> Decimal:
@@ -56,10 +56,9 @@ def litellm(location: str, since: date | None, until: date | None, tolerance: De
     LiteLLM_DailyUserSpend has all requests, LiteLLM_DailyTeamSpend those of teams. Nothing is written on either side.
     Exit code 0 without a difference, 1 with one, 2 if it could not be compared.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.reconcile import reconcile as run
 
-    try:
+    with errors_exit_with_2():
         found = run(
             database_url(),
             location,
@@ -68,9 +67,6 @@ def litellm(location: str, since: date | None, until: date | None, tolerance: De
             tolerance=tolerance,
             notify=lambda sentence: tell(visible(sentence)),
         )
-    except GovernanceError as error:
-        click.echo(f"error: {visible(str(error))}", err=True)
-        sys.exit(2)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2, default=str))
     else:
@@ -108,14 +104,10 @@ def provider(period: str, provider: str | None, tolerance: Decimal | None, shows
     could not be compared. docs/reconciliation.md explains what accounts for differences.
     """
     from orchestration.cli import provider_costs
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.provider_costs import reconcile_provider
 
-    try:
+    with errors_exit_with_2():
         found = reconcile_provider(database_url(), period, provider=provider, tolerance=tolerance)
-    except GovernanceError as error:
-        click.echo(f"error: {visible(str(error))}", err=True)
-        sys.exit(2)
     if as_json:
         click.echo(provider_costs.as_json(found))
     else:
@@ -140,19 +132,10 @@ def _print(found: "Reconciliation") -> None:
 
 
 def _print_table(differences: "list[Difference]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from orchestration.cli.tables import print_table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("day", "team", "key", "model", "what"):
-        table.add_column(column, no_wrap=True)
-    for column in ("here", "LiteLLM", "difference"):
-        table.add_column(column, justify="right", no_wrap=True)
+    numbers = ("here", "LiteLLM", "difference")
+    rows = []
     for each in differences:
         model = f"{each.provider}/{each.model}" if each.provider else each.model
         amounts = (f"{each.here:f}", f"{each.there:f}", f"{each.here - each.there:+f}")
-        texts = (each.day, each.team, each.key[:_KEY], model, each.measure)
-        table.add_row(*(visible(text, keep="") for text in texts), *amounts)
-    print_table(Console(file=sys.stdout, highlight=False, markup=False, width=_WIDTH), table)
+        rows.append((each.day, each.team, each.key[:_KEY], model, each.measure, *amounts))
+    show_table(("day", "team", "key", "model", "what", *numbers), rows, numbers=numbers)

@@ -1,7 +1,6 @@
 """The command that costs requests anew."""
 
 import getpass
-import sys
 import time
 from datetime import date
 from decimal import Decimal
@@ -10,6 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestration.cli.options import day
+from orchestration.cli.tables import show_table
+from orchestration.cli.terminal import confirm, tell
+from orchestration.lib.database.in_use import database_url
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.reprice import Effect, Revision
@@ -45,8 +47,6 @@ def reprice(
     core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow. Requests of
     closed months are refused without --into-closed, with which what they cost more or less is charged as adjustments.
     """
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
     from orchestration.lib.pricing.closing import open_part
     from orchestration.lib.pricing.reprice import begin, effect, scope_of_days
 
@@ -68,16 +68,12 @@ def reprice(
         click.echo("no request would cost something else")
         return
     _show(effects)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise GovernanceError("nothing is written: look at the effect, then give --yes")
-        click.confirm("Reprice them?", abort=True, err=True)
+    confirm("Reprice them?", yes=yes, otherwise="nothing is written")
     begin(url, scope, reason.strip(), getpass.getuser(), into_closed=into_closed)
     _proceed(url)
 
 
 def _proceed(url: str) -> None:
-    from orchestration.cli.terminal import tell
     from orchestration.lib.pricing.reprice import proceed
     from orchestration.lib.warehouse.refresh import refresh
 
@@ -98,29 +94,15 @@ def _proceed(url: str) -> None:
 
 
 def _show(effects: "list[Effect]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.cli.terminal import visible
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("provider", "model", "requests", "old", "new", "difference", "unpriced before", "after"):
-        table.add_column(column, justify="left" if column in ("provider", "model") else "right")
+    numbers = ("requests", "old", "new", "difference", "unpriced before", "after")
+    rows = []
     for each in effects:
         same = each.old_currency == each.new_currency
-        table.add_row(
-            Text(visible(each.provider)),
-            Text(visible(each.model)),
-            f"{each.requests:,}",
-            _amount(each.old, each.old_currency),
-            _amount(each.new, each.new_currency),
-            _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else "",
-            f"{each.unpriced_before:,}",
-            f"{each.unpriced_after:,}",
-        )
-    print_table(Console(file=sys.stdout, highlight=False, width=160), table)
+        difference = _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else ""
+        amounts = (_amount(each.old, each.old_currency), _amount(each.new, each.new_currency), difference)
+        counts = (f"{each.unpriced_before:,}", f"{each.unpriced_after:,}")
+        rows.append((each.provider, each.model, f"{each.requests:,}", *amounts, *counts))
+    show_table(("provider", "model", *numbers), rows, numbers=numbers)
 
 
 def _amount(amount: Decimal | None, currency: str) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.words import counted
 
 
@@ -24,8 +26,6 @@ def import_decisions(file: Path, *, dry_run: bool) -> None:
     The same file again changes nothing. The next report says which decisions were carried out.
     """
     from orchestration.lib.compliance.decisions import carry_out, read_decisions
-    from orchestration.lib.database.in_use import database_url
-    from orchestration.lib.errors import GovernanceError
 
     decisions, undecided = read_decisions(file)
     if not decisions:

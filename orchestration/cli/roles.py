@@ -3,6 +3,7 @@
 import click
 
 from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
 
 
 @click.group()
@@ -18,7 +19,6 @@ def apply(plan: bool) -> None:
     Run again, it finds nothing to do. In an empty database it creates the roles, and the build gives them their rights.
     What this role may not do is told in a sentence each, and the rest is done.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.roles import apply_roles
 
     applied = apply_roles(database_url(), plan=plan)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import confirm, tell, visible
+from orchestration.lib.database.in_use import database_url, embedded_server, start, users_of
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
 
@@ -25,7 +26,6 @@ def up(port: int | None) -> None:
     the project, unless set) and survive restarts. `governance url` prints the URL with the password.
     """
     from orchestration.lib.database.connection import without_password
-    from orchestration.lib.database.in_use import embedded_server, start
 
     click.echo(without_password(start(embedded_server(tell), port)))
     if settings().database_url:
@@ -42,22 +42,15 @@ def down(destroy: bool, yes: bool, force: bool) -> None:
     Refuses while a build, `governance ui` or another program uses it. A server of your own in GOVERNANCE_DATABASE_URL
     is never touched.
     """
-    from orchestration.lib.database.in_use import embedded_server
 
     server = embedded_server(tell)
     if settings().database_url:
         tell(f"note: this is about the embedded server of {server.home}, not about GOVERNANCE_DATABASE_URL")
     if not force:
         _assert_unused(server)
-    if destroy and not yes:
+    if destroy:
         question = f"Delete the embedded database in {server.home} with all its data?"
-        try:
-            confirmed = sys.stdin is not None and click.confirm(question, err=True)
-        except click.Abort:
-            click.echo(err=True)
-            confirmed = False
-        if not confirmed:
-            raise GovernanceError("nothing is deleted: it wasn't confirmed (--yes does without the question)")
+        confirm(question, yes=yes, otherwise="nothing is deleted")
     what = f"the embedded server of {server.home}"
     if destroy:
         tell(f"deleted {what} with its data" if server.destroy() else "there is no embedded database")
@@ -68,8 +61,6 @@ def down(destroy: bool, yes: bool, force: bool) -> None:
 
 
 def _assert_unused(server: "EmbeddedServer") -> None:
-    from orchestration.lib.database.in_use import users_of
-
     try:
         users = users_of(server)
     except GovernanceError as error:
@@ -102,7 +93,6 @@ def url() -> None:
 
     That is $GOVERNANCE_DATABASE_URL, else the embedded server: pg_dump -Fc "$(governance url)"
     """
-    from orchestration.lib.database.in_use import database_url
 
     click.echo(database_url())
 
@@ -117,7 +107,6 @@ def psql(psql_args: tuple[str, ...]) -> None:
     of its command line.
     """
     from orchestration.lib.database.connection import program_environment, with_database, without_password
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.embedded.binaries import bundled_program
 
     url = database_url()
@@ -139,7 +128,6 @@ def psql(psql_args: tuple[str, ...]) -> None:
 @click.command()
 def env() -> None:
     """Print the exports that a plain dbt needs: eval "$(governance env)" && dbt build"""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.dbt.environment import dbt_environment
 
     for name, value in dbt_environment(database_url()).items():

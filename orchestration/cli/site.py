@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.settings import governance_home
 
 
@@ -20,6 +21,5 @@ def site(output: Path | None) -> None:
     again, they take the place of the former ones.
     """
     from orchestration.lib.compliance.site.write import write_site
-    from orchestration.lib.database.in_use import database_url
 
     click.echo(write_site(database_url(), output or governance_home() / "site"))

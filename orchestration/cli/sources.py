@@ -8,27 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
+from orchestration.lib.database.in_use import database_url
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.words import span
 
 if TYPE_CHECKING:
     from orchestration.lib.usage.configured import ConfiguredSource
     from orchestration.lib.usage.freshness import SourceUsage
 
-# names are never cut
-_WIDTH = 2_000
 _COLUMNS = (
-    "source",
-    "last request",
-    "last loaded",
-    "24 h",
-    "7 d",
-    "30 d",
-    "gaps",
-    "late",
-    "no owner",
-    "no price",
-    "estimated",
-    "refused",
+    *("source", "last request", "last loaded", "24 h", "7 d", "30 d"),
+    *("gaps", "late", "no owner", "no price", "estimated", "refused"),
 )
 
 
@@ -43,12 +35,6 @@ def sources(loads: bool) -> None:
     lie in a gap, shares of the last 30 days; - is what can't be said. docs/sources.md explains them. Exit code 1 if
     something could not be loaded.
     """
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from orchestration.cli.tables import print_table
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.usage.configured import configured_sources
     from orchestration.lib.usage.freshness import usage_sources
 
@@ -57,12 +43,7 @@ def sources(loads: bool) -> None:
     all_loaded = not loads or _load(url, configured)
     found = usage_sources(url)
     if found:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for column in _COLUMNS:
-            table.add_column(column, justify="left" if column == "source" else "right", no_wrap=True)
-        for each in found:
-            table.add_row(*(Text(visible(cell, keep="")) for cell in _cells(each)))
-        print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
+        show_table(_COLUMNS, map(_cells, found), numbers=_COLUMNS[1:])
     else:
         tell("no usage was loaded so far")
     for each in found:
@@ -77,7 +58,6 @@ def sources(loads: bool) -> None:
 
 def _load(url: str, configured: "list[ConfiguredSource]") -> bool:
     """Loads what is new of each source that isn't switched off; whether all of it could be."""
-    from orchestration.lib.errors import GovernanceError
     from orchestration.lib.usage.landing import collect
     from orchestration.lib.warehouse.refresh import refresh
 
@@ -100,8 +80,6 @@ def _load(url: str, configured: "list[ConfiguredSource]") -> bool:
 
 
 def _cells(usage: "SourceUsage") -> tuple[str, ...]:
-    from orchestration.lib.words import span
-
     now = datetime.now(UTC)
     ages = [
         "-" if moment is None else f"{span(now - moment)} ago"

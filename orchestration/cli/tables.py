@@ -1,10 +1,34 @@
 """Tables on the terminal and in files."""
 
-from rich.console import Console
-from rich.table import Table
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from orchestration.cli.terminal import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+# names and amounts are never cut
+_WIDTH = 2_000
 
 
-def print_table(console: Console, table: Table) -> None:
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Collection[str] = ()) -> None:
+    """Print rows of texts under the names of their columns, each on one line; `numbers` are set to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(visible(cell, keep="")) for cell in row))
+    print_table(Console(file=sys.stdout, highlight=False, width=_WIDTH), table)
+
+
+def print_table(console: "Console", table: "Table") -> None:
     """Print it without the spaces that fill the last column."""
     with console.capture() as capture:
         console.print(table)

@@ -1,8 +1,13 @@
-"""Text for a terminal: what came from elsewhere is shown as what it is, and can neither hide nor command."""
+"""What commands say and ask. In foreign texts, characters that a terminal would obey or hide are shown as escapes."""
 
+import sys
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
+
+from orchestration.lib.errors import GovernanceError, explained
 
 # control, format (bidirectional overrides, zero-width characters), surrogate; separators of lines and paragraphs
 _SHOWN_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -27,3 +32,30 @@ def _is_hidden(character: str) -> bool:
 def tell(message: str) -> None:
     """Shows a sentence about progress on stderr."""
     click.echo(message, err=True)
+
+
+def tell_error(error: GovernanceError) -> None:
+    """Shows what went wrong on stderr."""
+    tell(f"error: {visible(str(error))}")
+
+
+def confirm(question: str, *, yes: bool, otherwise: str = "nothing is changed") -> None:
+    """Asks on stderr unless `yes`. Raises GovernanceError where the answer is no, or there is none."""
+    try:
+        agreed = yes or (sys.stdin is not None and click.confirm(question, err=True))
+    except click.Abort:
+        tell("")
+        agreed = False
+    if not agreed:
+        raise GovernanceError(f"{otherwise}: it wasn't confirmed (--yes does without the question)")
+
+
+@contextmanager
+def errors_exit_with_2() -> Iterator[None]:
+    """For commands whose exit code 1 says that something was found."""
+    try:
+        with explained():
+            yield
+    except GovernanceError as error:
+        tell_error(error)
+        sys.exit(2)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from orchestration.cli.terminal import tell, visible
-from orchestration.lib.errors import GovernanceError, explained
+from orchestration.cli.terminal import errors_exit_with_2, tell, visible
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -49,16 +49,11 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     database too. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if
     something could not be asked.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.evidence.result import as_json as to_json
     from orchestration.lib.verification.run import verify as run
 
-    try:
-        with explained():
-            verification = run(database_url(), select, timeout_seconds=timeout, deep=deep, probe=probe, notify=tell)
-    except GovernanceError as error:
-        click.echo(f"error: {visible(str(error))}", err=True)
-        sys.exit(2)
+    with errors_exit_with_2():
+        verification = run(database_url(), select, timeout_seconds=timeout, deep=deep, probe=probe, notify=tell)
     if as_json:
         click.echo(to_json(verification))
     else:

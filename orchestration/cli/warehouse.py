@@ -3,6 +3,7 @@
 import click
 
 from orchestration.cli.terminal import tell
+from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
 
@@ -14,7 +15,6 @@ def build(reapply: bool, dbt_args: tuple[str, ...]) -> None:
 
     DBT_ARGS go to `dbt build`, for instance --select rollups.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.build import build_warehouse
 
     _show_first_password(build_warehouse(list(dbt_args), database_url(), reapply=reapply))
@@ -32,7 +32,6 @@ def migrate(plan: bool) -> None:
 
     A build applies them first, where its role may. This is for the role that owns the schema, where another one builds.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.build import migrate as apply_changes
 
     apply_changes(database_url(), plan=plan, tell=click.echo)
@@ -46,7 +45,6 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
     Buckets that raw rows no longer cover are kept as they are, days of the zone they were stored in. After a change of
     a rollup's definition `governance build` does this by itself.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.build import rebuild_rollups as rebuild
 
     _show_first_password(rebuild(list(dbt_args), database_url()))
@@ -62,7 +60,6 @@ def move_to_hypertables(only_plan: bool, variables: str | None) -> None:
     one. Readers have right answers throughout, writers are refused until it has ended. Stopped anywhere, it goes on
     when it is run again. The build at its end makes the rollups what the engine does best.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.hypertables import move_to_hypertables as move
     from orchestration.lib.warehouse.hypertables import plan
 
@@ -82,7 +79,6 @@ def retain() -> None:
 
     Raw rows go by whole partitions or chunks.
     """
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.evidence.store import drop_old_evidence
     from orchestration.lib.warehouse.retention import retain as drop_old
 
@@ -101,7 +97,6 @@ def retain() -> None:
 @click.command()
 def refresh() -> None:
     """Bring the rollups up to the last closed hour."""
-    from orchestration.lib.database.in_use import database_url
     from orchestration.lib.warehouse.refresh import refresh as refresh_rollups
 
     for rollup in refresh_rollups(database_url()):

@@ -40,7 +40,7 @@ def jobs_page(definitions: dg.Definitions) -> str:
                 job.description or "",
                 "by hand" if schedule is None else _when(schedule),
                 "" if schedule is None else f"`{variable(schedule.name.removesuffix('_schedule'))}`",
-                _minutes(job.tags.get("dagster/max_runtime")),
+                f"{int(job.tags['dagster/max_runtime']) // 60} min" if "dagster/max_runtime" in job.tags else "6 h",
                 ", ".join(sorted({f"`{pool}`" for pool in _pools(job)})),
                 job.tags.get(SEVERITY, "medium"),
             )
@@ -84,10 +84,6 @@ def in_words(cron: str) -> str:
         return f"each day at {clock}"
     months = "of each month" if month == "*" else f"of {', '.join(month_name[int(each)] for each in month.split(','))}"
     return f"on day {day} {months} at {clock}"
-
-
-def _minutes(seconds: str | None) -> str:
-    return "6 h" if seconds is None else f"{int(seconds) // 60} min"
 
 
 def _table(*columns: str) -> list[str]:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import dagster as dg
 
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.refresh import is_built
 
@@ -99,13 +99,21 @@ def waits_for_build() -> bool:
         return False
 
 
+def built_database() -> str:
+    """URL of the database in use; raises NotBuiltError where there is no warehouse yet, else GovernanceError."""
+    url = database_url()
+    if not is_built(url):
+        raise NotBuiltError(NOT_BUILT)
+    return url
+
+
 def variable(name: str) -> str:
-    """The one that gives the schedule of that name its time."""
+    """Name of the variable that gives a schedule its time."""
     return f"GOVERNANCE_{name.upper()}_SCHEDULE"
 
 
 def zone() -> str:
-    """The zone whose hours the schedules are of. Raises GovernanceError."""
+    """The time zone of the schedules. Raises GovernanceError where there is none of that name."""
     name = settings().schedule_timezone or "UTC"
     try:
         ZoneInfo(name)

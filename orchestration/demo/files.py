@@ -98,6 +98,7 @@ def _otlp(requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
 
 
 def _span(request: Request) -> dict[str, Any]:
+    waited = request.time_to_first_token_ms
     begin = int(request.time.timestamp()) * 1_000_000_000 + request.time.microsecond * 1000
     said = {
         "gen_ai.operation.name": "embeddings" if request.operation == "embedding" else request.operation,
@@ -109,7 +110,7 @@ def _span(request: Request) -> dict[str, Any]:
         "gen_ai.usage.output_tokens": request.output_tokens + request.reasoning_tokens,
         **{name: getattr(request, column) for name, column in _OTLP_TOKENS.items()},
         "gen_ai.usage.cost": request.cost_amount,
-        "gen_ai.response.time_to_first_chunk": _seconds(request.time_to_first_token_ms),
+        "gen_ai.response.time_to_first_chunk": None if waited is None else Decimal(waited) / 1000,
         "error.type": request.error_code,
         "http.response.status_code": 429 if request.status == "rate_limited" else None,
         "team.id": str(request.team_id),
@@ -125,10 +126,6 @@ def _span(request: Request) -> dict[str, Any]:
         "attributes": _attributes({name: value for name, value in said.items() if value is not None}),
         "status": {} if request.status == "success" else {"code": 2},
     }
-
-
-def _seconds(milliseconds: int | None) -> Decimal | None:
-    return None if milliseconds is None else Decimal(milliseconds) / 1000
 
 
 def _attributes(said: Mapping[str, object]) -> list[dict[str, Any]]:
@@ -149,7 +146,8 @@ def _litellm(requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
         first, end = (begin + (ms or 0) * milliseconds for ms in (request.time_to_first_token_ms, request.latency_ms))
         prompt = request.input_tokens + request.cache_read_tokens + request.cache_write_tokens
         completion = request.output_tokens + request.reasoning_tokens
-        failed = {"error_information": {"error_class": _error_class(request), "error_code": request.error_code}}
+        error = "RateLimitError" if request.status == "rate_limited" else "APIError"
+        failed = {"error_information": {"error_class": error, "error_code": request.error_code}}
         yield {
             "request_id": request.request_id,
             "call_type": "acompletion",
@@ -182,7 +180,3 @@ def _litellm(requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
             "session_id": str(request.session_id),
             "status": "success" if request.status == "success" else "failure",
         }
-
-
-def _error_class(request: Request) -> str:
-    return "RateLimitError" if request.status == "rate_limited" else "APIError"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -26,16 +26,9 @@ from orchestration.demo.entities import Organisation, start_of
 from orchestration.demo.files import SOURCES, write_exports
 from orchestration.demo.organisation import build_organisation
 from orchestration.demo.rows import Row, Seeded, alert_rows, organisation_rows, session_rows
-from orchestration.demo.state import (
-    Connection,
-    DemoState,
-    fetch_row,
-    read_state,
-    refuse_foreign_rows,
-    write_state,
-)
+from orchestration.demo.state import DemoState, read_state, refuse_foreign_rows, write_state
 from orchestration.demo.usage import SOURCE, Request, requests_of_day
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.load import ingest_files, ingest_rows
@@ -109,7 +102,7 @@ def load_demo(
 
 @contextmanager
 def _alone(connection: Connection) -> Iterator[None]:
-    (is_alone,) = fetch_row(connection, "select pg_try_advisory_lock(%s)", [Lock.DEMO])
+    [(is_alone,)] = connection.execute("select pg_try_advisory_lock(%s)", [Lock.DEMO])
     if not is_alone:
         raise GovernanceError("another demo is being loaded into this database: wait until it has ended")
     yield
@@ -118,16 +111,16 @@ def _alone(connection: Connection) -> Iterator[None]:
 
 
 def _moment(connection: Connection, now: datetime | None) -> datetime:
-    (clock,) = fetch_row(connection, "select clock_timestamp()")
+    [(clock,)] = connection.execute("select clock_timestamp()")
     if now is not None and now > clock:
         raise GovernanceError(f"the demo can't be loaded up to {now:%Y-%m-%d %H:%M %Z}, which is in the future")
-    moment = cast("datetime", clock if now is None else now)
+    moment: datetime = clock if now is None else now
     return moment.astimezone(UTC)
 
 
 def _start(connection: Connection, now: datetime, seed: int, people: int, days: int) -> DemoState:
     """Writes the organisation and the state that says so, in one transaction."""
-    (zone_name,) = fetch_row(connection, "select value from internal.settings where name = 'reporting_timezone'")
+    [(zone_name,)] = connection.execute("select value from internal.settings where name = 'reporting_timezone'")
     try:
         zone = ZoneInfo(zone_name)
     except ZoneInfoNotFoundError as error:
@@ -151,7 +144,9 @@ def _start(connection: Connection, now: datetime, seed: int, people: int, days: 
 
 
 def _raw_floor(connection: Connection) -> datetime:
-    return cast("datetime", fetch_row(connection, "select internal.raw_floor('llm_metrics')")[0])
+    floor: datetime
+    [(floor,)] = connection.execute("select internal.raw_floor('llm_metrics')")
+    return floor
 
 
 def _load_period(
@@ -330,7 +325,7 @@ def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Iter
 
 
 def _seeded(connection: Connection) -> Seeded:
-    (root,) = fetch_row(connection, "select (select id from core.teams where slug = %s)", [ROOT_TEAM])
+    [(root,)] = connection.execute("select (select id from core.teams where slug = %s)", [ROOT_TEAM])
     if root is None:
         raise GovernanceError(f"there is no team {ROOT_TEAM} to put the demo below: run `governance build` first")
     return Seeded(

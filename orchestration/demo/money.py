@@ -6,8 +6,8 @@ So usage of a closed month costs something that wasn't charged, which is an adju
 from datetime import UTC, datetime, time, timedelta
 
 from orchestration.demo.facts import FINANCE, UNPRICED_MODEL
-from orchestration.demo.state import Connection, DemoState
-from orchestration.lib.database.connection import connect
+from orchestration.demo.state import DemoState
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.pricing.closing import close
 from orchestration.lib.pricing.reprice import Scope, begin, proceed
 from orchestration.lib.warehouse.refresh import refresh
@@ -21,17 +21,17 @@ def settle_accounts(url: str, state: DemoState, through: datetime) -> int:
     Once: with a month closed or without one that has ended nothing is done.
     """
     with connect(url) as connection:
-        month = connection.execute(
+        [(month,)] = connection.execute(
             """
             select to_char(max(month), 'YYYY-MM')
             from reporting.period_totals
             where month < date_trunc('month', %s::timestamp) and not exists (select from core.closed_periods)
             """,
             [through.astimezone(state.zone).replace(tzinfo=None)],
-        ).fetchone()
-        if month is None or month[0] is None:
+        )
+        if month is None:
             return 0
-    closed = close(url, month[0], _BY, through=True)
+    closed = close(url, month, _BY, through=True)
     with connect(url) as connection, connection.transaction():
         _agree(connection, datetime.combine(through.date(), time(), UTC))
     begin(url, Scope(state.since_start, through, model=UNPRICED_MODEL), FINANCE["reason"], _BY, into_closed=True)

@@ -70,7 +70,8 @@ def run_demo(
             )
         if password:
             notify(f"First password of {ADMIN_EMAIL}, shown only now: {password}")
-    now = None if today is None or today == datetime.now(UTC).date() else _instant(today)
+    clock = datetime.now(UTC)
+    now = None if today is None or today == clock.date() else datetime.combine(today, clock.timetz())
     with _step("load", notify):
         folder = governance_home() / "demo"
         load = load_demo(url, seed=seed, people=people, days=days, now=now, folder=folder, notify=notify)
@@ -99,10 +100,6 @@ def run_demo(
     with _step("pages", notify):
         pages = write_pages(url, folder)
     return DemoRun(url, load, latest_exports(folder), pages)
-
-
-def _instant(today: date) -> datetime:
-    return datetime.combine(today, datetime.now(UTC).timetz())
 
 
 @contextmanager

@@ -1,20 +1,14 @@
 """What a database knows of its demo (internal.demo_state), and where the demo won't go."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-import psycopg
-from psycopg.rows import TupleRow
-
 from orchestration.demo.entities import start_of
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ADMIN_EMAIL
 from orchestration.lib.usage.merge import explained
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -74,8 +68,7 @@ def write_state(connection: Connection, state: DemoState) -> None:
 
 def refuse_foreign_rows(connection: Connection) -> None:
     """Raises GovernanceError if there are people or usage, which in a database without a demo are the user's own."""
-    people, usage = fetch_row(
-        connection,
+    [(people, usage)] = connection.execute(
         "select (select count(*) from core.users where lower(email) <> %s), exists (select from core.llm_metrics)",
         [ADMIN_EMAIL],
     )
@@ -93,28 +86,14 @@ def check_demo(url: str, *, seed: int | None = None, people: int | None = None, 
 
 
 def _check(connection: Connection, seed: int | None, people: int | None, days: int | None) -> None:
-    tables = ["core.audit_logs", "core.users", "core.llm_metrics"]
-    is_built, has_state = fetch_row(
-        connection,
-        "select bool_and(to_regclass(name) is not null), to_regclass('internal.demo_state') is not null"
-        " from unnest(%s::text[]) as name",
-        [tables],
-    )
-    if not is_built:
+    if not all(has_relation(connection, name) for name in ("core.audit_logs", "core.users", "core.llm_metrics")):
         return
-    if not has_state:
+    if not has_relation(connection, "internal.demo_state"):
         # before there was this table the trail knew of the demo, and the build is about to take it from there
-        (is_demo,) = fetch_row(connection, "select exists (select from core.audit_logs where action = 'demo.start')")
-        if not is_demo:
+        begun = connection.execute("select from core.audit_logs where action = 'demo.start' limit 1").fetchone()
+        if begun is None:
             refuse_foreign_rows(connection)
     elif state := read_state(connection):
         state.refuse_others(seed, people, days)
     else:
         refuse_foreign_rows(connection)
-
-
-def fetch_row(connection: Connection, query: str, values: Sequence[object] = ()) -> TupleRow:
-    """The one row of a query."""
-    row = connection.execute(query.encode(), values).fetchone()
-    assert row is not None
-    return row

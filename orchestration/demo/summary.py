@@ -9,7 +9,6 @@ from typing import Any
 from psycopg.rows import TupleRow
 
 from orchestration.demo.facts import QUESTIONS
-from orchestration.demo.state import fetch_row
 from orchestration.lib.database.connection import connect
 from orchestration.lib.words import counted, span
 
@@ -33,7 +32,7 @@ def answers(url: str) -> list[Answer]:
     with connect(url) as connection:
         for asked in QUESTIONS:
             rows = connection.execute(asked["query"].encode()).fetchall()
-            total = fetch_row(connection, asked["total"])[0] if "total" in asked else len(rows)
+            [(total,)] = connection.execute(asked["total"].encode()) if "total" in asked else [(len(rows),)]
             sentence, cells = _ANSWERS[asked["view"]](rows, total)
             given.append(Answer(asked["view"], asked["question"], sentence, tuple(asked["columns"]), cells))
     return given

@@ -84,6 +84,16 @@ _MAX_CONTEXT = 120_000
 _EVALUATED_RATE = 0.8
 
 
+class _Conversation(NamedTuple):
+    """What all requests of a conversation have in common."""
+
+    session_id: UUID
+    application: Application
+    model: Model
+    environment: str | None
+    tags: dict[str, str] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Weather:
     """What goes wrong on a day: a provider that fails for some hours, a service caught in a loop."""
@@ -220,6 +230,7 @@ class _Day:
         environment = self._environment(application)
         tags = self._tags(application)
         session_id = UUID(int=rng.getrandbits(128), version=4)
+        conversation = _Conversation(session_id, application, model, environment, tags)
         turns = 1 + _poisson(rng, application.turns - 1)
         history = 0
         for turn in range(turns):
@@ -228,9 +239,7 @@ class _Day:
             for attempt in (1, 2, 3):
                 if time >= self._end:
                     return
-                request = self._request(
-                    time, trace_id, session_id, application, model, environment, tags, tokens, attempt
-                )
+                request = self._request(conversation, time, trace_id, tokens, attempt)
                 yield request
                 time += timedelta(milliseconds=request.latency_ms + 400 * 2**attempt)
                 if request.status in ("success", "blocked") or rng.random() > _RETRY_RATE:
@@ -280,18 +289,10 @@ class _Day:
         return (fresh, cached, written, output, reasoning, audio_input, audio_output)
 
     def _request(
-        self,
-        time: datetime,
-        trace_id: UUID,
-        session_id: UUID,
-        application: Application,
-        model: Model,
-        environment: str | None,
-        tags: dict[str, str] | None,
-        tokens: Tokens,
-        attempt: int,
+        self, conversation: _Conversation, time: datetime, trace_id: UUID, tokens: Tokens, attempt: int
     ) -> Request:
         rng, caller = self._rng, self._caller
+        session_id, application, model, environment, tags = conversation
         status, error_code, decision = "success", None, None
         # what comes by a file of another system, nobody judged here
         is_judged = self._source == SOURCE and self._policies and rng.random() < _EVALUATED_RATE
@@ -302,20 +303,10 @@ class _Day:
                 error_code = _FINDINGS[policy.policy_type][2]
         if status == "success":
             status, error_code = self._provider_status(time, model)
-        first_token_ms: int | None = None
-        if status in ("blocked", "rate_limited"):
+        if status != "success" and error_code != "timeout":
+            # a timeout has been paid for, nothing else that fails
             tokens = NO_TOKENS
-            latency_ms = int(18 * _spread(rng, 0.5))
-        elif status == "error":
-            # a context that is too long or an overloaded server costs nothing, a timeout has been paid for
-            tokens = tokens if error_code == "timeout" else NO_TOKENS
-            latency_ms = 30_000 if error_code == "timeout" else int(400 * _spread(rng, 0.8))
-        else:
-            slow = 2.5 if self._is_outage(time, model) else 1.0
-            wait = slow * model.first_token_ms * _spread(rng, 0.35)
-            written = tokens[3] + tokens[4] + tokens[6]
-            latency_ms = int(wait + 1000 * written / model.tokens_per_second * _spread(rng, 0.2))
-            first_token_ms = int(wait) if model.operation != "embedding" else None
+        latency_ms, first_token_ms = self._waits(time, model, tokens, status, error_code)
         cost = cost_of(model, tokens)
         request = Request(
             time,
@@ -348,6 +339,21 @@ class _Day:
             self._source,
         )
         return request if self._source == SOURCE else _as_said(request)
+
+    def _waits(
+        self, time: datetime, model: Model, tokens: Tokens, status: str, error_code: str | None
+    ) -> tuple[int, int | None]:
+        """Milliseconds to the end of the answer and to its first token."""
+        rng = self._rng
+        if status in ("blocked", "rate_limited"):
+            return int(18 * _spread(rng, 0.5)), None
+        if status == "error":
+            return 30_000 if error_code == "timeout" else int(400 * _spread(rng, 0.8)), None
+        slow = 2.5 if self._is_outage(time, model) else 1.0
+        wait = slow * model.first_token_ms * _spread(rng, 0.35)
+        written = tokens[3] + tokens[4] + tokens[6]
+        latency_ms = int(wait + 1000 * written / model.tokens_per_second * _spread(rng, 0.2))
+        return latency_ms, int(wait) if model.operation != "embedding" else None
 
     def _judged(self, policy: Policy) -> tuple[str, str]:
         chance, status, _ = _FINDINGS[policy.policy_type]

@@ -6,15 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import NotBuiltError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
-    Connection = psycopg.Connection[TupleRow]
 
 # how programs call a file that they still write
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~")
@@ -56,7 +50,7 @@ class Landing:
     loaded: int = 0
 
 
-def look(connection: "Connection", place: Place) -> Landing:
+def look(connection: Connection, place: Place) -> Landing:
     """What of the files is to be loaded."""
     rows = connection.execute(
         "select path, size, modified_at, reading, refused_because from internal.landed_files where source = %s",
@@ -98,7 +92,7 @@ def files(place: Place) -> Iterator[tuple[LandedFile, bool]]:
     yield from sorted(found, key=lambda each: (each[0].modified_at, each[0].path))
 
 
-def remember(connection: "Connection", place: Place, file: LandedFile, refused_because: str | None) -> None:
+def remember(connection: Connection, place: Place, file: LandedFile, refused_because: str | None) -> None:
     """That the file was taken: loaded, or refused and why."""
     connection.execute(
         """
@@ -112,7 +106,7 @@ def remember(connection: "Connection", place: Place, file: LandedFile, refused_b
     )
 
 
-def forget(connection: "Connection", place: Place) -> None:
+def forget(connection: Connection, place: Place) -> None:
     """What became of files that are gone for long."""
     there = [file.path for file, _ in files(place)]
     connection.execute(

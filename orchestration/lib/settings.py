@@ -40,37 +40,29 @@ class Settings:
 
 def settings() -> Settings:
     """The settings at this moment."""
-    home, target, log = _said("GOVERNANCE_HOME"), _said("DBT_TARGET_PATH"), _said("DBT_LOG_PATH")
-    sources = _said("GOVERNANCE_SOURCES")
+    target, log = _said("DBT_TARGET_PATH"), _said("DBT_LOG_PATH")
+    anchors = (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
     named = {name: _SCHEDULE.fullmatch(name) for name in sorted(os.environ)}
     return Settings(
         database_url=_said("GOVERNANCE_DATABASE_URL"),
-        home=Path(home).expanduser().absolute() if home else None,
+        home=_path("GOVERNANCE_HOME"),
         target=_said("GOVERNANCE_TARGET"),
         dbt_target_path=Path(target) if target else None,
         dbt_log_path=Path(log) if log else None,
         # blanks may belong to it
         admin_password=os.environ.get("GOVERNANCE_ADMIN_PASSWORD") or None,
-        audit_key=Path(key).expanduser().absolute() if (key := _said("GOVERNANCE_AUDIT_KEY")) else None,
-        audit_anchors=tuple(
-            Path(each).expanduser().absolute()
-            for each in (_said("GOVERNANCE_AUDIT_ANCHORS") or "").split(os.pathsep)
-            if each
-        ),
-        mfa_keys=Path(keys).expanduser().absolute() if (keys := _said("GOVERNANCE_MFA_KEYS")) else None,
+        audit_key=_path("GOVERNANCE_AUDIT_KEY"),
+        audit_anchors=tuple(Path(each).expanduser().absolute() for each in anchors if each),
+        mfa_keys=_path("GOVERNANCE_MFA_KEYS"),
         actor=_said("GOVERNANCE_ACTOR"),
         audit_timestamp_url=_said("GOVERNANCE_AUDIT_TIMESTAMP_URL"),
-        audit_timestamp_roots=Path(roots).expanduser().absolute()
-        if (roots := _said("GOVERNANCE_AUDIT_TIMESTAMP_ROOTS"))
-        else None,
+        audit_timestamp_roots=_path("GOVERNANCE_AUDIT_TIMESTAMP_ROOTS"),
         backup_recipients=tuple((_said("GOVERNANCE_BACKUP_RECIPIENTS") or "").split()),
-        backup_identity=Path(identity).expanduser().absolute()
-        if (identity := _said("GOVERNANCE_BACKUP_IDENTITY"))
-        else None,
+        backup_identity=_path("GOVERNANCE_BACKUP_IDENTITY"),
         backup_keep=_said("GOVERNANCE_BACKUP_KEEP"),
         schedule_timezone=_said("GOVERNANCE_SCHEDULE_TIMEZONE"),
-        sources=Path(sources).expanduser().absolute() if sources else None,
-        prices_folder=Path(folder).expanduser().absolute() if (folder := _said("GOVERNANCE_PRICES_FOLDER")) else None,
+        sources=_path("GOVERNANCE_SOURCES"),
+        prices_folder=_path("GOVERNANCE_PRICES_FOLDER"),
         prices_from=_said("GOVERNANCE_PRICES_FROM"),
         schedules={match[1].lower(): os.environ[name].strip() for name, match in named.items() if match},
     )
@@ -110,6 +102,11 @@ def dbt_target() -> Path:
     target = project_dir() / "target"
     writable = os.access(target if target.exists() else project_dir(), os.W_OK)
     return target if writable else governance_home() / "target"
+
+
+def _path(name: str) -> Path | None:
+    said = _said(name)
+    return Path(said).expanduser().absolute() if said else None
 
 
 def _said(name: str) -> str | None:

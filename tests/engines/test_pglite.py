@@ -9,10 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.rows import TupleRow
 
 from engines import Engine, pglite
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 from orchestration.lib.warehouse.refresh import refresh
@@ -27,13 +26,13 @@ def url(pglite_empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-def client(url: str) -> Iterator[psycopg.Connection[TupleRow]]:
+def client(url: str) -> Iterator[Connection]:
     with connect(url) as connection:
         connection.execute("drop table if exists pairs; create table pairs (id integer primary key, word text)")
         yield connection
 
 
-def count(connection: psycopg.Connection[TupleRow]) -> int:
+def count(connection: Connection) -> int:
     [number] = connection.execute("select count(*) from pairs").fetchone() or [-1]
     return int(number)
 
@@ -76,14 +75,14 @@ def test_two_transactions_at_once(engine: Engine) -> None:
 # ---- what clients rely on
 
 
-def test_a_message_may_be_large(client: psycopg.Connection[TupleRow]) -> None:
+def test_a_message_may_be_large(client: Connection) -> None:
     word = "x" * 3_000_000
     # as a parameter and as text
     assert client.execute("select %s", [word]).fetchone() == (word,)
     assert client.execute(f"select length('{word}')").fetchone() == (len(word),)
 
 
-def test_executemany_and_its_failure(client: psycopg.Connection[TupleRow]) -> None:
+def test_executemany_and_its_failure(client: Connection) -> None:
     with client.cursor() as cursor:
         cursor.executemany("insert into pairs values (%s, %s)", [(n, "word" * 20) for n in range(3000)])
     assert count(client) == 3000
@@ -92,7 +91,7 @@ def test_executemany_and_its_failure(client: psycopg.Connection[TupleRow]) -> No
     assert count(client) == 3000
 
 
-def test_copy_in_out_and_given_up(client: psycopg.Connection[TupleRow]) -> None:
+def test_copy_in_out_and_given_up(client: Connection) -> None:
     with client.cursor() as cursor:
         with cursor.copy("copy pairs from stdin") as copy:
             for n in range(20_000):
@@ -109,7 +108,7 @@ def test_copy_in_out_and_given_up(client: psycopg.Connection[TupleRow]) -> None:
             assert sum(len(block) for block in copy) > 200_000
 
 
-def test_clients_keep_their_settings_and_statements_apart(url: str, client: psycopg.Connection[TupleRow]) -> None:
+def test_clients_keep_their_settings_and_statements_apart(url: str, client: Connection) -> None:
     client.execute("set timezone = 'Europe/Berlin'")
     client.execute("select set_config('governance.name', 'first', false)")
     assert client.info.parameter_status("TimeZone") == "Europe/Berlin"
@@ -122,9 +121,7 @@ def test_clients_keep_their_settings_and_statements_apart(url: str, client: psyc
         assert other.execute(state, ["x"]).fetchone() == ("UTC", "", "x")
 
 
-def test_a_new_connection_has_the_settings_of_database_role_and_client(
-    url: str, client: psycopg.Connection[TupleRow]
-) -> None:
+def test_a_new_connection_has_the_settings_of_database_role_and_client(url: str, client: Connection) -> None:
     client.execute("create role clerk; alter role clerk set work_mem = '7MB'")
     client.execute("alter database llm_governance set search_path = pg_temp, public")
     try:
@@ -139,14 +136,14 @@ def test_a_new_connection_has_the_settings_of_database_role_and_client(
         client.execute("alter database llm_governance reset search_path; drop role clerk")
 
 
-def test_what_a_client_left_open_is_rolled_back(url: str, client: psycopg.Connection[TupleRow]) -> None:
+def test_what_a_client_left_open_is_rolled_back(url: str, client: Connection) -> None:
     other = psycopg.connect(url)
     other.execute("insert into pairs values (1, 'lost')")
     other.close()
     assert count(client) == 0
 
 
-def test_a_transaction_keeps_others_out_for_a_while_only(url: str, client: psycopg.Connection[TupleRow]) -> None:
+def test_a_transaction_keeps_others_out_for_a_while_only(url: str, client: Connection) -> None:
     with client.transaction():
         client.execute("insert into pairs values (1, 'kept')")
         with pytest.raises(GovernanceError, match="one backend, and governance has kept it"):
@@ -154,7 +151,7 @@ def test_a_transaction_keeps_others_out_for_a_while_only(url: str, client: psyco
     assert count(client) == 1
 
 
-def test_temporary_tables_and_locks_stay_with_their_client(url: str, client: psycopg.Connection[TupleRow]) -> None:
+def test_temporary_tables_and_locks_stay_with_their_client(url: str, client: Connection) -> None:
     client.execute("create temporary table mine as select 1 as n; select pg_advisory_lock(1)")
     with pytest.raises(GovernanceError, match="one backend"):
         connect(url + "")

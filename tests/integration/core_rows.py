@@ -12,21 +12,22 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
+from orchestration.lib.database.connection import connect
+
 Connection = psycopg.Connection[TupleRow]
 
 
 def add(connection: Connection, table: str, **values: Any) -> UUID:
     """Insert one row, dicts as JSON; the id."""
-    row = connection.execute(
+    [(made,)] = connection.execute(
         sql.SQL("insert into core.{} ({}) values ({}) returning id").format(
             sql.Identifier(table),
             sql.SQL(", ").join(map(sql.Identifier, values)),
             sql.SQL(", ").join(sql.Placeholder() * len(values)),
         ),
         [Jsonb(value) if isinstance(value, dict) else value for value in values.values()],
-    ).fetchone()
-    assert row is not None
-    return UUID(str(row[0]))
+    )
+    return UUID(str(made))
 
 
 def add_user(connection: Connection, **values: Any) -> UUID:
@@ -66,6 +67,14 @@ def value(connection: Connection, query: str, *parameters: Any) -> Any:
     rows = connection.execute(query, parameters).fetchall()
     assert len(rows) == 1
     return rows[0][0]
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """Rolled back at its end."""
+    with connect(url, autocommit=False) as connection:
+        yield connection
+        connection.rollback()
 
 
 @contextmanager

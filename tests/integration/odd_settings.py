@@ -2,7 +2,8 @@
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import Connection
 
 ODD_SETTINGS = {
     "timezone": "Australia/Lord_Howe",
@@ -17,7 +18,7 @@ ODD_SETTINGS = {
 }
 
 
-def give_odd_settings(connection: psycopg.Connection[TupleRow], database: str) -> None:
+def give_odd_settings(connection: Connection, database: str) -> None:
     for name, value in ODD_SETTINGS.items():
         connection.execute(
             sql.SQL("alter database {} set {} = {}").format(
@@ -26,7 +27,7 @@ def give_odd_settings(connection: psycopg.Connection[TupleRow], database: str) -
         )
 
 
-def plain_session(url: str) -> "psycopg.Connection[TupleRow]":
+def plain_session(url: str) -> Connection:
     """A session of another program: it has what the database gives it."""
     return psycopg.connect(url, autocommit=True)
 

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import psycopg
 from engines import Engine
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 # the next one: it stays open while the tests run
@@ -36,13 +35,7 @@ def fill(url: str) -> None:
 
 
 def insert(
-    connection: "psycopg.Connection[TupleRow]",
-    name: str,
-    time: datetime,
-    cost: str,
-    *,
-    provider: str = "p",
-    status: str = "success",
+    connection: Connection, name: str, time: datetime, cost: str, *, provider: str = "p", status: str = "success"
 ) -> None:
     connection.execute(
         "insert into core.llm_metrics"

@@ -29,22 +29,20 @@ def status(connection: Connection, user: UUID) -> str:
 
 
 def last_entry(connection: Connection, row: UUID) -> tuple[Any, ...]:
-    found = connection.execute(
+    [found] = connection.execute(
         "select action, actor_id, internal.audit_text(actor_label) from core.audit_logs where resource_id = %s"
         " order by recorded_at desc limit 1",
         [row],
-    ).fetchone()
-    assert found is not None
+    )
     return found
 
 
 def test_an_account_is_made_with_a_password_that_must_be_changed(connection: Connection, administrator: Actor) -> None:
     email = f"{unique('Zoë')}@example.com"
     made = accounts.create_user(connection, f" {email} ", "Zoë", password=PASSWORD, actor=administrator)
-    row = connection.execute(
+    [row] = connection.execute(
         "select email, status, must_change_password, password_hash from core.users where id = %s", [made]
-    ).fetchone()
-    assert row is not None
+    )
     assert row[:3] == (email, "active", True)
     assert verify_password(PASSWORD, row[3])
     assert last_entry(connection, made) == ("users.insert", administrator.id, administrator.email)

@@ -3,11 +3,12 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+import shared_fixtures
 from account_people import PASSWORD, person, unique
 from click.testing import CliRunner, Result
 from core_rows import Connection, add_team, value
@@ -23,10 +24,7 @@ pytestmark = pytest.mark.engines("postgres")
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def open_connection(database: str) -> Iterator[Connection]:
-    with connect(database) as connection:
-        yield connection
+open_connection = shared_fixtures.open_connection
 
 
 @pytest.fixture

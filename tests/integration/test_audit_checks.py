@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
-from orchestration.lib.verification.audit import AuditCheck, check
+from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.evidence.compared import Searched
+from orchestration.lib.verification.audit import check
 from orchestration.lib.verification.rules import ask_rules, chosen_rules
 from orchestration.lib.verification.run import verify
 
 RULE = "audit_checksum_mismatch"
 DAYS = (1, 50, 400, 401)  # ago; one entry each
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @pytest.fixture
@@ -76,11 +73,11 @@ def make_due(connection: Connection) -> None:
 def test_every_day_is_checked_once_a_day(warehouse: str) -> None:
     with connect(warehouse) as connection:
         days = max(DAYS)
-        assert check(connection, seconds=0) == AuditCheck(0, days, 0)
-        assert check(connection, seconds=60) == AuditCheck(days, 0, 0)
-        assert check(connection, seconds=60) == AuditCheck(0, 0, 0)
+        assert check(connection, seconds=0) == Searched(0, days, 0)
+        assert check(connection, seconds=60) == Searched(days, 0, 0)
+        assert check(connection, seconds=60) == Searched(0, 0, 0)
         make_due(connection)
-        assert check(connection, seconds=60) == AuditCheck(days, 0, 0)
+        assert check(connection, seconds=60) == Searched(days, 0, 0)
 
 
 def test_an_old_entry_that_was_altered_is_found_and_gone_once_it_is_right(warehouse: str) -> None:

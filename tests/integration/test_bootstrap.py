@@ -1,16 +1,12 @@
 """What bootstrap makes is discovered, and each object is sent where its own text changed and nowhere else."""
 
 import re
-from collections.abc import Iterator
 
-import psycopg
-import pytest
-from psycopg.rows import TupleRow
+import shared_fixtures
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.dbt.runner import run_dbt
 
-Connection = psycopg.Connection[TupleRow]
 APPLIED = (
     "select name, checksum, applied_at from internal.schema_objects where name ~ '^(table|function|procedure|trigger) '"
 )
@@ -25,10 +21,7 @@ ROWS_OF_CATALOG = """
 """
 
 
-@pytest.fixture
-def session(database: str) -> Iterator[Connection]:
-    with connect(database) as connection:
-        yield connection
+session = shared_fixtures.open_connection
 
 
 def build(database: str) -> None:

@@ -1,11 +1,9 @@
 """Reading the catalog of a database: it says the same of databases that were built alike."""
 
-import psycopg
 import pytest
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 
@@ -24,7 +22,7 @@ def test_a_second_build_leaves_the_catalog_as_it_is(engine: Engine) -> None:
 
 
 @pytest.mark.engines("postgres")
-def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycopg.Connection[TupleRow]) -> None:
+def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: Connection) -> None:
     before = read_catalog(connection)
     connection.execute(
         """
@@ -47,9 +45,7 @@ def test_the_constant_for_the_planner_in_a_rollup_is_left_out(connection: psycop
 
 
 @pytest.mark.engines("postgres")
-def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_something_is(
-    connection: psycopg.Connection[TupleRow],
-) -> None:
+def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_something_is(connection: Connection) -> None:
     before = read_catalog(connection)
     connection.execute(
         "select internal.ensure_partitions('core.llm_metrics', timestamptz '2020-01-06', timestamptz '2020-01-06')"
@@ -61,7 +57,7 @@ def test_a_partition_of_other_dates_is_no_difference_but_one_that_lacks_somethin
     ]
 
 
-def test_reading_leaves_the_session_as_it_was(connection: psycopg.Connection[TupleRow]) -> None:
+def test_reading_leaves_the_session_as_it_was(connection: Connection) -> None:
     connection.execute("set local search_path = core")
     read_catalog(connection)
     assert connection.execute("show search_path").fetchone() == ("core",)

@@ -3,11 +3,11 @@
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import TupleRow
 from reporting_rows import stored_buckets
 
-from orchestration.lib.database.connection import connect
-from orchestration.lib.verification.comparison import Comparison, compare
+from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.evidence.compared import Searched
+from orchestration.lib.verification.comparison import compare
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -41,14 +41,14 @@ def warehouse(database: str) -> str:
     return database
 
 
-def insert(connection: psycopg.Connection[TupleRow], days_ago: int, into: str = "core.llm_metrics") -> None:
+def insert(connection: Connection, days_ago: int, into: str = "core.llm_metrics") -> None:
     connection.execute(
         f"insert into {into} (time, request_id, provider, model, cost_amount, cost_source)"
         f" values ({NOON.format(days_ago)}, gen_random_uuid()::text, 'p', 'm', 1.50, 'provider')".encode()
     )
 
 
-def partition_of(connection: psycopg.Connection[TupleRow], days_ago: int) -> str:
+def partition_of(connection: Connection, days_ago: int) -> str:
     (name,) = connection.execute(
         "select format('core.%s', relname) from core.llm_metrics as m join pg_class as c on c.oid = m.tableoid"
         f" where time = {NOON.format(days_ago)}".encode()
@@ -56,7 +56,7 @@ def partition_of(connection: psycopg.Connection[TupleRow], days_ago: int) -> str
     return str(name)
 
 
-def silently(connection: psycopg.Connection[TupleRow], statement: str) -> None:
+def silently(connection: Connection, statement: str) -> None:
     """As somebody does who disables the triggers, or writes past the log of what was touched."""
     with connection.transaction():
         connection.execute(statement.encode())
@@ -85,11 +85,11 @@ OF_RAW_ROWS = {
 def test_days_that_are_equal_are_compared_once_a_day(warehouse: str) -> None:
     with connect(warehouse) as connection:
         first = compare(connection, seconds=60)
-        assert first.compared >= 8 * len(DAYS)
-        assert (first.left, first.differing) == (0, 0)
-        assert compare(connection, seconds=60) == Comparison(0, 0, 0)
+        assert first.looked_at >= 8 * len(DAYS)
+        assert (first.left, first.wrong) == (0, 0)
+        assert compare(connection, seconds=60) == Searched(0, 0, 0)
         connection.execute("update internal.rollup_comparisons set compared_at = compared_at - interval '2 days'")
-        assert compare(connection, seconds=0) == Comparison(0, first.compared, 0)
+        assert compare(connection, seconds=0) == Searched(0, first.looked_at, 0)
         assert compare(connection, seconds=60) == first
     assert differing(warehouse) == {}
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import shared_fixtures
 from engines import Engine
 from loads_run import HEADER, Run, T, everything, query
 
@@ -17,15 +18,7 @@ pytestmark = pytest.mark.usefixtures("emptied")
 Write = Callable[..., str]
 FIRST = "time,request_id,provider,model,output_tokens,cost_amount"
 
-
-@pytest.fixture
-def run(run_ingest: Run) -> Run:
-    return run_ingest
-
-
-@pytest.fixture
-def write(write_usage: Write) -> Write:
-    return write_usage
+run, write = shared_fixtures.run_ingest, shared_fixtures.write_usage
 
 
 def four(report: IngestReport) -> tuple[int, int, int, int]:

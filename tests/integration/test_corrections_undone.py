@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import shared_fixtures
 from loads_run import AT, HEADER, Run, T, everything, query
 
 from orchestration.lib.database.connection import connect
@@ -15,15 +16,7 @@ pytestmark = [pytest.mark.usefixtures("emptied"), pytest.mark.engines("postgres"
 Write = Callable[..., str]
 NOTES = "select decision, request_id, stored::text, said::text from internal.changed_requests order by id"
 
-
-@pytest.fixture
-def run(run_ingest: Run) -> Run:
-    return run_ingest
-
-
-@pytest.fixture
-def write(write_usage: Write) -> Write:
-    return write_usage
+run, write = shared_fixtures.run_ingest, shared_fixtures.write_usage
 
 
 # taken back

@@ -13,10 +13,9 @@ from definer_functions import definer_functions
 from engines import Engine
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import TupleRow
 from reporting_rows import add_request, noon
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
@@ -27,7 +26,6 @@ from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
 from orchestration.lib.warehouse.roles import apply_roles
 
-Connection = psycopg.Connection[TupleRow]
 # what readers of views call by them, and what reads nothing
 FOR_EVERYBODY = {"rollup_watermark", "function_answers"}
 

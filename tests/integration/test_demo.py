@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-import psycopg
 import pytest
 from engines import Engine
 from psycopg import sql
@@ -25,7 +24,7 @@ from orchestration.demo.organisation import build_organisation
 from orchestration.demo.state import DemoState, check_demo, read_state
 from orchestration.demo.summary import answers
 from orchestration.demo.usage import Request, requests_of_day
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.settings import project_dir
@@ -72,7 +71,7 @@ def generated(through: datetime) -> dict[str, Request]:
     return {request.request_id: request for request in requests if request.time < through}
 
 
-def tables(connection: psycopg.Connection[TupleRow]) -> list[str]:
+def tables(connection: Connection) -> list[str]:
     rows = connection.execute(
         "select format('%I.%I', table_schema, table_name) from information_schema.tables"
         " where table_schema in ('core', 'internal') and table_type = 'BASE TABLE' order by 1"
@@ -153,7 +152,7 @@ def test_the_future_and_too_long_a_past_are_refused(url: str) -> None:
 
 def test_a_load_that_breaks_off_is_finished_by_the_next(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks_off(
-        connection: psycopg.Connection[TupleRow], targets: Sequence[str], rows: Iterator[Sequence[object]], **more: Any
+        connection: Connection, targets: Sequence[str], rows: Iterator[Sequence[object]], **more: Any
     ) -> IngestReport:
         ingest_rows(connection, targets, [next(rows) for _ in range(300)], **more)
         raise GovernanceError("the power went out")

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from time import monotonic, sleep
 
-import psycopg
 import pytest
 from engines import Engine
 from psycopg.rows import TupleRow
@@ -17,7 +16,6 @@ from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.warehouse.refresh import refresh
 from orchestration.lib.warehouse.retention import retain
 
-Connection = psycopg.Connection[TupleRow]
 PATIENCE = 90  # seconds, for the scheduler of a new database and its first round of jobs
 
 

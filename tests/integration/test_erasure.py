@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+import shared_fixtures
 from account_people import KEYS, acts, person
 from core_rows import Connection, add, add_team, refused, value
 from psycopg import sql
@@ -17,7 +17,6 @@ from psycopg.errors import InvalidParameterValue
 from orchestration.lib import accounts
 from orchestration.lib.accounts import Actor, SignedIn
 from orchestration.lib.audit import export, seal, sign, verify_offline
-from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -29,10 +28,7 @@ OTHERS = {"jo" + EMAIL: "Joann", "bob@acme.example": NAME + "son"}
 DAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=20)
 
 
-@pytest.fixture
-def open_connection(database: str) -> Iterator[Connection]:
-    with connect(database) as connection:
-        yield connection
+open_connection = shared_fixtures.open_connection
 
 
 def places(connection: Connection, text: str) -> dict[str, int]:

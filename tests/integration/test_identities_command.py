@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+import shared_fixtures
 from core_rows import add_team, add_user
 from owner_rows import AT, OWNERS, Run, request
 from usage_loads import Load, query
@@ -23,10 +24,7 @@ from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.usefixtures("undecided")
 
-
-@pytest.fixture
-def run(run_identities: Run) -> Run:
-    return run_identities
+run = shared_fixtures.run_identities
 
 
 # what deciding moves

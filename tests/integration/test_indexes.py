@@ -1,22 +1,54 @@
 """Each index is there for a question or a constraint, and PostgreSQL answers the question by it."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from core_rows import Connection
 from engines import Engine
-from index_queries import QUERIES as OTHER_QUERIES
-from index_queries_of_reviews import QUERIES as QUERIES_OF_REVIEWS
 
 from benchmarks.organisation import Size, load_organisation
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import connect, has_relation
 from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("postgres")
 
-QUERIES = [*OTHER_QUERIES, *QUERIES_OF_REVIEWS]
+USER, TEAM, API_KEY, POLICY = (f"md5('{name}')::uuid" for name in ("user-17", "team-17", "key-17", "policy-17-2"))
+TODAY, A_DAY = "date_trunc('day', now(), 'UTC')", "(now() at time zone 'UTC')::date - 2"
+A_DAY_OF_BUCKETS = f"bucket >= {TODAY} - interval '2 days' and bucket < {TODAY} - interval '1 day'"
+SMALL = ("llm_user", "llm_key", "llm_model", "llm_application", "llm_tag")
+DAILY = ("llm_metrics", "llm_team", "llm_spend", *SMALL, "llm_policy", "llm_price", "llm_charge", "llm_unresolved")
+
+
+def asked_of_rollups() -> Iterator[tuple[str, str, str]]:
+    """Question, index and query; where rollups are tables of their own."""
+    for name in ("llm_latency_hourly", *(f"{each}_daily" for each in DAILY)):
+        query = f"select * from rollups.{name} where {A_DAY_OF_BUCKETS}"
+        yield f"{name} of a span", f"{name}_stored_bucket_idx", query
+    for name in (f"{each}_daily" for each in ("llm_metrics", "llm_team", *SMALL)):
+        yield f"{name} of a day", f"{name}_stored_day_idx", f"select * from rollups.{name} where day = {A_DAY}"
+    for name in ("llm_team", "llm_spend", *SMALL, "llm_source"):
+        query = f"select * from rollups.{name}_daily where bucket >= {TODAY}"
+        yield f"the running day of {name}_daily", f"{name}_hourly_stored_bucket_idx", query
+    for name, what, one in (
+        ("llm_metrics_daily", "user", USER),
+        ("llm_metrics_daily", "team", TEAM),
+        ("llm_user_daily", "user", USER),
+        ("llm_key_daily", "api_key", API_KEY),
+        ("llm_team_daily", "team", TEAM),
+        ("llm_policy_daily", "policy", POLICY),
+    ):
+        query = f"select * from rollups.{name} where {what}_id = {one}"
+        yield f"{name} of one {what}", f"{name}_stored_{what}_id_day_idx", query
+
+
+# not .sql, for dbt takes each such file below tests for a test
+ASKED = re.compile(r"^-- ([^:\n]+): (\w+)\n([^;]+);$", re.MULTILINE)
+WRITTEN = ASKED.findall(Path(__file__).with_name("index_queries.txt").read_text(encoding="utf-8"))
+QUERIES: list[tuple[str, str, str]] = [*WRITTEN, *asked_of_rollups()]
 SIZE = Size(
     users=3_000, teams=500, sessions=6_000, alerts=8_000, policies=500, roles=1_000, requests=30_000, audit_rows=40_000
 )
@@ -120,20 +152,12 @@ def test_each_index_has_a_question_or_a_constraint(organisation: Connection) -> 
 
 @pytest.mark.parametrize(("question", "index", "query"), QUERIES, ids=[question for question, *_ in QUERIES])
 def test_the_question_is_answered_by_its_index(organisation: Connection, question: str, index: str, query: str) -> None:
-    row = organisation.execute(f"explain (format json) {query}".encode()).fetchone()
-    assert row is not None
-    used = indexes_in(row[0][0]["Plan"])
+    [(plan,)] = organisation.execute(f"explain (format json) {query}".encode())
+    used = indexes_in(plan[0]["Plan"])
     # of a partitioned table its partitions have the index, under names of their own
+    schema = next(each for each in ("core", "rollups") if has_relation(organisation, f"{each}.{index}"))
     parts = organisation.execute(
         "select relid::regclass::text from pg_partition_tree(%s::regclass) union select %s",
-        [
-            next(schema for schema in ("core", "rollups") if exists(organisation, f"{schema}.{index}")) + "." + index,
-            index,
-        ],
+        [f"{schema}.{index}", index],
     ).fetchall()
-    assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(row[0], indent=1)
-
-
-def exists(connection: Connection, name: str) -> bool:
-    row = connection.execute("select to_regclass(%s) is not null", [name]).fetchone()
-    return row is not None and bool(row[0])
+    assert used & {name.rsplit(".", 1)[-1] for (name,) in parts}, json.dumps(plan, indent=1)

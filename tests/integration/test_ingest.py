@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shared_fixtures
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from usage_loads import KINDS, MICROSECONDS, NOW, RECENT, UUID, Load, T, as_csv, counts, quarantined, query
@@ -20,10 +21,7 @@ from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_csv: Load) -> Load:
-    return load_csv
+load = shared_fixtures.load_csv
 
 
 # once and no more

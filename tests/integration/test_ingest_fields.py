@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import shared_fixtures
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from usage_loads import MICROSECONDS, NO_COUNT, NOW, RECENT, UUID, Load, T, counts, quarantined, query
@@ -17,10 +18,7 @@ from orchestration.lib.usage.record import TARGETS
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_csv: Load) -> Load:
-    return load_csv
+load = shared_fixtures.load_csv
 
 
 # what a file may say

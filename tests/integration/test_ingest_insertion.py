@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import shared_fixtures
 from usage_loads import Load, counts, numbered, query
 
 from orchestration.lib.database.connection import connect
@@ -14,10 +15,7 @@ from orchestration.lib.usage.ledger import Inserted
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_csv: Load) -> Load:
-    return load_csv
+load = shared_fixtures.load_csv
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from typing import Any
 
 import psycopg
 import pytest
+import shared_fixtures
 from click.testing import CliRunner, Result
 from usage_loads import (
     KINDS,
     NO_COUNT,
     RECENT,
-    Load,
     as_csv,
     counts,
     numbered,
@@ -40,10 +40,7 @@ from orchestration.lib.usage.load import IngestError, Progress, ingest_files
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_csv: Load) -> Load:
-    return load_csv
+load = shared_fixtures.load_csv
 
 
 @pytest.mark.not_on_pglite("it has one session at a time")

@@ -6,16 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+import shared_fixtures
 from usage_loads import FINE, Load, T, counts, query
 
 from orchestration.lib.database.connection import connect
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_json: Load) -> Load:
-    return load_json
+load = shared_fixtures.load_json
 
 
 # one request, however it is written

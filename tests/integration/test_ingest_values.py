@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import shared_fixtures
 from usage_loads import FINE, Load, T, counts, query
 
 from orchestration.lib.database.connection import connect
@@ -19,10 +20,7 @@ from orchestration.lib.usage.spellings import SPELLINGS
 
 pytestmark = pytest.mark.usefixtures("emptied")
 
-
-@pytest.fixture
-def load(load_json: Load) -> Load:
-    return load_json
+load = shared_fixtures.load_json
 
 
 NOT_UTF8 = "has bytes that are not UTF-8 text, or a NUL character"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import pytest
+import shared_fixtures
 from click.testing import CliRunner
 from loads_run import HEADER, Run, T, everything, numbered, query
 
@@ -14,15 +15,7 @@ from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.usefixtures("emptied_and_refreshed")
 
-
-@pytest.fixture
-def run(run_ingest: Run) -> Run:
-    return run_ingest
-
-
-@pytest.fixture
-def write(write_usage: Callable[..., str]) -> Callable[..., str]:
-    return write_usage
+run, write = shared_fixtures.run_ingest, shared_fixtures.write_usage
 
 
 # columns and values

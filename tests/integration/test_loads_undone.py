@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import shared_fixtures
 from click.testing import CliRunner
 from loads_run import HEADER, Run, T, everything, numbered, query
 
@@ -15,15 +16,7 @@ from orchestration.lib.usage.load import ingest_files
 
 pytestmark = pytest.mark.usefixtures("emptied_and_refreshed")
 
-
-@pytest.fixture
-def run(run_ingest: Run) -> Run:
-    return run_ingest
-
-
-@pytest.fixture
-def write(write_usage: Callable[..., str]) -> Callable[..., str]:
-    return write_usage
+run, write = shared_fixtures.run_ingest, shared_fixtures.write_usage
 
 
 # taking back

@@ -53,10 +53,11 @@ def test_the_differences_are_shown_and_asked_about(
     assert (tried.exit_code, tried.stdout) == (0, f"{SHOWN}nothing was written\n")
     refused = command(*paths, answer="n\n")
     assert (refused.exit_code, refused.stdout) == (1, SHOWN)
-    assert refused.stderr == "write 1 change? [y/N]: n\nerror: nothing was changed\n"
+    unconfirmed = "error: nothing is changed: it wasn't confirmed (--yes does without the question)\n"
+    assert refused.stderr == f"write 1 change? [y/N]: n\n{unconfirmed}"
     unanswered = command(*paths)
     assert unanswered.exit_code == 1
-    assert unanswered.stderr.endswith("the question was not answered, and nothing was changed; --yes asks none\n")
+    assert unanswered.stderr.endswith(unconfirmed)
     assert count(database) == 0
     done = command(*paths, answer="y\n")
     assert (done.exit_code, done.stdout) == (0, f"{SHOWN}imported: 1 change\n")

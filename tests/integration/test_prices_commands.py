@@ -82,7 +82,7 @@ def test_an_import_shows_first_and_writes_only_what_was_agreed_to(database: str,
     shown = run("import", first)
     assert shown.exit_code == 1
     assert "+ input_tokens of acme/import-1: 3 EUR from 2026-01-01 (decided)" in shown.output
-    assert "nothing is written: look at the changes, then give --yes" in shown.output
+    assert "nothing is written: it wasn't confirmed (--yes does without the question)" in shown.output
     # the default currency needs no rate, another one is told of
     assert "No exchange rate from EUR is known, so costs in EUR will have no converted total" in shown.output
     dollars = price_file(tmp_path, "Acme,import-1,USD,2026-01-01,,decided,3,0.3,15,")

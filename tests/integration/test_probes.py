@@ -2,23 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
 from click.testing import CliRunner
+from core_rows import transaction
 from engines import Engine
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.verification.probes import PROBES, probe_database, run_probes
 from orchestration.lib.verification.probing import Probe
-
-Connection = psycopg.Connection[TupleRow]
 
 # of the probes of what must happen: what keeps it from happening
 SWALLOW = """
@@ -48,14 +44,6 @@ OF_INCREMENTAL_ROLLUPS = {"late_row_logged", "late_row_rolled_up"}
 def warehouse(engine: Engine) -> Iterator[str]:
     with engine.database("probes") as url:
         yield url
-
-
-@contextmanager
-def transaction(url: str) -> Iterator[Connection]:
-    """Rolled back at its end."""
-    with connect(url, autocommit=False) as connection:
-        yield connection
-        connection.rollback()
 
 
 def rows_of_everything(connection: Connection) -> dict[str, tuple[int, str]]:

@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import psycopg
 import pytest
 from parsed import read_for_process
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.build import build_warehouse
 from orchestration.lib.warehouse.build_lock import build_lock
 
-Connection = psycopg.Connection[TupleRow]
 # what dbt makes of a refusal is the same on each
 pytestmark = pytest.mark.engines("postgres")
 

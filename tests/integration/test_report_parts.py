@@ -44,11 +44,8 @@ def warehouse(database: str) -> str:
                             rules={"detect": ["email"], "action": "block"}, enforcement="block")  # fmt: skip
         add(connection, "policy_assignments", policy_id=policy, user_id=ann, effective_from=BEFORE)
         add(connection, "team_members", team_id=team, user_id=ann, joined_at=MONTH + timedelta(days=3))
-        role = connection.execute("select id from core.roles where slug = 'viewer'").fetchone()
-        assert role is not None
-        add(
-            connection, "user_roles", user_id=ann, role_id=role[0], granted_by=ann, granted_at=MONTH + timedelta(days=4)
-        )
+        [(role,)] = connection.execute("select id from core.roles where slug = 'viewer'")
+        add(connection, "user_roles", user_id=ann, role_id=role, granted_by=ann, granted_at=MONTH + timedelta(days=4))
         for number, (month, cost) in enumerate(((BEFORE, "1"), (MONTH, "0.5"), (MONTH, "1234.565"), (MONTH, None))):
             connection.execute(
                 "insert into core.llm_metrics (time, request_id, team_id, provider, model, cost_amount, cost_source,"

@@ -221,7 +221,7 @@ def test_the_command_shows_asks_and_says_what_it_did(warehouse: Connection, data
     shown = run(database, *days, "--reason", "wrong")
     assert shown.exit_code == 1
     assert "200.00 USD  160.00 USD" in shown.output
-    assert "nothing is written: look at the effect, then give --yes" in shown.output
+    assert "nothing is written: it wasn't confirmed (--yes does without the question)" in shown.output
     assert value(warehouse, "select count(*) from core.price_revisions") == 0
     done = run(database, *days, "--reason", "wrong", "--yes")
     assert done.exit_code == 0, done.output

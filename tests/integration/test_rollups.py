@@ -8,14 +8,11 @@ import psycopg
 import pytest
 from engines import Engine
 from psycopg import IsolationLevel
-from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.warehouse.refresh import refresh
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @pytest.fixture(scope="module")
@@ -55,23 +52,20 @@ def this_hour() -> datetime:
 
 
 def requests(connection: Connection, rollup: str = "llm_metrics_hourly") -> int:
-    row = connection.execute(f"select coalesce(sum(request_count), 0) from rollups.{rollup}").fetchone()
-    assert row is not None
-    return int(row[0])
+    [(count,)] = connection.execute(f"select coalesce(sum(request_count), 0) from rollups.{rollup}")
+    return int(count)
 
 
 def stored_table(connection: Connection, rollup: str = "llm_metrics_hourly") -> str:
-    row = connection.execute(
+    [(relation,)] = connection.execute(
         "select internal.stored_relation(name, version) from internal.rollup_state where name = %s", [rollup]
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    )
+    return str(relation)
 
 
 def stored(connection: Connection) -> int:
-    row = connection.execute(f"select coalesce(sum(request_count), 0) from {stored_table(connection)}").fetchone()
-    assert row is not None
-    return int(row[0])
+    [(count,)] = connection.execute(f"select coalesce(sum(request_count), 0) from {stored_table(connection)}")
+    return int(count)
 
 
 def pretend_last_refresh_was(connection: Connection, hour: datetime) -> None:
@@ -211,12 +205,11 @@ def test_a_partition_that_is_gone_by_hand_stays_in_the_rollups(warehouse: Connec
     insert(warehouse, "old", old, "12.5")
     insert(warehouse, "new", this_hour() - timedelta(days=1), "1")
     refresh(database)
-    row = warehouse.execute(
+    [row] = warehouse.execute(
         "select p.partition::text, p.low, p.high from internal.partition_ranges('core.llm_metrics') as p"
         " where p.low <= %s and p.high > %s",
         [old, old],
-    ).fetchone()
-    assert row is not None
+    )
     partition, low, high = row
     warehouse.execute(way.format(partition))
     assert len(warehouse.execute("select subject from verification.missing_raw_rows").fetchall()) == 1

@@ -4,23 +4,19 @@ tests/fixtures/verification/<rule>.yml is a list of breakages: `break`, SQL that
 it makes the rule show, * in them standing for anything. `engines` names those on which it can be broken so.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
+from core_rows import transaction
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.run import verify
 
-Connection = psycopg.Connection[TupleRow]
 FIXTURES = sorted((project_dir() / "tests" / "fixtures" / "verification").glob("*.yml"))
 BREAKAGES = [
     pytest.param(
@@ -33,14 +29,6 @@ BREAKAGES = [
     for number, breakage in enumerate(yaml.safe_load(path.read_text()), 1)
 ]
 PARTS = ("subject", "message", "fix")
-
-
-@contextmanager
-def transaction(url: str) -> Iterator[Connection]:
-    """Rolled back at its end."""
-    with connect(url, autocommit=False) as connection:
-        yield connection
-        connection.rollback()
 
 
 def found(connection: Connection, rule: str) -> list[tuple[str, ...]]:

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner
@@ -20,13 +19,12 @@ from polling import readers
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.environment import dbt_environment
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 
-Connection = psycopg.Connection[TupleRow]
 BUILD_LOCK_KEY = 727001  # macros/bootstrap/locks.sql
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 LEDGER = "select id, name, kind, state from internal.schema_changes where id >= 9001 order by id"

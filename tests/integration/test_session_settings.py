@@ -4,14 +4,12 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from odd_settings import ODD_SETTINGS, give_odd_settings, plain_session
-from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import SESSION_SETTINGS, connect
+from orchestration.lib.database.connection import SESSION_SETTINGS, Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 
 # the last hour of a day of UTC, and its first: in Lord Howe (UTC+10:30, in summer +11) both are of the next day
@@ -122,7 +120,7 @@ def test_what_odd_sessions_write_verifies_for_everybody(warehouse: str, settings
             assert reader.execute(check.encode()).fetchone() == (written, True)
 
 
-def as_written(reader: psycopg.Connection[TupleRow], number: int) -> list[object]:
+def as_written(reader: Connection, number: int) -> list[object]:
     """The entries of one session's rows, without what each row has of its own."""
     rows = reader.execute(
         "select action, internal.audit_row(after)"

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
+import shared_fixtures
 from account_people import HASH, KEYS, PASSWORD, person
 from core_rows import Connection, value
 
@@ -19,11 +20,7 @@ from orchestration.lib.identity.totp import SECONDS, backup_code_hash, code_at
 pytestmark = pytest.mark.engines("postgres")
 
 
-@pytest.fixture
-def open_connection(database: str) -> Iterator[Connection]:
-    """In autocommit mode, as sign-in needs it."""
-    with connect(database) as connection:
-        yield connection
+open_connection = shared_fixtures.open_connection
 
 
 @pytest.fixture
@@ -202,11 +199,8 @@ def test_wrong_codes_lock_as_wrong_passwords_do(
     user, email = account
     at(50_000_000)
     accounts.enrol_mfa(open_connection, user, KEYS)
-    row = open_connection.execute(
-        "select secret_ciphertext from core.mfa_secrets where user_id = %s", [user]
-    ).fetchone()
-    assert row is not None
-    secret = KEYS.open(user, row[0], KEYS.current)
+    [(sealed,)] = open_connection.execute("select secret_ciphertext from core.mfa_secrets where user_id = %s", [user])
+    secret = KEYS.open(user, sealed, KEYS.current)
     accounts.confirm_mfa(open_connection, user, code_at(secret, 50_000_000), KEYS)
     for number in range(MOST_FAILURES):
         assert refusal(open_connection, email, code=f"nothing-{number}") == "code"

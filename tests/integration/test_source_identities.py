@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import shared_fixtures
 from core_rows import Connection, add, refused
 from owner_rows import AT, OWNERS, Run, request
 from psycopg.errors import CheckViolation, ExclusionViolation
@@ -15,10 +16,7 @@ from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.usefixtures("undecided")
 
-
-@pytest.fixture
-def run(run_identities: Run) -> Run:
-    return run_identities
+run = shared_fixtures.run_identities
 
 
 # what the table refuses

@@ -52,17 +52,15 @@ def costs(url: str) -> set[Decimal]:
 def run_job(url: str, policy: str, relation: str) -> None:
     """Does what a background worker would do."""
     with connect(url) as connection:
-        row = connection.execute("select internal.job_of(%s::regclass, %s)", [relation, policy]).fetchone()
-        assert row is not None
-        connection.execute(f"call run_job({row[0]})")
+        [(job,)] = connection.execute("select internal.job_of(%s::regclass, %s)", [relation, policy])
+        connection.execute(f"call run_job({job})")
 
 
 def refresh_by_jobs(url: str) -> None:
     with connect(url) as connection:
         for rollup in USAGE_ROLLUPS:
-            row = connection.execute("select internal.refresh_job(%s)", [rollup]).fetchone()
-            assert row is not None
-            connection.execute(f"call run_job({row[0]})")
+            [(job,)] = connection.execute("select internal.refresh_job(%s)", [rollup])
+            connection.execute(f"call run_job({job})")
 
 
 def compress(url: str) -> None:

@@ -7,21 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 from conftest import BUILD
 from core_rows import add, add_policy, add_role, add_team, add_user, value
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.drift.catalog import compare_catalogs, fitted, read_catalog
 
 # on an engine with one connection nodes would wait for each other
 ONE_BY_ONE = ["--threads", "1"]
-Connection = psycopg.Connection[TupleRow]
 # a release adds rows of its own to them: system roles, default policies, and the trace of both
 FILLED_BY_RELEASES = {"core.roles", "core.policies", "core.audit_logs"}
 

@@ -5,17 +5,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from core_rows import add_policy, add_role, add_team, add_user, value
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.settings import project_dir
 
-Connection = psycopg.Connection[TupleRow]
 BOUNDS = (project_dir() / "macros" / "schema" / "changes" / "change_0014_looks_and_bounds.sql").read_text()
 TO_BE_MENDED = {
     "users_display_name_check",

@@ -2,12 +2,10 @@
 
 import re
 
-import psycopg
 import pytest
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 HISTORY = """
@@ -21,7 +19,7 @@ HISTORY = """
 READ = re.compile(r" on compress_hyper\S*.*\(actual rows=([0-9.]+) loops=[0-9]+\)")
 
 
-def batches_read(connection: psycopg.Connection[TupleRow], relation: str) -> float:
+def batches_read(connection: Connection, relation: str) -> float:
     """Batches of compressed rows that reading all of a relation takes out of chunks."""
     plan = connection.execute(f"explain (analyze, costs off, timing off, summary off) table {relation}".encode())
     return sum(float(found[1]) for (line,) in plan if (found := READ.search(line)))

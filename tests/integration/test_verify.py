@@ -14,7 +14,7 @@ from psycopg import sql
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.identity.accounts import hash_password
-from orchestration.lib.identity.passwords import judge_passwords
+from orchestration.lib.identity.passwords import PASSWORDS
 from orchestration.lib.verification.run import verify
 
 READER, READERS_PASSWORD = "test_verification_reader", "reads"
@@ -127,7 +127,7 @@ def test_a_reader_of_the_schema_sees_what_the_owner_sees_and_no_secret(engine: E
         connection.execute("alter table core.teams disable trigger teams_hierarchy")
         if engine.name == "timescaledb":
             connection.execute("select remove_retention_policy('core.llm_metrics')")
-    judge_passwords(warehouse, seconds=0.1)
+    PASSWORDS.run(warehouse, seconds=0.1)
     owners = verify(warehouse)
     assert {"well_known_passwords", "clock_skew", "disabled_triggers"} <= {each.rule for each in owners.violations}
     with connect(warehouse, autocommit=False) as connection:
@@ -177,9 +177,9 @@ def test_a_password_is_compared_once_and_found(warehouse: str) -> None:
             password_hash = hash_password(password, allow_weak=True)
             add_user(connection, email=address, status="active", password_hash=password_hash)
         assert verify(warehouse, ["unjudged_passwords"]).violations[0].message.startswith("4 of 4 passwords")
-        judgement = judge_passwords(warehouse, seconds=300)
-        assert (judgement.judged, judgement.found, judgement.left) == (4, 3, 0)
-        assert judge_passwords(warehouse, seconds=300).judged == 0
+        judgement = PASSWORDS.run(warehouse, seconds=300)
+        assert (judgement.looked_at, judgement.wrong, judgement.left) == (4, 3, 0)
+        assert PASSWORDS.run(warehouse, seconds=300).looked_at == 0
         found = [each.subject for each in verify(warehouse, ["well_known_passwords"]).violations]
         assert found == ["common@example.com", "first@example.com", "myself@example.com"]
         connection.execute(
@@ -199,8 +199,8 @@ def test_a_hash_that_cannot_be_compared_is_told_and_stops_nobody(warehouse: str)
         add_user(connection, email="costly@example.com", status="active", password_hash=shape.format(cost=31))
         password_hash = hash_password("Admin123!", allow_weak=True)
         add_user(connection, email="first@example.com", status="active", password_hash=password_hash)
-    judgement = judge_passwords(warehouse, seconds=300)
-    assert (judgement.judged, judgement.found, judgement.left) == (3, 1, 0)
+    judgement = PASSWORDS.run(warehouse, seconds=300)
+    assert (judgement.looked_at, judgement.wrong, judgement.left) == (3, 1, 0)
     found = verify(warehouse, ["well_known_passwords", "unjudged_passwords", "passwords_not_comparable"])
     assert {(each.rule, each.subject) for each in found.violations} == {
         ("well_known_passwords", "first@example.com"),
@@ -229,6 +229,6 @@ def test_comparing_stops_when_its_time_is_up(warehouse: str, monkeypatch: pytest
     # on a busy machine the time may be up before the first one is compared
     clock = SimpleNamespace(monotonic=iter([0, 0.05, 0.2]).__next__)
     monkeypatch.setattr("orchestration.lib.identity.passwords.time", clock)
-    judgement = judge_passwords(warehouse, seconds=0.1)
-    assert 0 < judgement.judged < 40
-    assert judgement.judged + judgement.left == 40
+    judgement = PASSWORDS.run(warehouse, seconds=0.1)
+    assert 0 < judgement.looked_at < 40
+    assert judgement.looked_at + judgement.left == 40

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.lib.compliance.plots import HEIGHT, SERIES, amount, burnt, largest, stacked
+from orchestration.lib.compliance.site.plots import HEIGHT, SERIES, amount, burnt, largest, stacked
 from orchestration.lib.settings import project_dir
 
 DAYS = ["2026-11-01", "2026-11-02", "2026-11-03"]

@@ -1,1 +1,1 @@
-"""What becomes of runs: those that are lost fail, and a failure is an alert until the job succeeds."""
+"""Fails runs whose process is gone; a failed job is an alert until it succeeds."""

@@ -1,4 +1,4 @@
-"""Runs whose process is gone without a word: killed together with what would have said so, as by a restart."""
+"""Runs whose process was killed before it could report that, as by a restart of the machine."""
 
 import time
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ import dagster as dg
 
 from orchestration.lib.embedded.processes import lived_at
 
-# what lives says something at least so often while it starts, and who kills a process reports it within a second
+# a run that starts logs something at least so often, and Dagster reports a process that it kills within a second
 _SILENT_SECONDS = 30
-# a process that reads the definitions, which takes seconds, has said its pid, but not yet that the run is started
+# also STARTING: a process has logged its pid while it still reads the definitions, which takes seconds
 _LAUNCHED = frozenset({dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING})
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 from orchestration.defs.alerting.lost_runs import fail_lost_runs
 from orchestration.defs.scheduled import NOT_BUILT, SEVERITY
 from orchestration.lib.alerting.failed_jobs import FailedRun, raise_alert, resolve_alerts
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import connect, has_relation
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.words import counted
@@ -49,7 +49,7 @@ def runs_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReason]:
     failed = resolved = 0
     try:
         with explained(), connect(database_url()) as connection:
-            if connection.execute("select to_regclass('core.alerts')").fetchone() == (None,):
+            if not has_relation(connection, "core.alerts"):
                 yield dg.SkipReason(NOT_BUILT)
                 return
             for each in ended:
@@ -103,13 +103,10 @@ def subject(run: dg.DagsterRun) -> str:
     name = run.job_name
     if name.startswith("__"):
         keys = sorted(key.to_user_string() for key in run.asset_selection or ())
-        name = f"materialization of {_listed(keys) or 'all'}"
+        more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+        name = f"materialization of {', '.join(keys[:3]) or 'all'}{more}"
     partition = run.tags.get("dagster/partition")
     return name if partition is None else f"{name} of {partition}"
-
-
-def _listed(keys: list[str]) -> str:
-    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def failure(instance: dg.DagsterInstance, ended: Ended) -> FailedRun:
@@ -142,5 +139,5 @@ def _reasons(instance: dg.DagsterInstance, run_id: str) -> Iterator[tuple[str | 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """On from the start."""
+    """The sensor, which is on by default."""
     return dg.Definitions(sensors=[runs_sensor])

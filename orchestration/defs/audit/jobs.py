@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
+from orchestration.defs.scheduled import NOT_BUILT, built_database, limits, scheduled
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.timestamp import stamper
 from orchestration.lib.audit.verify_offline import NotVerifiableError, Verdict
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError, NotBuiltError
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.errors import explained as in_a_sentence
 from orchestration.lib.settings import settings
 from orchestration.lib.warehouse.refresh import is_built
@@ -38,19 +38,12 @@ def sealing_sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.SkipReaso
         yield dg.SkipReason(f"not sealed: {error}")
 
 
-def _built() -> str:
-    url = database_url()
-    if not is_built(url):
-        raise NotBuiltError(NOT_BUILT)
-    return url
-
-
 @dg.op
 def sign_trail(context: dg.OpExecutionContext) -> None:
     """Seal, sign how far the trail is sealed, and keep the checkpoint in each anchor."""
     key, anchors = settings().audit_key, settings().audit_anchors
     with explained():
-        url = _built()
+        url = built_database()
         if key is None or not anchors:
             context.log.warning(NOT_SIGNED)
             return
@@ -71,7 +64,7 @@ def verify_trail(context: dg.OpExecutionContext) -> None:
     key, anchors = settings().audit_key, settings().audit_anchors
     try:
         with explained():
-            url = _built()
+            url = built_database()
             if key is None or not anchors:
                 context.log.warning(NOT_SIGNED)
                 return
@@ -92,7 +85,7 @@ def audit_job() -> None:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Sealing goes on all the time, the rest by the clock."""
+    """A sensor that seals, and jobs that sign and verify by the clock."""
     return dg.Definitions(
         jobs=[signing_job, audit_job],
         sensors=[sealing_sensor],

@@ -1,21 +1,17 @@
 """Backs up, and proves by a restore that a backup can be used; off until the environment says when."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
+from orchestration.defs.scheduled import built_database, limits, scheduled
 from orchestration.lib.backup.backup import backup
 from orchestration.lib.backup.drill import drill
 from orchestration.lib.backup.encryption import read_identities, read_recipients
 from orchestration.lib.backup.keep import Keep, delete_superseded
-from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import NotBuiltError
 from orchestration.lib.settings import governance_home, settings
-from orchestration.lib.warehouse.refresh import is_built
 
 BACKUP, DRILL = dg.AssetKey(["operations", "backup"]), dg.AssetKey(["operations", "restored_backup"])
 # a monthly drill, and some days to mend what it found
@@ -42,18 +38,11 @@ _SPECS = [
 ]
 
 
-def _built() -> tuple[str, Path]:
-    url = database_url()
-    if not is_built(url):
-        raise NotBuiltError(NOT_BUILT)
-    return url, governance_home() / "backups"
-
-
 @dg.op(pool="backup")
 def back_up(context: dg.OpExecutionContext) -> None:
     """Back the warehouse up while it is in use; what breaks off leaves nothing behind."""
     with explained():
-        url, output = _built()
+        url, output = built_database(), governance_home() / "backups"
         keep = Keep.parse(said) if (said := settings().backup_keep) else None
         recipients = read_recipients(settings().backup_recipients)
         folder, manifest = backup(url, output, recipients=recipients, tell=context.log.info)
@@ -82,7 +71,7 @@ def backup_job() -> None:
 def prove_backup(context: dg.OpExecutionContext) -> None:
     """Take a backup, restore it into a database that is dropped again, and verify that one."""
     with explained():
-        url, output = _built()
+        url, output = built_database(), governance_home() / "backups"
         identity = settings().backup_identity
         done = drill(
             url,
@@ -121,7 +110,7 @@ def drill_is_recent(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResu
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Where to, and how long they are kept, is for each to say; so nothing runs before it is asked for."""
+    """Jobs and assets of backups; their schedules are off until a variable gives their time."""
     return dg.Definitions(
         assets=_SPECS,
         asset_checks=[drill_is_recent],

@@ -7,14 +7,12 @@ import dagster as dg
 from orchestration.defs.compliance.metadata import as_metadata
 from orchestration.defs.compliance.periods import KINDS, Kind, due, period_of
 from orchestration.defs.failures import explained
-from orchestration.defs.scheduled import NOT_BUILT, limits, scheduled
+from orchestration.defs.scheduled import built_database, limits, scheduled
 from orchestration.lib.audit.sign import public_keys
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.report import verify_report, write_report
-from orchestration.lib.database.in_use import database_url
-from orchestration.lib.errors import GovernanceError, NotBuiltError
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import governance_home, settings
-from orchestration.lib.warehouse.refresh import is_built
 
 
 def report_asset(kind: Kind) -> dg.AssetSpec:
@@ -55,9 +53,7 @@ def report_job(kind: Kind) -> dg.JobDefinition:
 
 def _written(context: dg.OpExecutionContext, period: Period) -> Path:
     """The folder of the report: one that is there, of the command line or of a run that was killed, stays."""
-    url, reports, key = database_url(), governance_home() / "reports", settings().audit_key
-    if not is_built(url):
-        raise NotBuiltError(NOT_BUILT)
+    url, reports, key = built_database(), governance_home() / "reports", settings().audit_key
     folder = reports / f"{period.kind}-{period.name}"
     if not folder.exists():
         keys = public_keys(key) if key is not None else []
@@ -71,8 +67,10 @@ def _written(context: dg.OpExecutionContext, period: Period) -> Path:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """After the checks of the night, when a period is over."""
+    """Assets, jobs and schedules of the reports, which run after the checks of the night."""
     day, week, month, quarter = KINDS
+    of_month = "Writes the compliance report of the month that is over."
+    of_quarter = "Writes the access review of the quarter that is over."
     missed = "What was missed while Dagster was down is caught up."
     return dg.Definitions(
         assets=[report_asset(kind) for kind in KINDS],
@@ -80,17 +78,7 @@ def defs() -> dg.Definitions:
         schedules=[
             scheduled("daily_report", "0 6 * * *", f"Writes the report of the day before. {missed}", due=due(day)),
             scheduled("weekly_report", "15 6 * * 1", f"Writes the report of the week before. {missed}", due=due(week)),
-            scheduled(
-                "report",
-                "30 6 1 * *",
-                f"Writes the compliance report of the month that is over. {missed}",
-                due=due(month),
-            ),
-            scheduled(
-                "quarterly_report",
-                "45 6 1 1,4,7,10 *",
-                f"Writes the access review of the quarter that is over. {missed}",
-                due=due(quarter),
-            ),
+            scheduled("report", "30 6 1 * *", f"{of_month} {missed}", due=due(month)),
+            scheduled("quarterly_report", "45 6 1 1,4,7,10 *", f"{of_quarter} {missed}", due=due(quarter)),
         ],
     )

@@ -4,13 +4,13 @@ import base64
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from orchestration.lib.compliance.report import MANIFEST
+from orchestration.lib.compliance.tables import as_dicts
 
 # more than a page of the browser says less
 _SHOWN = 10
@@ -26,7 +26,7 @@ def as_metadata(folder: Path) -> dict[str, Any]:
     """Of the report in the folder."""
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    findings = _rows(report["tables"].get("findings", {"columns": [], "rows": []}))
+    findings = as_dicts(report["tables"].get("findings", {"columns": [], "rows": []}))
     metadata: dict[str, Any] = {
         "verdict": report["state"],
         "report": dg.MetadataValue.path(str(folder / "report.html")),
@@ -49,10 +49,6 @@ def as_metadata(folder: Path) -> dict[str, Any]:
     if (chart := _chart(folder / "report.html")) is not None:
         metadata["chart"] = dg.MetadataValue.md(chart)
     return metadata
-
-
-def _rows(table: Mapping[str, Sequence[Any]]) -> list[dict[str, str | None]]:
-    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
 
 
 def _chart(page: Path) -> str | None:

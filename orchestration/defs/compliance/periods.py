@@ -40,12 +40,6 @@ class Kind:
         return dg.AssetKey(["compliance", self.asset])
 
 
-def _quarters() -> dg.TimeWindowPartitionsDefinition:
-    return dg.TimeWindowPartitionsDefinition(
-        cron_schedule="0 0 1 1,4,7,10 *", start=_FIRST, fmt="%Y-%m-%d", timezone=zone()
-    )
-
-
 KINDS = (
     Kind(
         "day",
@@ -82,7 +76,9 @@ KINDS = (
         "The access review of a quarter, within its compliance report.",
         4,
         timedelta(days=95),
-        _quarters,
+        lambda: dg.TimeWindowPartitionsDefinition(
+            cron_schedule="0 0 1 1,4,7,10 *", start=_FIRST, fmt="%Y-%m-%d", timezone=zone()
+        ),
     ),
 )
 

@@ -3,15 +3,11 @@
 from typing import Any
 
 import dagster as dg
-import psycopg
-from psycopg.rows import TupleRow
 
 from orchestration.defs.failures import explained
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dg.asset(
@@ -39,7 +35,7 @@ def admin_account() -> dg.MaterializeResult[None]:
 
 def made_account(connection: Connection) -> dict[str, Any] | None:
     """What may be shown of the account, None without it."""
-    if connection.execute("select to_regclass('core.users')").fetchone() == (None,):
+    if not has_relation(connection, "core.users"):
         return None
     rows = connection.execute(
         "select status, must_change_password, created_at from core.users where lower(email) = lower(%s)", [ADMIN_EMAIL]

@@ -126,7 +126,7 @@ def price_files_sensor() -> dg.RunRequest | dg.SkipReason:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Where prices are pulled from is for each to say, so nothing is before it is asked for."""
+    """Jobs of price lists; the schedule is off until a variable gives its time."""
     return dg.Definitions(
         jobs=[prices_job, price_files_job],
         schedules=[scheduled("prices", "20 2 * * *", "Takes over what is new in a price list.", is_on=False)],

@@ -47,7 +47,7 @@ def retention_job() -> None:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """At night, when few write."""
+    """The job, which runs at night, when few write."""
     schedule = scheduled(
         "retention", "0 3 * * *", "Drops raw rows past their retention; the rollups keep them counted."
     )

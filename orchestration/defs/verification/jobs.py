@@ -5,20 +5,25 @@ import dagster as dg
 from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import limits, scheduled
 from orchestration.lib.database.in_use import database_url
-from orchestration.lib.identity.passwords import judge_passwords
-from orchestration.lib.verification.audit import check_audit_trail
-from orchestration.lib.verification.comparison import compare_rollups
+from orchestration.lib.evidence.compared import Search
+from orchestration.lib.identity.passwords import PASSWORDS
+from orchestration.lib.verification.audit import AUDIT_TRAIL
+from orchestration.lib.verification.comparison import CLOSED_DAYS
 
-# of a night; what is left over waits for the next one
-JUDGING_SECONDS = COMPARING_SECONDS = CHECKING_SECONDS = 600
+# of a night, for each; what is left over waits for the next one
+_SECONDS = 600
+
+
+def _look(context: dg.OpExecutionContext, search: Search) -> None:
+    with explained():
+        done = search.run(database_url(), seconds=_SECONDS)
+    context.log.info("%s looked at, %s of them wrong, %s left", done.looked_at, done.wrong, done.left)
 
 
 @dg.op
 def compare_passwords(context: dg.OpExecutionContext) -> None:
     """Compare passwords with well-known ones; the rule well_known_passwords shows what was found."""
-    with explained():
-        judgement = judge_passwords(database_url(), seconds=JUDGING_SECONDS)
-    context.log.info("%s compared, %s well known, %s left", judgement.judged, judgement.found, judgement.left)
+    _look(context, PASSWORDS)
 
 
 @dg.job(tags=limits(30))
@@ -30,17 +35,13 @@ def passwords_job() -> None:
 @dg.op
 def compare_days(context: dg.OpExecutionContext) -> None:
     """Compare closed days of the rollups with raw rows; the rule compared_days_differ shows what was found."""
-    with explained():
-        comparison = compare_rollups(database_url(), seconds=COMPARING_SECONDS)
-    context.log.info("%s compared, %s differ, %s left", comparison.compared, comparison.differing, comparison.left)
+    _look(context, CLOSED_DAYS)
 
 
 @dg.op
 def check_entries(context: dg.OpExecutionContext) -> None:
     """Compute the checksums of the audit trail; the rule audit_checksum_mismatch shows what was found."""
-    with explained():
-        check = check_audit_trail(database_url(), seconds=CHECKING_SECONDS)
-    context.log.info("%s days checked, %s altered entries, %s days left", check.checked, check.altered, check.left)
+    _look(context, AUDIT_TRAIL)
 
 
 @dg.job(tags=limits(60))
@@ -60,7 +61,7 @@ verification_job = dg.define_asset_job(
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What takes long to compare first, for checks ask what was found."""
+    """The jobs that compare run before the checks, which show what they found."""
     return dg.Definitions(
         jobs=[passwords_job, comparison_job, verification_job],
         schedules=[

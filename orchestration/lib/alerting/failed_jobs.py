@@ -6,14 +6,11 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
-from psycopg.rows import TupleRow
+from orchestration.lib.database.connection import Connection
 
 ALERT_TYPE = "job_failed"
 # what core.alerts takes of a title, and how much of an error is worth reading there
 _TITLE, _MESSAGE = 300, 4000
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -42,10 +39,10 @@ def raise_alert(connection: Connection, failed: FailedRun) -> None:
     """
     message = _clean(failed.message, _MESSAGE)
     known = connection.execute(
-        "select exists (select from core.alerts where alert_type = %s and details @> %s::jsonb)",
+        "select from core.alerts where alert_type = %s and details @> %s::jsonb limit 1",
         [ALERT_TYPE, json.dumps({"runs": [failed.run]})],
-    ).fetchone()
-    if known == (True,):
+    )
+    if known.fetchone() is not None:
         return
     details = {
         "job": failed.job,

@@ -3,27 +3,28 @@
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
 
-_MONEY = {
+MONEY = {
     "cost", "cost_before", "change", "forecast", "limit_amount", "spent", "direct", "shared", "adjustment", "total",
-    "expected_by_run_rate", "expected_by_weekday",
-    "our_cost", "their_cost", "difference",
+    "expected", "expected_by_run_rate", "expected_by_weekday", "our_cost", "their_cost", "difference", "budget_amount",
+    "with_teams_below",
 }  # fmt: skip
-_SHARES = {
+SHARES = {
     "used_share", "change_share", "team_coverage", "user_coverage", "compliance_rate", "late_share", "unowned_share",
-    "unpriced_share", "threshold",
+    "unpriced_share", "error_share", "threshold",
 }  # fmt: skip
-_COUNTS = {
-    "requests_30d", "missing_requests", "requests", "failed_requests", "unpriced_requests", "requests_before",
-    "gap_hours", "age_days", "dormant_days", "entries", "recorded_late", "records", "loaded", "duplicates", "refused",
-    "requests_evaluated", "requests_flagged", "requests_blocked", "flagged", "blocked", "evaluated", "rows",
-    "hours_to_acknowledge", "hours_to_resolve", "members", "uncovered_members", "loads", "failures", "changed",
-    "addresses", "matched", "not_matched",
+COUNTS = {
+    "requests_24h", "requests_30d", "missing_requests", "requests", "failed_requests", "unpriced_requests",
+    "requests_before", "gap_hours", "age_days", "dormant_days", "entries", "recorded_late", "records", "loaded",
+    "duplicates", "refused", "requests_evaluated", "requests_flagged", "requests_blocked", "flagged", "blocked",
+    "evaluated", "rows", "hours_to_acknowledge", "hours_to_resolve", "members", "uncovered_members", "loads",
+    "failures", "changed", "addresses", "matched", "not_matched", "open", "acknowledged", "resolved", "raised_7d",
+    "raised_30d", "latency_p50_ms", "latency_p95_ms",
 }  # fmt: skip
 _LONG = {
     "issues", "roles", "condition", "recommendation", "title", "team_path", "evidence", "requirement", "subject",
     "framework", "reason", "personal_data", "types_without_policy", "what", "source",
 }  # fmt: skip
-_HEADINGS = {
+HEADINGS = {
     "mfa_enabled": "Second factor", "cost_before": "Cost before", "requests_30d": "Requests, 30 days",
     "used_share": "Used", "limit_amount": "Limit", "is_new": "New", "is_on_allowlist": "On allow-list",
     "is_privileged": "Privileged", "is_stale": "Silent", "change_share": "Change in %", "resource_type": "What",
@@ -35,17 +36,13 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d):\d\dZ")
 
 def is_number(column: str) -> bool:
     """Whether a column of this name is set to the right."""
-    return column in _MONEY | _COUNTS | _SHARES
+    return column in MONEY | COUNTS | SHARES
 
 
 def is_time(column: str) -> bool:
     """Whether a column of this name has times or days, which stay in one line."""
-    return column.endswith(("_at", "_on", "_day", "_seen", "_start")) or column in (
-        "day",
-        "month",
-        "oldest",
-        "stored_up_to",
-    )
+    names = ("day", "month", "oldest", "stored_up_to")
+    return column.endswith(("_at", "_on", "_day", "_seen", "_start")) or column in names
 
 
 def is_long(column: str) -> bool:
@@ -55,7 +52,7 @@ def is_long(column: str) -> bool:
 
 def heading(column: str) -> str:
     """What stands above a column of this name."""
-    return _HEADINGS.get(column) or column.replace("_", " ").capitalize()
+    return HEADINGS.get(column) or column.replace("_", " ").capitalize()
 
 
 def cell(value: str | None, column: str, nothing: str = "no data") -> str:
@@ -68,13 +65,13 @@ def cell(value: str | None, column: str, nothing: str = "no data") -> str:
         return nothing
     if not value:
         return "none"
-    if column in _MONEY:
+    if column in MONEY:
         amount = Decimal(value)
         cents = amount.quantize(Decimal("0.01"), ROUND_HALF_EVEN)
         return f"{cents:,.2f}" if cents or not amount else f"{amount:f}"
-    if column in _SHARES:
+    if column in SHARES:
         return f"{Decimal(value):.1%}"
-    if column in _COUNTS:
+    if column in COUNTS:
         number = Decimal(value)
         return f"{number:,.0f}" if number == number.to_integral_value() else f"{number:,}"
     return moment[1] + "Z" if (moment := _MOMENT.fullmatch(value)) else value

@@ -132,7 +132,9 @@ def columns(title: str, values: Sequence[tuple[str, Decimal]], unit: str) -> Cha
         Tick(round(_COLUMNS_HIGH - float(at / most) * _COLUMNS_HIGH + _TOP, 1), compact(at)) for at in _steps(most)
     ]
     height = _COLUMNS_HIGH + _TOP + _FOOT
-    return Chart(title, text, WIDTH, height, marks, "columns", ticks, _spread(len(marks)))
+    # the first has its label, and then so far apart that there is room
+    dated = frozenset(range(0, len(marks), -(-len(marks) // _DATES)))
+    return Chart(title, text, WIDTH, height, marks, "columns", ticks, dated)
 
 
 def compact(value: Decimal) -> str:
@@ -154,9 +156,3 @@ def _steps(most: Decimal) -> list[Decimal]:
     power = Decimal(10) ** (most.adjusted() - 1)
     step = next(power * size * times for times in (1, 10, 100) for size in _STEPS if power * size * times * 4 >= most)
     return [step * number for number in range(int(most / step) + 1)]
-
-
-def _spread(count: int) -> frozenset[int]:
-    """Which of so many columns bear their label: the first, and then so far apart that there is room."""
-    apart = -(-count // _DATES)
-    return frozenset(range(0, count, apart))

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from orchestration.lib.compliance.tables import Connection, Table, as_text
+from orchestration.lib.compliance.tables import Table, as_text
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.settings import project_dir
 
 _TITLE = "What supports which control"

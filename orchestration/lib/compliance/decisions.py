@@ -11,9 +11,9 @@ from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg.rows import dict_row
 
-from orchestration.lib.compliance.tables import Connection
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 
 _NEEDED = ("kind", "item_id", "decision", "reviewer", "decided_on")
@@ -37,6 +37,7 @@ from core.api_keys as keys
 left join core.users as people on people.id = keys.user_id
 where keys.id = any(%(ids)s)
 """
+_REVIEWERS = "select lower(email) as email, id, status from core.users where lower(email) = any(%s)"
 _RECORD: Mapping[str, LiteralString] = {
     "role": "insert into core.access_reviews (user_role_id, user_id, decision, reviewer_id, decided_on, request_id)"
     " values (%s, %s, %s, %s, %s, %s) on conflict do nothing",
@@ -184,19 +185,14 @@ def _faults(said: Mapping[str, str]) -> Iterator[str]:
 
 
 def _apply(connection: Connection, decisions: Sequence[Decision], outcome: Outcome) -> None:
-    row = connection.execute(
+    [(zone, today)] = connection.execute(
         "select value, (now() at time zone value)::date from internal.settings where name = 'reporting_timezone'"
-    ).fetchone()
-    assert row is not None
-    zone, today = row
-    items = _by("id", connection.execute(_ITEMS, {"ids": [each.item for each in decisions], "zone": zone}))
-    reviewers = _by(
-        "email",
-        connection.execute(
-            "select lower(email) as email, id, status from core.users where lower(email) = any(%s)",
-            [[each.reviewer for each in decisions]],
-        ),
     )
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(_ITEMS, {"ids": [each.item for each in decisions], "zone": zone}).fetchall()
+        items = {row["id"]: row for row in found}
+        found = cursor.execute(_REVIEWERS, [[each.reviewer for each in decisions]]).fetchall()
+        reviewers = {row["email"]: row for row in found}
     _refuse([f"line {each.line}: {fault}" for each in decisions for fault in _unfit(each, items, reviewers, today)])
     _refuse(list(_contradictions(decisions)))
     before = _administrators(connection)
@@ -271,17 +267,8 @@ def _contradictions(decisions: Sequence[Decision]) -> Iterator[str]:
 
 
 def _administrators(connection: Connection) -> int:
-    row = connection.execute(_ADMINISTRATORS).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _by(key: str, cursor: "psycopg.Cursor[Any]") -> dict[Any, dict[str, Any]]:
-    """The rows by one of their columns."""
-    assert cursor.description is not None
-    names = [column.name for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return {row[key]: row for row in rows}
+    [(number,)] = connection.execute(_ADMINISTRATORS)
+    return int(number)
 
 
 def _configure(connection: Connection, **values: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestration.lib.audit import export, verify_offline
 from orchestration.lib.audit.verify_offline import NotVerifiableError, PublicKey, Verdict
-from orchestration.lib.compliance.tables import Connection, as_text
+from orchestration.lib.compliance.tables import as_text
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.words import counted
 
 _COUNTS = """

@@ -50,8 +50,8 @@ def _lacking(text: str) -> list[str]:
     """Characters of a text that no font of Typst has, or whose page of the character set it hasn't."""
     typst = import_module("typst")
     known: dict[int, bool] = {}
-    for character in sorted({each for each in text if ord(each) > 0x17F}):
-        place = ord(character) if ord(character) < _COMMON else -(ord(character) >> 8)
+    places = {each: ord(each) if ord(each) < _COMMON else -(ord(each) >> 8) for each in text if ord(each) > 0x17F}
+    for character, place in sorted(places.items()):
         if place not in known:
             source = b'#set document(title: "x")\n#sys.inputs.text'
             compiler = typst.Compiler(input=source, ignore_system_fonts=True, sys_inputs={"text": character})
@@ -60,8 +60,4 @@ def _lacking(text: str) -> list[str]:
                 known[place] = True
             except typst.TypstError:
                 known[place] = False
-    return [
-        character
-        for character in sorted(set(text))
-        if not known.get(ord(character) if ord(character) < _COMMON else -(ord(character) >> 8), True)
-    ]
+    return [character for character, place in sorted(places.items()) if not known[place]]

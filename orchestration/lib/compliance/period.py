@@ -4,14 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _FORMS = "2026-10 (a month), 2026-Q3, 2026-W47, 2026-11-27, 2026, or last-day, last-week, last-month, last-quarter"
 
@@ -50,12 +46,10 @@ class Period:
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
 
 
-def now(connection: "psycopg.Connection[TupleRow]") -> tuple[datetime, str, date]:
+def now(connection: Connection) -> tuple[datetime, str, date]:
     """The moment of the connection's transaction in UTC, the reporting zone, and the local day there."""
-    row = connection.execute("select now(), zone from reporting.reporting_zone").fetchone()
-    assert row is not None
-    as_of, zone = row[0].astimezone(UTC), str(row[1])
-    return as_of, zone, as_of.astimezone(ZoneInfo(zone)).date()
+    [(moment, zone)] = connection.execute("select now(), zone from reporting.reporting_zone")
+    return moment.astimezone(UTC), zone, moment.astimezone(ZoneInfo(zone)).date()
 
 
 def parsed(text: str, zone: str, today: date) -> Period:
@@ -108,14 +102,10 @@ def _read(text: str, zone: str, today: date) -> Period | None:
     return None
 
 
-def _quarter(match: re.Match[str]) -> date:
-    return date(int(match[1]), int(match[2]) * 3 - 2, 1)
-
-
 _WRITTEN: tuple[tuple[str, str, Callable[[re.Match[str]], date]], ...] = (
     (r"(\d{4})-(\d{2})-(\d{2})", "day", lambda match: date(int(match[1]), int(match[2]), int(match[3]))),
     (r"(\d{4})-W(\d{2})", "week", lambda match: date.fromisocalendar(int(match[1]), int(match[2]), 1)),
     (r"(\d{4})-(\d{2})", "month", lambda match: date(int(match[1]), int(match[2]), 1)),
-    (r"(\d{4})-Q([1-4])", "quarter", _quarter),
+    (r"(\d{4})-Q([1-4])", "quarter", lambda match: date(int(match[1]), int(match[2]) * 3 - 2, 1)),
     (r"(\d{4})", "year", lambda match: date(int(match[1]), 1, 1)),
 )

@@ -14,8 +14,7 @@ from markupsafe import Markup
 
 from orchestration.lib.compliance.cells import cell, heading, is_long, is_number, is_time
 from orchestration.lib.compliance.charts import Chart, bars, columns
-
-__all__ = ["as_csv", "heading", "html", "page", "svg", "templates"]
+from orchestration.lib.compliance.tables import as_dicts
 
 # what begins a formula in a spreadsheet, also after blanks
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -54,7 +53,10 @@ def svg(chart: Chart) -> str:
 
 def page(report: Mapping[str, Any]) -> dict[str, Any]:
     """What page and PDF show, in the words they show: parts with their figures, charts and tables."""
-    drawn = {name: [_drawn(chart) for chart in charts] for name, charts in _charts(report).items()}
+    drawn = {
+        name: [{"title": chart.title, "text": chart.text, "svg": svg(chart)} for chart in charts]
+        for name, charts in _charts(report).items()
+    }
     parts = []
     for part in report["parts"]:
         tables = [
@@ -64,7 +66,7 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         ]
         figures = [figure for figure in report["figures"] if figure["part"] == part["id"]]
         parts.append({**part, "figures": figures, "tables": tables})
-    findings = _rows(report, "findings")
+    findings = as_dicts(report["tables"]["findings"])
     return {
         "period": report["period"],
         "as_of": report["as_of"],
@@ -91,13 +93,8 @@ def as_csv(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
 
 
 def _neutral(cell: str) -> str:
-    if not cell.lstrip().startswith(_FORMULA) or _is_number(cell):
-        return cell
-    return f"'{cell}"
-
-
-def _is_number(cell: str) -> bool:
-    return cell.strip().removeprefix("-").replace(".", "", 1).isdecimal()
+    is_number = cell.strip().removeprefix("-").replace(".", "", 1).isdecimal()
+    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) and not is_number else cell
 
 
 def _shown(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,25 +141,21 @@ def _code(text: str) -> Markup:
     )
 
 
-def _drawn(chart: Chart) -> dict[str, str]:
-    return {"title": chart.title, "text": chart.text, "svg": svg(chart)}
-
-
 def _charts(report: Mapping[str, Any]) -> dict[str, list[Chart]]:
     """By the table they show; of each currency, the most used first. Days without a request stand as 0."""
     found: dict[str, list[Chart]] = {"spend_by_team": [], "spend_by_day": [], "budget": []}
     first, after = (date.fromisoformat(report["period"][name]) for name in ("first", "after"))
     days = [f"{first + timedelta(days=number)}" for number in range((after - first).days)]
-    requests = {row["currency"]: int(row["requests"] or 0) for row in _rows(report, "spend")}
+    requests = {row["currency"]: int(row["requests"] or 0) for row in as_dicts(report["tables"]["spend"])}
     for currency in sorted(requests, key=lambda each: (-requests[each], each)):
         of_teams = [
             (row["team"], Decimal(row["cost"]))
-            for row in _rows(report, "spend_by_team")
+            for row in as_dicts(report["tables"]["spend_by_team"])
             if row["currency"] == currency and row["cost"]
         ]
         of_days = {
             row["day"]: Decimal(row["cost"])
-            for row in _rows(report, "spend_by_day")
+            for row in as_dicts(report["tables"]["spend_by_day"])
             if row["currency"] == currency and row["cost"]
         }
         found["spend_by_team"] += _some(bars(f"Spend by team, {currency}", of_teams, currency))
@@ -172,7 +165,7 @@ def _charts(report: Mapping[str, Any]) -> dict[str, list[Chart]]:
     # of the length of the period: a budget of a year is used up by other months too
     budgets = [
         row
-        for row in _rows(report, "budget")
+        for row in as_dicts(report["tables"]["budget"])
         if row["target_kind"] == "team" and row["used_share"] is not None
         and row["period_start"] == report["period"]["first"] and row["period_end"] == report["period"]["after"]
     ]  # fmt: skip
@@ -189,11 +182,6 @@ def _told_apart(names: Sequence[str]) -> list[str]:
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
-
-
-def _rows(report: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    table = report["tables"][name]
-    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
 
 
 def _some(chart: Chart | None) -> list[Chart]:

@@ -11,12 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from psycopg.rows import dict_row
+
 from orchestration.lib.compliance import controls
 from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.rules import explained_findings
-from orchestration.lib.compliance.tables import DORMANT, Connection, Table, as_text
-
-__all__ = ["DORMANT", "Connection", "Contents", "Figure", "Table", "Verdict", "as_text", "read"]
+from orchestration.lib.compliance.tables import Table, as_text
+from orchestration.lib.database.connection import Connection
 
 _FRESHNESS = """
 select
@@ -26,10 +27,10 @@ select
     (select max(last_loaded_at) from reporting.usage_sources) as last_loaded_at,
     (select min(watermark) from internal.rollup_state) as rollups_stored_up_to,
     (select max(recorded_at) from internal.dbt_results) as last_dbt_at,
-    (select max(sealed_at) from internal.audit_seals) as last_seal_at
-"""
-_INVOCATION = """
-select invocation from internal.dbt_results where invocation is not null order by recorded_at desc limit 1
+    (select max(sealed_at) from internal.audit_seals) as last_seal_at,
+    (
+        select invocation from internal.dbt_results where invocation is not null order by recorded_at desc limit 1
+    ) as dbt_invocation
 """
 
 
@@ -105,13 +106,8 @@ def _tables(connection: Connection, asked: list[dict[str, Any]], values: Mapping
 
 
 def _read_freshness(connection: Connection, contents: Contents, values: Mapping[str, Any]) -> None:
-    cursor = connection.execute(_FRESHNESS, values)
-    row = cursor.fetchone()
-    assert row is not None
-    assert cursor.description is not None
+    with connection.cursor(row_factory=dict_row) as cursor:
+        [found] = cursor.execute(_FRESHNESS, values)
     # whether a period without findings was looked at
-    contents.runs = row[0]
-    contents.freshness = {column.name: as_text(value) for column, value in zip(cursor.description, row, strict=True)}
-    del contents.freshness["runs"]
-    found = connection.execute(_INVOCATION).fetchone()
-    contents.freshness["dbt_invocation"] = found[0] if found else None
+    contents.runs = found.pop("runs")
+    contents.freshness = {name: as_text(value) for name, value in found.items()}

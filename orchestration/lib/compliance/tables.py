@@ -1,14 +1,10 @@
 """The tables of a report: text under the names of columns, with what a reader has to know of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-
-import psycopg
-from psycopg.rows import TupleRow
-
-Connection = psycopg.Connection[TupleRow]
 
 # days without a sign-in or request
 DORMANT = 90
@@ -33,9 +29,14 @@ class Table:
     empty: str = ""
     most: int = 15
 
-    def dicts(self) -> list[dict[str, str | None]]:
+    def dicts(self) -> list[dict[str, Any]]:
         """Each row by the names of its columns."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        return as_dicts({"columns": self.columns, "rows": self.rows})
+
+
+def as_dicts(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each row by the names of its columns, of a table as report.json has it."""
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
 
 
 def as_text(value: Any) -> str | None:

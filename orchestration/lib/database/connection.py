@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote, urlencode
 
 from orchestration.lib.errors import GovernanceError
@@ -10,6 +10,9 @@ from orchestration.lib.errors import GovernanceError
 if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
+
+# as signatures name it, without the import of psycopg, which `governance --help` does without
+Connection: TypeAlias = "psycopg.Connection[TupleRow]"
 
 # settings of the database itself, so that they hold for every program that connects
 DATABASE_SETTINGS = {"search_path": "core, rollups, reporting, public", "jit": "off", "timezone": "UTC"}
@@ -31,7 +34,7 @@ _PINNED = " ".join("-c {}={}".format(name, value.replace(" ", "\\ ")) for name, 
 _PLAIN_URL = re.compile(r"postgresql://([\w.-]+):([\w.-]+)@([\w.-]+):(\d+)/([\w.-]+)", re.ASCII)
 
 
-def connect(url: str, *, autocommit: bool = True, application: str = "governance") -> "psycopg.Connection[TupleRow]":
+def connect(url: str, *, autocommit: bool = True, application: str = "governance") -> Connection:
     """A connection to the database at `url`, its sessions named `application`; raises GovernanceError without one."""
     import psycopg
     from psycopg.conninfo import make_conninfo
@@ -45,6 +48,12 @@ def connect(url: str, *, autocommit: bool = True, application: str = "governance
         return psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise GovernanceError(f"cannot connect to {without_password(url)}: {_reason(error)}") from error
+
+
+def has_relation(connection: Connection, name: str) -> bool:
+    """Whether the database has a table or view of this name, such as core.users."""
+    [(is_there,)] = connection.execute("select to_regclass(%s) is not null", [name])
+    return bool(is_there)
 
 
 def _reason(error: "psycopg.OperationalError") -> str:
@@ -112,7 +121,7 @@ def ensure_database(server_url: str, name: str, *, template: str | None = None) 
 
 
 def session_options(given: str) -> str:
-    """libpq's options: the given ones, and SESSION_SETTINGS, which win. Without a word of it jit is off."""
+    """libpq's options: the given ones, then SESSION_SETTINGS, which win; jit is off unless the given ones name it."""
     if given.endswith(_PINNED):
         # of `governance env`
         return given

@@ -44,7 +44,7 @@ def is_in_the_way(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the database was the cause and may be back, or free, in a minute: also of an error that only explains."""
+    """Whether the error, or the one behind it, is of the database and may be over in a minute."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, psycopg.Error):
         cause = cause.__cause__
@@ -56,10 +56,10 @@ def is_transient(error: BaseException) -> bool:
 
 
 def may_pass(said: str) -> bool:
-    """The same of what was said about a connection: refused, lost or ended, but no login that was refused."""
+    """Whether a connection that failed so may work in a minute: refused, lost or ended, but not for a wrong login."""
     return "FATAL" not in said or _STARTING.search(said) is not None or "terminating connection" in said
 
 
 def says_transient(output: str) -> bool:
-    """The same of the output of a program, such as dbt."""
+    """Whether the output of a program such as dbt shows an error that may be over in a minute."""
     return _SAID.search(output) is not None and may_pass(output)

@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
-
-def may(connection: "psycopg.Connection[TupleRow]", privileges: Mapping[str, Sequence[str]]) -> bool:
+def may(connection: Connection, privileges: Mapping[str, Sequence[str]]) -> bool:
     """Whether the role has these privileges on tables (`{"core.users": ["select"]}`), and may write at all.
 
     False where a table isn't there, on a standby, and in a read-only session.
@@ -47,7 +43,7 @@ def needs_role(what: str, role: str) -> Iterator[None]:
         ) from error
 
 
-def assert_may_create_database(connection: "psycopg.Connection[TupleRow]", which: str) -> None:
+def assert_may_create_database(connection: Connection, which: str) -> None:
     """Raises GovernanceError where the role may create none; `which` says what it is for, and it is dropped again."""
     row = connection.execute(
         "select rolsuper or rolcreatedb, quote_ident(current_user) from pg_roles where rolname = current_user"

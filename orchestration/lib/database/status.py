@@ -3,15 +3,10 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestration.lib.database.connection import connect, without_password
+from orchestration.lib.database.connection import Connection, connect, has_relation, without_password
 from orchestration.lib.database.in_use import configured_url, embedded_server
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _KEPT_IN = {
     "timescaledb": "hypertables, TimescaleDB's Community edition (timescaledb)",
@@ -58,9 +53,8 @@ def _time_series(url: str) -> dict[str, str]:
     return {"time series": "not to be seen by this role"}
 
 
-def _settings(connection: "psycopg.Connection[TupleRow]") -> dict[str, str]:
-    (is_built,) = connection.execute("select to_regclass('internal.settings') is not null").fetchone() or (False,)
-    if not is_built:
+def _settings(connection: Connection) -> dict[str, str]:
+    if not has_relation(connection, "internal.settings"):
         return {}
     rows = connection.execute(
         "select name, value from internal.settings where name in ('time_series_engine', 'not_supported')"

@@ -71,7 +71,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 def _problem_with(name: str) -> str | None:
-    """What dbt, which writes the database's name into its SQL as it is, can't bear in it."""
+    """What in a database's name breaks the SQL of dbt, which writes it as it is; None where nothing does."""
     for character, called in {'"': "a double quote", "'": "a quote"}.items():
         if character in name:
             return called

@@ -1,4 +1,4 @@
-"""What dbt last did with each node, kept in the database itself: Dagster shows it, wherever and whenever that was."""
+"""The result of dbt's last run of each node, kept in the database, where Dagster finds it."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
@@ -22,8 +21,6 @@ _KINDS = ("model.", "seed.", "test.")
 _STATUSES = ("success", "pass", "warn", "fail", "error", "runtime error")
 # PostgreSQL in WebAssembly takes no message over 64 KB
 _AT_ONCE = 100
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def record_results(url: str, results: "Iterable[DbtResult]") -> None:
 
 def results_since(connection: Connection, recorded_at: datetime | None) -> list[NodeResult]:
     """What was recorded after that instant, or ever, oldest first; nothing where nothing can be recorded."""
-    if connection.execute("select to_regclass('internal.dbt_results')").fetchone() == (None,):
+    if not has_relation(connection, "internal.dbt_results"):
         return []
     with connection.cursor(row_factory=class_row(NodeResult)) as cursor:
         return cursor.execute(

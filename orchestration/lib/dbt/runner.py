@@ -58,7 +58,7 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
 
 
 def _assert_target(args: Sequence[str], target: str) -> None:
-    """Says what dbt would say twice and in six lines."""
+    """Raises GovernanceError where profiles.yml has no such target: dbt says it twice and in six lines."""
     import yaml
 
     if any(arg.startswith("--profile") for arg in args):
@@ -112,7 +112,7 @@ def run_operation(
 
 
 def _raise_interrupt(error: BaseException | None) -> None:
-    """dbt keeps what ends a program to itself; whoever called it must know."""
+    """Raises the ctrl-c or exit that dbt has caught."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
 

@@ -1,4 +1,4 @@
-"""Sessions of dbt, which opens one for each node: a third of what the server does in a build, so they are kept."""
+"""Keeps dbt's sessions open: it opens one for each node, which is a third of what the server does in a build."""
 
 import select
 import threading
@@ -51,7 +51,7 @@ class _Session(connection):  # type: ignore[misc]
         self._parameters, self._idle, self._is_kept = parameters, idle, is_kept
 
     def close(self) -> None:
-        """Keeps a node's session, as good as new."""
+        """Resets the session of a node and keeps it for the next node; one of a hook is closed."""
         if not self._is_kept:
             _end_all(self._idle)
         elif not self.closed:
@@ -66,11 +66,11 @@ class _Session(connection):  # type: ignore[misc]
         self.end()
 
     def end(self) -> None:
-        """Ends it for good."""
+        """Closes the session."""
         super().close()
 
     def is_usable(self, parameters: dict[str, Any]) -> bool:
-        """Whether the server has kept it too: it says nothing to an idle session but that it ends."""
+        """Whether the server still has it open: what an idle session receives is that it was ended."""
         return (
             self._parameters == parameters
             and not self.closed

@@ -57,7 +57,7 @@ def give_to_folder_owner(descriptor: int, folder: Path) -> None:
 
 
 def make_readable(folder: Path) -> None:
-    """For every user, whatever the umask was under which its files were installed."""
+    """Lets every user read the folder, whatever the umask was under which its files were installed."""
     for path in (folder, *folder.rglob("*")):
         if not path.is_symlink():
             mode = path.stat().st_mode
@@ -88,7 +88,7 @@ def tail(text: str, lines: int = 15) -> str:
 
 
 def user_name(uid: int) -> str:
-    """The user as a sentence names one."""
+    """The name of a user for a message."""
     try:
         return f"user `{pwd.getpwuid(uid).pw_name}`"
     except KeyError:

@@ -7,9 +7,8 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.rights import may
 from orchestration.lib.errors import explained
 from orchestration.lib.evidence.result import Collector, History, Verification, Violation, united
@@ -17,8 +16,6 @@ from orchestration.lib.evidence.result import Collector, History, Verification, 
 # PostgreSQL in WebAssembly takes no message over 64 KB
 _AT_ONCE = 100
 _NOT_BUILT = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
-
-Connection = psycopg.Connection[TupleRow]
 
 
 def collect(url: str, collectors: Sequence[Collector], *, program: str | None) -> Verification:
@@ -40,9 +37,8 @@ def collect(url: str, collectors: Sequence[Collector], *, program: str | None) -
 def drop_old_evidence(url: str) -> int:
     """Drop what is past its retention in the database at `url`; returns how many runs and findings that was."""
     with explained(), connect(url) as connection:
-        row = connection.execute("select internal.drop_old_evidence()").fetchone()
-    assert row is not None
-    return int(row[0])
+        [(dropped,)] = connection.execute("select internal.drop_old_evidence()")
+    return int(dropped)
 
 
 def _accepted(connection: Connection, found: Verification) -> Verification:
@@ -88,12 +84,11 @@ def _record(connection: Connection, verification: Verification, program: str, st
     with connection.transaction():
         # one recorder at a time, so that what is compared with is what was recorded last
         connection.execute("lock table internal.verification_findings in share row exclusive mode")
-        row = connection.execute(
+        [(run,)] = connection.execute(
             "insert into internal.verification_runs (started_at, program, answered, not_run)"
             " values (least(%s, clock_timestamp()), %s, %s, %s::jsonb) returning id",
             [started_at, program, answered, json.dumps(verification.not_run)],
-        ).fetchone()
-        assert row is not None
+        )
         connection.execute(
             "create temporary table verification_found"
             " (rule text, subject text, severity text, message text, fix text, accepted_by text) on commit drop"
@@ -138,7 +133,7 @@ def _record(connection: Connection, verification: Verification, program: str, st
                         is distinct from (last.severity, last.message, last.fix, last.accepted_by)
             end
             """,
-            {"run": row[0], "asked": [rule.rule for rule in verification.rules], "answered": answered},
+            {"run": run, "asked": [rule.rule for rule in verification.rules], "answered": answered},
         )
 
 

@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Decimal, localcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from orchestration.lib.compliance.period import Period, now, parsed_month
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.export.focus_columns import DATASETS, VERSIONS, Column, Dataset, dataset
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 FORMATS = ("csv", "parquet")
 # of what engines take for a decimal of 128 bits: amounts up to 10^18, with all their digits
@@ -133,7 +129,7 @@ def _formatted(column: Column) -> str:
 
 
 def _write_csv(
-    connection: "psycopg.Connection[TupleRow]", wanted: Dataset, month: Period, file: IO[bytes]
+    connection: Connection, wanted: Dataset, month: Period, file: IO[bytes]
 ) -> tuple[int, dict[str, Decimal]]:
     """Writes the rows of the month as CSV, nulls as nothing; returns how many they are and their sums by currency."""
     from psycopg import sql
@@ -179,21 +175,18 @@ def _write_parquet(lines: IO[bytes], wanted: Dataset, file: IO[bytes]) -> None:
         ) from error
 
 
-def _exported(
-    connection: "psycopg.Connection[TupleRow]", month: Period, today: date, rows: int, totals: dict[str, Decimal]
-) -> Exported:
+def _exported(connection: Connection, month: Period, today: date, rows: int, totals: dict[str, Decimal]) -> Exported:
     charged = connection.execute(
         "select currency, trim_scale(sum(total)) from reporting.chargeback where month = %s and total is not null"
         " group by currency order by currency",
         [month.first],
     ).fetchall()
-    unpriced = connection.execute(
+    [(unpriced,)] = connection.execute(
         "select coalesce(sum(unpriced_requests), 0)::bigint from reporting.spend_by_model_view"
         " where day >= %s and day < %s",
         [month.first, month.after],
-    ).fetchone()
-    assert unpriced is not None
-    return Exported(month.name, rows, totals, dict(charged), int(unpriced[0]), today >= month.after)
+    )
+    return Exported(month.name, rows, totals, dict(charged), int(unpriced), today >= month.after)
 
 
 @contextmanager

@@ -1,14 +1,10 @@
 """Passwords, and the account a new warehouse starts with."""
 
 import secrets
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection, has_relation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import settings
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 ADMIN_EMAIL = "admin@llmgovernance.local"
 # the documented password of the first account; good for a demo, refused elsewhere
@@ -60,9 +56,7 @@ def verify_password(password: str, password_hash: str) -> bool:
         raise GovernanceError("the stored password hash is no bcrypt hash; set a new password") from error
 
 
-def ensure_admin(
-    connection: "psycopg.Connection[TupleRow]", *, password: str | None = None, allow_default: bool = False
-) -> str | None:
+def ensure_admin(connection: Connection, *, password: str | None = None, allow_default: bool = False) -> str | None:
     """Make admin@llmgovernance.local, Super Admin everywhere, if it isn't there; an existing account stays as it is.
 
     The password is the one given, else $GOVERNANCE_ADMIN_PASSWORD, else a random one, which is returned so that the
@@ -70,7 +64,7 @@ def ensure_admin(
     the caller's transaction, or in one of its own. Raises GovernanceError if the password is refused (`Admin123!` is,
     unless `allow_default`) or the tables or system roles aren't there yet.
     """
-    if not _has_accounts(connection):
+    if not has_relation(connection, "core.users"):
         raise GovernanceError("there is no table core.users yet; run `governance build` first")
     if _has_admin(connection):
         return None
@@ -106,21 +100,17 @@ def ensure_admin(
     return None if given else chosen
 
 
-def invented_password(connection: "psycopg.Connection[TupleRow]") -> str | None:
+def invented_password(connection: Connection) -> str | None:
     """A random first password for an account that others will make, None where it's there or its password is given.
 
     Whoever makes the account finds it in $GOVERNANCE_ADMIN_PASSWORD; the caller puts it there and shows it once.
     """
     if settings().admin_password:
         return None
-    return None if _has_accounts(connection) and _has_admin(connection) else _random_password()
+    return None if has_relation(connection, "core.users") and _has_admin(connection) else _random_password()
 
 
-def _has_accounts(connection: "psycopg.Connection[TupleRow]") -> bool:
-    return connection.execute("select where to_regclass('core.users') is not null").fetchone() is not None
-
-
-def _has_admin(connection: "psycopg.Connection[TupleRow]") -> bool:
+def _has_admin(connection: Connection) -> bool:
     query = "select from core.users where lower(email) = lower(%s)"
     return connection.execute(query, [ADMIN_EMAIL]).fetchone() is not None
 

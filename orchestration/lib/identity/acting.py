@@ -1,16 +1,14 @@
-"""Who acts, what they may, and on whom: what every act upon accounts begins with."""
+"""The actor of a change of accounts: who it is, which permissions it has, and on whom it may act."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 ADMINISTRATOR = "super-admin"
 
@@ -79,14 +77,14 @@ class Person:
     is_erased: bool
 
 
-def actor_called(connection: "psycopg.Connection[TupleRow]", who: UUID | str) -> Actor:
+def actor_called(connection: Connection, who: UUID | str) -> Actor:
     """The actor of an id or address. Raises GovernanceError for one who isn't there or isn't active."""
     person = find_user(connection, who)
     _refuse_inactive_actor(person)
     return Actor(person.id, person.email)
 
 
-def find_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, lock: str = "") -> Person:
+def find_user(connection: Connection, who: UUID | str, *, lock: str = "") -> Person:
     """The user of an id or address; with `lock` (acts, erases) nobody else acts on them until the transaction ends."""
     given = {"id": who if isinstance(who, UUID) else None, "email": None if isinstance(who, UUID) else who.strip()}
     row = connection.execute(_USER + _LOCKS[lock], given).fetchone()
@@ -95,7 +93,7 @@ def find_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, lo
     return Person(*row)
 
 
-def find_active(connection: "psycopg.Connection[TupleRow]", who: UUID | str, what: str) -> Person:
+def find_active(connection: Connection, who: UUID | str, what: str) -> Person:
     """As find_user, locked; raises GovernanceError for who has no live account, and so can't get `what`."""
     person = find_user(connection, who, lock="acts")
     if person.is_erased:
@@ -105,7 +103,7 @@ def find_active(connection: "psycopg.Connection[TupleRow]", who: UUID | str, wha
     return person
 
 
-def find_team(connection: "psycopg.Connection[TupleRow]", slug: str) -> UUID:
+def find_team(connection: Connection, slug: str) -> UUID:
     """The id of a live team; raises GovernanceError where there is none."""
     row = connection.execute(
         "select id, deleted_at is not null from core.teams where slug = %s for key share", [slug]
@@ -118,7 +116,7 @@ def find_team(connection: "psycopg.Connection[TupleRow]", slug: str) -> UUID:
 
 
 @contextmanager
-def acting(connection: "psycopg.Connection[TupleRow]", actor: Actor) -> Iterator[None]:
+def acting(connection: Connection, actor: Actor) -> Iterator[None]:
     """A transaction, or a part of the caller's, in which the audit trail knows who acts; all of it is done, or nothing.
 
     Raises GovernanceError where the actor is no active user any more, and for what the database itself refuses.
@@ -139,7 +137,7 @@ def acting(connection: "psycopg.Connection[TupleRow]", actor: Actor) -> Iterator
             before = connection.execute(
                 "select coalesce(current_setting(n, true), '') from unnest(%s::text[]) n", [names]
             )
-            kept = [row[0] for row in before]
+            kept = [value for (value,) in before]
             if actor.id is not None:
                 _refuse_inactive_actor(find_user(connection, actor.id))
                 _set(connection, names, list(said.values()))
@@ -152,9 +150,7 @@ def acting(connection: "psycopg.Connection[TupleRow]", actor: Actor) -> Iterator
         raise GovernanceError(f"the database refused it, nothing was changed: {said_by_database}") from error
 
 
-def require(
-    connection: "psycopg.Connection[TupleRow]", actor: Actor, resource: str, action: str, team: UUID | None = None
-) -> None:
+def require(connection: Connection, actor: Actor, resource: str, action: str, team: UUID | None = None) -> None:
     """Raises GovernanceError unless the actor has the permission, as `may` says."""
     if not may(connection, actor, resource, action, team):
         raise GovernanceError(
@@ -163,18 +159,16 @@ def require(
         )
 
 
-def may(
-    connection: "psycopg.Connection[TupleRow]", actor: Actor, resource: str, action: str, team: UUID | None = None
-) -> bool:
+def may(connection: Connection, actor: Actor, resource: str, action: str, team: UUID | None = None) -> bool:
     """Whether the actor has the permission, everywhere or on the team or one above it; SYSTEM may do everything."""
     if actor.id is None:
         return True
     given = {"actor": actor.id, "resource": resource, "action": action, "team": team}
-    row = connection.execute(_MAY, given).fetchone()
-    return row is not None and bool(row[0])
+    [(has_it,)] = connection.execute(_MAY, given)
+    return bool(has_it)
 
 
-def refuse_on_superior(connection: "psycopg.Connection[TupleRow]", actor: Actor, person: Person) -> None:
+def refuse_on_superior(connection: Connection, actor: Actor, person: Person) -> None:
     """Only an administrator acts on an administrator: else who may set passwords could take such an account over."""
     if actor.id is None or actor.id == person.id or not is_administrator(connection, person.id):
         return
@@ -182,14 +176,21 @@ def refuse_on_superior(connection: "psycopg.Connection[TupleRow]", actor: Actor,
         raise GovernanceError(f"{person.email} is an administrator: only an administrator may do that")
 
 
-def is_administrator(connection: "psycopg.Connection[TupleRow]", user: UUID) -> bool:
+def require_over(connection: Connection, actor: Actor, person: Person) -> None:
+    """Raises GovernanceError unless the actor is the person, or may change that account."""
+    if actor.id != person.id:
+        require(connection, actor, "users", "update")
+        refuse_on_superior(connection, actor, person)
+
+
+def is_administrator(connection: Connection, user: UUID) -> bool:
     """Whether the user is active and has the role super-admin everywhere."""
-    row = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id = %s)", [user]).fetchone()
-    return row is not None and bool(row[0])
+    [(is_one,)] = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id = %s)", [user])
+    return bool(is_one)
 
 
 def find_leaving(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, what: str, *, lock: str = "acts", counts: bool = True
+    connection: Connection, who: UUID | str, what: str, *, lock: str = "acts", counts: bool = True
 ) -> Person:
     """A user who is about to lose an account or, where `counts`, the role of administrators; locked.
 
@@ -204,16 +205,25 @@ def find_leaving(
         return person
     connection.execute(f"select {_ADMINISTRATORS} order by users.id for no key update of users, user_roles")
     person = find_user(connection, person.id, lock=lock)
-    others = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id <> %s)", [person.id]).fetchone()
-    if others == (False,) and is_administrator(connection, person.id):
+    [(has_others,)] = connection.execute(f"select exists (select {_ADMINISTRATORS} and users.id <> %s)", [person.id])
+    if not has_others and is_administrator(connection, person.id):
         raise GovernanceError(
             f"{person.email} is the last active administrator and can't be {what}: make another one first"
         )
     return person
 
 
+def end_sessions(connection: Connection, user: UUID, reason: str) -> int:
+    """Ends all sessions of a user, in the caller's transaction; returns how many."""
+    return connection.execute(
+        "update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s"
+        " where user_id = %s and revoked_at is null and expires_at > now()",
+        [reason.strip(), user],
+    ).rowcount
+
+
 def note(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     action: str,
     person: UUID | None,
     *,
@@ -222,8 +232,6 @@ def note(
     actor: Actor = SYSTEM,
 ) -> None:
     """Writes an entry of its own to the audit trail, where no changed row says what was done."""
-    import json
-
     connection.execute(
         "insert into core.audit_logs (actor_type, actor_id, actor_label, action, resource_type, resource_id, outcome,"
         " ip_address, user_agent, request_id, metadata) values (%s, %s, %s, %s, 'users', %s, %s, %s, %s, %s, %s)",
@@ -242,7 +250,7 @@ def note(
     )
 
 
-def _set(connection: "psycopg.Connection[TupleRow]", names: list[str], values: list[str]) -> None:
+def _set(connection: Connection, names: list[str], values: list[str]) -> None:
     connection.execute(
         "select set_config(name, said, true) from unnest(%s::text[], %s::text[]) as each (name, said)", [names, values]
     )

@@ -10,11 +10,12 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from psycopg import errors, sql
 
+from orchestration.lib.database.connection import Connection, has_relation
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.acting import (
     SYSTEM,
@@ -27,10 +28,6 @@ from orchestration.lib.identity.acting import (
     require,
 )
 from orchestration.lib.identity.people import leave
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # shorter external ids, such as 42, may mean something else elsewhere: they go where the row is the person's;
 # longer ones without a digit, such as robots, where they are all of a text
@@ -135,7 +132,7 @@ class _Needles:
         return [*(_escaped(each) for each in wholes), *contained]
 
 
-def erase_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor = SYSTEM) -> Erased:
+def erase_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM) -> Erased:
     """Erase a person, for good. One who is not deactivated yet is deactivated.
 
     Reads every text of every table once, usage too, so it may take minutes. Needs the rights of the owner of the
@@ -161,7 +158,8 @@ def erase_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, a
         erased = Erased(person.id, pseudonym)
         _remove(connection, person, erased)
         _rename(connection, person, needles, erased)
-        erased = _trail(connection, person, needles, erased)
+        [(number, since, until)] = connection.execute(_TRAIL, needles.given(person, needles.wholes))
+        erased = replace(erased, left_in_trail=number, left_since=since, left_until=until)
         note(
             connection,
             "users.erase",
@@ -180,7 +178,7 @@ def erase_user(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, a
     return erased
 
 
-def _needles(connection: "psycopg.Connection[TupleRow]", person: Person) -> _Needles:
+def _needles(connection: Connection, person: Person) -> _Needles:
     """Present and former names, addresses and external ids."""
     inside: set[str] = set()
     wholes: set[str] = set()
@@ -215,7 +213,7 @@ def _external_ids(metadata: dict[str, Any]) -> list[str]:
     return [str(value) for name, value in metadata.items() if _ID.fullmatch(name) and str(value or "").strip()]
 
 
-def _remove(connection: "psycopg.Connection[TupleRow]", person: Person, erased: Erased) -> None:
+def _remove(connection: Connection, person: Person, erased: Erased) -> None:
     """What nothing refers to and nobody needs any more; and names of keys, which people call after themselves."""
     for table in ("core.sessions", "core.mfa_secrets", "core.alert_subscriptions", "internal.password_findings"):
         statement = sql.SQL("delete from {} where user_id = %s").format(sql.Identifier(*table.split(".")))
@@ -226,9 +224,9 @@ def _remove(connection: "psycopg.Connection[TupleRow]", person: Person, erased: 
         erased.rows["core.api_keys"] = keys.rowcount
 
 
-def _rename(connection: "psycopg.Connection[TupleRow]", person: Person, needles: _Needles, erased: Erased) -> None:
-    extension = connection.execute("select exists (select from pg_extension where extname = 'timescaledb')").fetchone()
-    query = _COLUMNS.replace("{and_materialized}", _MATERIALIZED if extension == (True,) else "")
+def _rename(connection: Connection, person: Person, needles: _Needles, erased: Erased) -> None:
+    has_timescaledb = has_relation(connection, "timescaledb_information.continuous_aggregates")
+    query = _COLUMNS.replace("{and_materialized}", _MATERIALIZED if has_timescaledb else "")
     tables: dict[tuple[str, str], dict[str, str]] = {}
     found = connection.execute(query.encode(), {"left_alone": list(_LEFT_ALONE)}).fetchall()
     for relation, name, column, kind in found:
@@ -258,7 +256,7 @@ def _rename(connection: "psycopg.Connection[TupleRow]", person: Person, needles:
 
 
 def _renamed(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     relation: str,
     columns: dict[str, str],
     person: Person,
@@ -288,21 +286,13 @@ def _renamed(
     return connection.execute(statement.encode(), given).rowcount
 
 
-def _matching(
-    connection: "psycopg.Connection[TupleRow]", relation: str, columns: dict[str, str], needles: _Needles
-) -> int:
+def _matching(connection: Connection, relation: str, columns: dict[str, str], needles: _Needles) -> int:
     conditions = " or ".join(
         f"{sql.Identifier(column).as_string(connection)}::text ilike any (%(like)s)" for column in columns
     )
     query = f"select count(*) from {relation} where {conditions}"  # noqa: S608
-    row = connection.execute(query.encode(), {"like": needles.like(needles.wholes)}).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _trail(connection: "psycopg.Connection[TupleRow]", person: Person, needles: _Needles, erased: Erased) -> Erased:
-    row = connection.execute(_TRAIL, needles.given(person, needles.wholes)).fetchone()
-    number, since, until = row or (0, None, None)
-    return replace(erased, left_in_trail=number, left_since=since, left_until=until)
+    [(rows,)] = connection.execute(query.encode(), {"like": needles.like(needles.wholes)})
+    return int(rows)
 
 
 def _escaped(text: str) -> str:

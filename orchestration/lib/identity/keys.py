@@ -6,15 +6,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_team, find_user, may, require
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _MARK = "gov_"
 _PREFIX = 12
@@ -50,7 +46,7 @@ class _Known:
 
 
 def create_key(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     name: str,
     *,
     user: UUID | str | None = None,
@@ -74,11 +70,7 @@ def create_key(
 
 
 def rotate_key(
-    connection: "psycopg.Connection[TupleRow]",
-    key: UUID | str,
-    *,
-    overlap: timedelta = timedelta(0),
-    actor: Actor = SYSTEM,
+    connection: Connection, key: UUID | str, *, overlap: timedelta = timedelta(0), actor: Actor = SYSTEM
 ) -> NewKey:
     """Make a key that takes the place of one, named by id or prefix: same owner, name, scopes and end.
 
@@ -102,7 +94,7 @@ def rotate_key(
     return made
 
 
-def revoke_key(connection: "psycopg.Connection[TupleRow]", key: UUID | str, *, actor: Actor = SYSTEM) -> UUID:
+def revoke_key(connection: Connection, key: UUID | str, *, actor: Actor = SYSTEM) -> UUID:
     """End a key, named by id or prefix; returns its id. Raises GovernanceError as rotate_key."""
     with acting(connection, actor):
         known = _find(connection, key)
@@ -112,9 +104,7 @@ def revoke_key(connection: "psycopg.Connection[TupleRow]", key: UUID | str, *, a
     return known.id
 
 
-def _require(
-    connection: "psycopg.Connection[TupleRow]", actor: Actor, action: str, owner: UUID | None, team: UUID | None
-) -> None:
+def _require(connection: Connection, actor: Actor, action: str, owner: UUID | None, team: UUID | None) -> None:
     if owner is not None and team is None and actor.id == owner and may(connection, actor, "own_api_keys", action):
         return
     if actor.id is not None and not may(connection, actor, "api_keys", action, team):
@@ -127,7 +117,7 @@ def _require(
 
 
 def _insert(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     name: str,
     owner: UUID | None,
     team: UUID | None,
@@ -136,16 +126,15 @@ def _insert(
     actor: Actor,
 ) -> NewKey:
     key = f"{_MARK}{secrets.token_hex(4)}_{secrets.token_urlsafe(_BYTES)}"
-    row = connection.execute(
+    [(made,)] = connection.execute(
         "insert into core.api_keys (user_id, team_id, name, key_prefix, key_hash, scopes, expires_at, created_by)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s) returning id",
         [owner, team, name, key[:_PREFIX], hashlib.sha256(key.encode()).digest(), scopes, expires_at, actor.id],
-    ).fetchone()
-    assert row is not None
-    return NewKey(UUID(str(row[0])), key[:_PREFIX], key)
+    )
+    return NewKey(UUID(str(made)), key[:_PREFIX], key)
 
 
-def _find(connection: "psycopg.Connection[TupleRow]", key: UUID | str) -> _Known:
+def _find(connection: Connection, key: UUID | str) -> _Known:
     if isinstance(key, str) and len(key) > 16:
         try:
             key = UUID(key)
@@ -168,5 +157,5 @@ def _refuse_over(known: _Known, key: UUID | str) -> None:
         raise GovernanceError(f"the key {key} {'is revoked' if known.is_revoked else 'has expired'} already")
 
 
-def _revoke(connection: "psycopg.Connection[TupleRow]", key: UUID) -> None:
+def _revoke(connection: Connection, key: UUID) -> None:
     connection.execute("update core.api_keys set revoked_at = greatest(created_at, now()) where id = %s", [key])

@@ -2,11 +2,11 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_user, refuse_on_superior, require
+from orchestration.lib.identity.acting import SYSTEM, Actor, acting, find_active, find_user, require, require_over
 from orchestration.lib.identity.totp import (
     MfaKeys,
     backup_code_hash,
@@ -16,10 +16,6 @@ from orchestration.lib.identity.totp import (
     new_secret,
     otpauth_url,
 )
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 ISSUER = "LLM governance"
 
@@ -32,18 +28,14 @@ class Enrolment:
     url: str = field(repr=False)
 
 
-def enrol_mfa(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, keys: MfaKeys, *, actor: Actor = SYSTEM
-) -> Enrolment:
+def enrol_mfa(connection: Connection, who: UUID | str, keys: MfaKeys, *, actor: Actor = SYSTEM) -> Enrolment:
     """Begin a second factor: a new secret, which counts once `confirm_mfa` was given a code of it.
 
     Raises GovernanceError where there is a confirmed one (reset it first), or the actor may not.
     """
     with acting(connection, actor):
         person = find_active(connection, who, "second factor")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         secret = new_secret()
         made = connection.execute(
             "insert into core.mfa_secrets (user_id, secret_ciphertext, encryption_key_id) values (%s, %s, %s)"
@@ -58,7 +50,7 @@ def enrol_mfa(
 
 
 def confirm_mfa(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, code: str, keys: MfaKeys, *, actor: Actor = SYSTEM
+    connection: Connection, who: UUID | str, code: str, keys: MfaKeys, *, actor: Actor = SYSTEM
 ) -> list[str]:
     """Make the second factor count, once its owner has typed a code of it; returns the backup codes, shown this once.
 
@@ -66,9 +58,7 @@ def confirm_mfa(
     """
     with acting(connection, actor):
         person = find_active(connection, who, "second factor")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         row = connection.execute(
             "select id, secret_ciphertext, encryption_key_id, confirmed_at from core.mfa_secrets where user_id = %s"
             " for update",
@@ -90,19 +80,17 @@ def confirm_mfa(
     return codes
 
 
-def reset_mfa(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor = SYSTEM) -> bool:
+def reset_mfa(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM) -> bool:
     """Take the second factor and its backup codes away, for who lost them; returns whether there was one."""
     with acting(connection, actor):
         person = find_user(connection, who, lock="acts")
-        if actor.id != person.id:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         gone = connection.execute("delete from core.mfa_secrets where user_id = %s", [person.id]).rowcount
         connection.execute("update core.users set mfa_enabled = false where id = %s and mfa_enabled", [person.id])
     return gone > 0
 
 
-def rotate_mfa_keys(connection: "psycopg.Connection[TupleRow]", keys: MfaKeys, *, actor: Actor = SYSTEM) -> int:
+def rotate_mfa_keys(connection: Connection, keys: MfaKeys, *, actor: Actor = SYSTEM) -> int:
     """Encrypt every secret with the current key of the file; returns how many. Older keys are not needed after it."""
     with acting(connection, actor):
         require(connection, actor, "settings", "update")

@@ -8,18 +8,12 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
-from orchestration.lib.errors import GovernanceError, explained
-from orchestration.lib.evidence.compared import compared
-from orchestration.lib.evidence.result import Verification
+from orchestration.lib.database.connection import Connection
+from orchestration.lib.errors import GovernanceError
+from orchestration.lib.evidence.compared import Search, Searched
 from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, verify_password
 
 # few, for each costs a quarter of a second an account; the part of the address before the @ is tried too
@@ -40,19 +34,6 @@ WELL_KNOWN = ("default", "common")
 MAX_COMPARED_COST = 14
 _LIST = hashlib.sha256("\n".join((DEFAULT_ADMIN_PASSWORD, *COMMON)).encode()).hexdigest()[:16]
 
-_NEEDS = {"core.users": ["select"], "internal.password_findings": ["select", "insert", "update"]}
-
-Connection = psycopg.Connection[TupleRow]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How many passwords were compared just now, how many are left, and how many of those compared are well known."""
-
-    judged: int
-    left: int
-    found: int
-
 
 @dataclass(frozen=True)
 class _Account:
@@ -61,35 +42,22 @@ class _Account:
     password_hash: str
 
 
-def judge_passwords(url: str, *, seconds: float) -> Judgement:
-    """Compare passwords that were not yet compared, of accounts with roles everywhere first, until the time is up.
-
-    What was begun is ended, so it may take some seconds more. Needs the owner's rights.
-    """
-    with explained(), connect(url) as connection:
-        return judge(connection, seconds=seconds)
-
-
-def compare_passwords(url: str, /, *, seconds: float) -> Verification:
-    """As a collector: what is found is shown by the rule well_known_passwords. A role that may not compare doesn't."""
-    return compared("well_known_passwords", url, _NEEDS, partial(judge, seconds=seconds))
-
-
-def judge(connection: Connection, *, seconds: float) -> Judgement:
-    """As judge_passwords, on a connection in autocommit mode."""
+def judge(connection: Connection, seconds: float) -> Searched:
+    """Compare passwords that were not yet compared, of accounts with roles everywhere first, until the time is up."""
     deadline = time.monotonic() + seconds
     accounts = _unjudged(connection)
     workers = os.cpu_count() or 1
     judged = found = 0
     with ThreadPoolExecutor(workers) as pool:
-        for batch in _batches(accounts, workers):
+        for start in range(0, len(accounts), workers):
             if time.monotonic() >= deadline:
                 break
+            batch = accounts[start : start + workers]
             for account, finding in zip(batch, pool.map(finding_of, batch), strict=True):
                 _keep(connection, account, finding)
                 judged += 1
                 found += finding in WELL_KNOWN
-    return Judgement(judged, len(accounts) - judged, found)
+    return Searched(judged, len(accounts) - judged, found)
 
 
 def finding_of(account: _Account) -> str | None:
@@ -132,11 +100,6 @@ def _unjudged(connection: Connection) -> list[_Account]:
     return [_Account(*row) for row in rows]
 
 
-def _batches(accounts: list[_Account], size: int) -> Iterator[list[_Account]]:
-    for start in range(0, len(accounts), size):
-        yield accounts[start : start + size]
-
-
 def _keep(connection: Connection, account: _Account, finding: str | None) -> None:
     connection.execute(
         """
@@ -148,3 +111,10 @@ def _keep(connection: Connection, account: _Account, finding: str | None) -> Non
         """,
         [account.id, hashlib.sha256(account.password_hash.encode()).digest(), _LIST, finding],
     )
+
+
+PASSWORDS = Search(
+    "well_known_passwords",
+    {"core.users": ["select"], "internal.password_findings": ["select", "insert", "update"]},
+    judge,
+)

@@ -1,9 +1,11 @@
 """Accounts of people: create, deactivate, set a password."""
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import LiteralString
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import DEFAULT_ADMIN_PASSWORD, hash_password
 from orchestration.lib.identity.acting import (
@@ -11,31 +13,28 @@ from orchestration.lib.identity.acting import (
     Actor,
     Person,
     acting,
+    end_sessions,
     find_active,
     find_leaving,
     refuse_on_superior,
     require,
+    require_over,
 )
 from orchestration.lib.identity.passwords import COMMON
 
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
 # what a person who leaves leaves behind, each with when it ended
-_LEAVE = (
-    "update core.user_roles set revoked_at = greatest(granted_at, now())"
+_LEAVE: Mapping[str, LiteralString] = {
+    "roles": "update core.user_roles set revoked_at = greatest(granted_at, now())"
     " where user_id = %s and revoked_at is null and (expires_at is null or expires_at > now())",
-    "update core.team_members set left_at = greatest(joined_at, now()) where user_id = %s and left_at is null",
-    "update core.api_keys set revoked_at = greatest(created_at, now()) where user_id = %s and revoked_at is null",
-    "update core.sessions set revoked_at = greatest(created_at, now()),"
-    " revoked_reason = 'account deactivated'"
-    " where user_id = %s and revoked_at is null and expires_at > now()",
-)
+    "memberships": "update core.team_members set left_at = greatest(joined_at, now())"
+    " where user_id = %s and left_at is null",
+    "keys": "update core.api_keys set revoked_at = greatest(created_at, now())"
+    " where user_id = %s and revoked_at is null",
+}
 
 
 def create_user(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     email: str,
     display_name: str,
     *,
@@ -48,8 +47,6 @@ def create_user(
     With a password it is active, and the password must be changed at the first sign-in; without one it is invited.
     Raises GovernanceError where the address is taken or no address, the password is refused, or the actor may not.
     """
-    import json
-
     email = email.strip()
     hashed = None if password is None else _hashed(password, email)
     with acting(connection, actor):
@@ -74,9 +71,7 @@ def create_user(
     return UUID(str(row[0]))
 
 
-def deactivate_user(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor = SYSTEM
-) -> dict[str, int]:
+def deactivate_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM) -> dict[str, int]:
     """End an account with its roles, memberships, keys and sessions; returns how many of each.
 
     Spend stays theirs. Raises GovernanceError for the last administrator, for who is deactivated already, or where
@@ -91,18 +86,14 @@ def deactivate_user(
         return leave(connection, person)
 
 
-def leave(connection: "psycopg.Connection[TupleRow]", person: Person) -> dict[str, int]:
+def leave(connection: Connection, person: Person) -> dict[str, int]:
     """Ends what a person has, in the caller's transaction."""
     connection.execute("update core.users set status = 'deactivated', deleted_at = now() where id = %s", [person.id])
-    names = ("roles", "memberships", "keys", "sessions")
-    return {
-        name: connection.execute(statement, [person.id]).rowcount for name, statement in zip(names, _LEAVE, strict=True)
-    }
+    ended = {name: connection.execute(statement, [person.id]).rowcount for name, statement in _LEAVE.items()}
+    return {**ended, "sessions": end_sessions(connection, person.id, "account deactivated")}
 
 
-def set_password(
-    connection: "psycopg.Connection[TupleRow]", who: UUID | str, password: str, *, actor: Actor = SYSTEM
-) -> None:
+def set_password(connection: Connection, who: UUID | str, password: str, *, actor: Actor = SYSTEM) -> None:
     """Set a password, unlock the account, and end its sessions.
 
     Who sets the password of somebody else knows it, so it must be changed at the next sign-in. Raises GovernanceError
@@ -110,21 +101,13 @@ def set_password(
     """
     with acting(connection, actor):
         person = find_active(connection, who, "password")
-        is_own = actor.id == person.id
-        if not is_own:
-            require(connection, actor, "users", "update")
-            refuse_on_superior(connection, actor, person)
+        require_over(connection, actor, person)
         connection.execute(
             "update core.users set password_hash = %s, password_changed_at = now(), must_change_password = %s,"
             " failed_login_count = 0, locked_until = null, status = 'active' where id = %s",
-            [_hashed(password, person.email), not is_own, person.id],
+            [_hashed(password, person.email), actor.id != person.id, person.id],
         )
-        connection.execute(
-            "update core.sessions set revoked_at = greatest(created_at, now()),"
-            " revoked_reason = 'password changed'"
-            " where user_id = %s and revoked_at is null and expires_at > now()",
-            [person.id],
-        )
+        end_sessions(connection, person.id, "password changed")
 
 
 def _hashed(password: str, email: str) -> str:

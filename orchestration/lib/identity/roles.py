@@ -1,9 +1,9 @@
 """Roles of people: grant and revoke, everywhere or on a team and those below it."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.acting import (
     ADMINISTRATOR,
@@ -17,10 +17,6 @@ from orchestration.lib.identity.acting import (
     refuse_on_superior,
     require,
 )
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # what a role has, also by the roles above it
 _PERMISSIONS = """
@@ -49,7 +45,7 @@ _GRANT = """
 
 
 def grant_role(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     who: UUID | str,
     role: str,
     *,
@@ -76,25 +72,19 @@ def grant_role(
         known = connection.execute(_GRANT, [person.id, role_id, team_id]).fetchone()
         if known is not None and not known[1]:
             raise GovernanceError(f"{person.email} has the role {role} there already")
-        row = connection.execute(
+        [(grant,)] = connection.execute(
             "insert into core.user_roles (user_id, role_id, team_id, granted_by, granted_at, expires_at)"
             " values (%(user)s, %(role)s, %(team)s, %(by)s, greatest(now(), ("
             " select max(least(expires_at, revoked_at)) from core.user_roles"
             " where user_id = %(user)s and role_id = %(role)s and team_id is not distinct from %(team)s"
             ")), %(end)s) returning id",
             {"user": person.id, "role": role_id, "team": team_id, "by": actor.id, "end": expires_at},
-        ).fetchone()
-    assert row is not None
-    return UUID(str(row[0]))
+        )
+    return UUID(str(grant))
 
 
 def revoke_role(
-    connection: "psycopg.Connection[TupleRow]",
-    who: UUID | str,
-    role: str,
-    *,
-    team: str | None = None,
-    actor: Actor = SYSTEM,
+    connection: Connection, who: UUID | str, role: str, *, team: str | None = None, actor: Actor = SYSTEM
 ) -> UUID:
     """Take a role away that somebody has everywhere or, with `team`, on that team; returns the id of the grant.
 
@@ -120,17 +110,15 @@ def revoke_role(
     return UUID(str(known[0]))
 
 
-def _role(connection: "psycopg.Connection[TupleRow]", slug: str) -> UUID:
+def _role(connection: Connection, slug: str) -> UUID:
     row = connection.execute("select id from core.roles where slug = %s for key share", [slug]).fetchone()
     if row is None:
-        slugs = connection.execute("select string_agg(slug, ', ' order by slug) from core.roles").fetchone()
-        raise GovernanceError(f"there is no role {slug}; the roles are {slugs[0] if slugs else 'none'}")
+        [(slugs,)] = connection.execute("select string_agg(slug, ', ' order by slug) from core.roles")
+        raise GovernanceError(f"there is no role {slug}; the roles are {slugs or 'none'}")
     return UUID(str(row[0]))
 
 
-def _refuse_more_than_own(
-    connection: "psycopg.Connection[TupleRow]", actor: Actor, role: str, role_id: UUID, team: UUID | None
-) -> None:
+def _refuse_more_than_own(connection: Connection, actor: Actor, role: str, role_id: UUID, team: UUID | None) -> None:
     for resource, action in connection.execute(_PERMISSIONS, [role_id]).fetchall():
         if not may(connection, actor, resource, action, team):
             raise GovernanceError(

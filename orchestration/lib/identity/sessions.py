@@ -4,16 +4,20 @@ import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.identity.acting import Actor, acting, find_active, find_user, refuse_on_superior, require
+from orchestration.lib.identity.acting import (
+    Actor,
+    acting,
+    end_sessions,
+    find_active,
+    find_user,
+    refuse_on_superior,
+    require,
+)
 from orchestration.lib.identity.sign_in import SignedIn
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 LASTS = timedelta(hours=12)
 LONGEST = timedelta(days=30)
@@ -41,7 +45,7 @@ class Session:
 
 
 def issue_session(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     signed_in: SignedIn,
     *,
     lasts: timedelta = LASTS,
@@ -59,16 +63,15 @@ def issue_session(
         if person.mfa_enabled and not signed_in.mfa_verified:
             raise GovernanceError(f"{person.email} has a second factor, which was not given: sign in with it")
         token = secrets.token_urlsafe(_BYTES)
-        row = connection.execute(
+        [(made, expires_at)] = connection.execute(
             "insert into core.sessions (user_id, token_hash, ip_address, user_agent, mfa_verified, expires_at)"
             " values (%s, %s, %s, %s, %s, now() + %s) returning id, expires_at",
             [person.id, _hash(token), ip_address, user_agent, signed_in.mfa_verified, lasts],
-        ).fetchone()
-    assert row is not None
-    return NewSession(row[0], row[1], token)
+        )
+    return NewSession(made, expires_at, token)
 
 
-def find_session(connection: "psycopg.Connection[TupleRow]", token: str) -> Session | None:
+def find_session(connection: Connection, token: str) -> Session | None:
     """The live session of a token of an active user, None without; notes that it was seen."""
     row = connection.execute(
         """
@@ -83,7 +86,7 @@ def find_session(connection: "psycopg.Connection[TupleRow]", token: str) -> Sess
     return Session(*row) if row else None
 
 
-def revoke_session(connection: "psycopg.Connection[TupleRow]", session: UUID, *, actor: Actor, reason: str) -> None:
+def revoke_session(connection: Connection, session: UUID, *, actor: Actor, reason: str) -> None:
     """End a session. Everybody ends their own. Raises GovernanceError where it is over, or the actor may not."""
     with acting(connection, actor):
         row = connection.execute(
@@ -95,29 +98,24 @@ def revoke_session(connection: "psycopg.Connection[TupleRow]", session: UUID, *,
         _require(connection, actor, row[0])
         if row[1]:
             raise GovernanceError(f"the session {session} has ended already")
-        _end(connection, "id", session, reason)
+        connection.execute(
+            "update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s where id = %s",
+            [reason.strip(), session],
+        )
 
 
-def revoke_sessions(connection: "psycopg.Connection[TupleRow]", who: UUID | str, *, actor: Actor, reason: str) -> int:
+def revoke_sessions(connection: Connection, who: UUID | str, *, actor: Actor, reason: str) -> int:
     """End all sessions of somebody; returns how many. Raises GovernanceError where the actor may not."""
     with acting(connection, actor):
         person = find_user(connection, who, lock="acts")
         _require(connection, actor, person.id)
-        return _end(connection, "user_id", person.id, reason)
+        return end_sessions(connection, person.id, reason)
 
 
-def _require(connection: "psycopg.Connection[TupleRow]", actor: Actor, user: UUID) -> None:
+def _require(connection: Connection, actor: Actor, user: UUID) -> None:
     if actor.id != user:
         require(connection, actor, "sessions", "revoke")
         refuse_on_superior(connection, actor, find_user(connection, user))
-
-
-def _end(connection: "psycopg.Connection[TupleRow]", column: str, value: UUID, reason: str) -> int:
-    return connection.execute(
-        f"update core.sessions set revoked_at = greatest(created_at, now()), revoked_reason = %s"  # noqa: S608
-        f" where {column} = %s and revoked_at is null and expires_at > now()".encode(),
-        [reason.strip(), value],
-    ).rowcount
 
 
 def _hash(token: str) -> bytes:

@@ -5,17 +5,13 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import hash_password, verify_password
 from orchestration.lib.identity.acting import Actor, acting, note
 from orchestration.lib.identity.totp import MfaKeys, backup_code_hash, matching_step
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 MOST_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)
@@ -55,7 +51,7 @@ class SignedIn:
 
 
 def authenticate(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     email: str,
     password: str,
     *,
@@ -88,12 +84,7 @@ def authenticate(
 
 
 def _judged(
-    connection: "psycopg.Connection[TupleRow]",
-    email: str,
-    password: str,
-    code: str | None,
-    keys: MfaKeys | None,
-    request: Actor,
+    connection: Connection, email: str, password: str, code: str | None, keys: MfaKeys | None, request: Actor
 ) -> SignedIn | str:
     row = connection.execute(_ACCOUNT, [email]).fetchone()
     if row is None:
@@ -125,7 +116,7 @@ def _judged(
     return SignedIn(user, address, has_mfa, must_change, left)
 
 
-def _failed(connection: "psycopg.Connection[TupleRow]", actor: Actor, reason: str) -> str:
+def _failed(connection: Connection, actor: Actor, reason: str) -> str:
     # who is locked begins to count anew
     connection.execute(
         "update core.users set"
@@ -138,7 +129,7 @@ def _failed(connection: "psycopg.Connection[TupleRow]", actor: Actor, reason: st
     return reason
 
 
-def _take_code(connection: "psycopg.Connection[TupleRow]", user: UUID, code: str, keys: MfaKeys | None) -> int | None:
+def _take_code(connection: Connection, user: UUID, code: str, keys: MfaKeys | None) -> int | None:
     """How many backup codes are left where the code is right, and is used by now; None where it isn't."""
     row = connection.execute(
         "select id, secret_ciphertext, encryption_key_id, last_used_step, backup_code_hashes from core.mfa_secrets"

@@ -131,13 +131,10 @@ def otpauth_url(secret: bytes, email: str, issuer: str) -> str:
 
 def new_backup_codes() -> list[str]:
     """Codes of 80 random bits, each of which opens once."""
-    return ["-".join(_grouped(base64.b32encode(secrets.token_bytes(10)).decode().lower())) for _ in range(BACKUP_CODES)]
+    codes = [base64.b32encode(secrets.token_bytes(10)).decode().lower() for _ in range(BACKUP_CODES)]
+    return ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in codes]
 
 
 def backup_code_hash(code: str) -> bytes:
     """What is stored of a backup code, however it is typed."""
     return hashlib.sha256("".join(code.lower().replace("-", " ").split()).encode()).digest()
-
-
-def _grouped(text: str) -> list[str]:
-    return [text[at : at + 4] for at in range(0, len(text), 4)]

@@ -2,17 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, LiteralString
+from typing import LiteralString
 from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.organisation.known import Known
 from orchestration.lib.organisation.plan import Act, Plan
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _METADATA = "metadata."
 # one statement, at whose end the tree is judged: in the middle of it there could be a cycle
@@ -48,13 +45,13 @@ _ENDS: Mapping[str, LiteralString] = {
 }
 
 
-def carry_out(connection: "psycopg.Connection[TupleRow]", plan: Plan, known: Known) -> None:
+def carry_out(connection: Connection, plan: Plan, known: Known) -> None:
     """Does all acts of the plan, at the moment of which `known` is."""
     _Carrier(connection, plan, known).carry_out()
 
 
 class _Carrier:
-    def __init__(self, connection: "psycopg.Connection[TupleRow]", plan: Plan, known: Known) -> None:
+    def __init__(self, connection: Connection, plan: Plan, known: Known) -> None:
         self._connection, self._plan, self._known, self._now = connection, plan, known, known.now
         self._people = {email: row.id for email, row in known.people.items()}
         self._teams = {slug: row.id for slug, row in known.teams.items()}

@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import NotBuiltError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 ROOT_TEAM = "organization"
 ADMINISTRATORS = "super-admin"
@@ -97,7 +94,7 @@ class Known:
         return {str(identity): email for email, identity in ids.items() if identity}
 
 
-def read_known(connection: "psycopg.Connection[TupleRow]") -> Known:
+def read_known(connection: Connection) -> Known:
     """What is known at this moment."""
     moment = "select clock_timestamp(), value from internal.settings where name = 'default_currency'"
     (now, currency) = connection.execute(moment).fetchone() or (None, None)
@@ -119,15 +116,16 @@ def read_known(connection: "psycopg.Connection[TupleRow]") -> Known:
     )
 
 
-def _rows(connection: "psycopg.Connection[TupleRow]", query: LiteralString) -> dict[str, Row]:
+def _rows(connection: Connection, query: LiteralString) -> dict[str, Row]:
     cursor = connection.execute(query)
     names = [column.name for column in cursor.description or ()][5:]
     return {
-        key: Row(row, created_at, revoked_at, dict(zip(names, fields, strict=True)) | _flat(metadata))
+        key: Row(
+            row,
+            created_at,
+            revoked_at,
+            # metadata as the columns that files have for it
+            dict(zip(names, fields, strict=True)) | {f"metadata.{name}": value for name, value in metadata.items()},
+        )
         for key, row, created_at, revoked_at, metadata, *fields in cursor
     }
-
-
-def _flat(metadata: Mapping[str, object]) -> dict[str, object]:
-    """Metadata as the columns that files have for it."""
-    return {f"metadata.{name}": value for name, value in metadata.items()}

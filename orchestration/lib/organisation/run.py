@@ -1,11 +1,11 @@
 """An import from its files to the database: read, compare, check, carry out in one transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.organisation.apply import carry_out
 from orchestration.lib.organisation.files import File
@@ -15,9 +15,6 @@ from orchestration.lib.organisation.planner import make_plan
 from orchestration.lib.organisation.scim import Directory
 from orchestration.lib.organisation.stated import Place, Problems, Stated
 from orchestration.lib.organisation.tables import read_table
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 # of the texts that people see: how long they may be, and whether they may have lines
 _TEXTS = {
@@ -90,16 +87,14 @@ def read_files(
     return stated
 
 
-def compare(connection: "psycopg.Connection[TupleRow]", stated: Stated, options: Options) -> Plan:
+def compare(connection: Connection, stated: Stated, options: Options) -> Plan:
     """What an import would do, all of it checked; writes nothing. Raises GovernanceError with all that is wrong."""
     plan = make_plan(stated, read_known(connection), options)
     _check_texts(connection, plan)
     return plan
 
 
-def carry_out_import(
-    connection: "psycopg.Connection[TupleRow]", stated: Stated, shown: Plan, files: Sequence[str]
-) -> str:
+def carry_out_import(connection: Connection, stated: Stated, shown: Plan, files: Sequence[str]) -> str:
     """Does in one transaction what was shown; returns the request_id that its entries in the audit trail have.
 
     Raises GovernanceError, and nothing is changed, if the organisation isn't what it was when `shown` was made.
@@ -129,7 +124,7 @@ def carry_out_import(
     return request
 
 
-def _check_texts(connection: "psycopg.Connection[TupleRow]", plan: Plan) -> None:
+def _check_texts(connection: Connection, plan: Plan) -> None:
     """Has the database judge the texts that would be written, and notes new addresses that look like others."""
     said = [
         (act.place, change.field, change.after, *_TEXTS.get((act.kind, change.field), (254, False)))

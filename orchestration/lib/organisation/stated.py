@@ -84,7 +84,8 @@ class Stated:
         if entry.place != place and place.file in {each.file for each in (entry.place, *entry.places.values())}:
             first = next(each for each in (entry.place, *entry.places.values()) if each.file == place.file)
             called = "this key" if kind == "keys" else key
-            problems.add(place, f"{called} is there already, {_within(first)}; leave one of the two out")
+            within = "in" if first.where.startswith("line") else "as"
+            problems.add(place, f"{called} is there already, {within} {first.where}; leave one of the two out")
             return False
         for name, value in said.items():
             if name in entry.said and not _same(name, entry.said[name], value):
@@ -93,10 +94,6 @@ class Stated:
             entry.said.setdefault(name, value)
             entry.places.setdefault(name, place)
         return True
-
-
-def _within(place: Place) -> str:
-    return f"in {place.where}" if place.where.startswith("line") else f"as {place.where}"
 
 
 def _same(name: str, one: object, other: object) -> bool:

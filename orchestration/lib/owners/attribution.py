@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.owners.resolution import (
     GIVEN,
@@ -20,10 +20,6 @@ from orchestration.lib.owners.resolution import (
     resolution,
 )
 from orchestration.lib.words import counted
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Move:
         return f"{counted(self.requests, 'request')}, {', '.join(filter(None, (money, without))) or 'no money'}"
 
 
-def prepare(connection: "psycopg.Connection[TupleRow]") -> None:
+def prepare(connection: Connection) -> None:
     """Settings of a session that attributes requests, as of one that loads them."""
     connection.execute("set work_mem = '64MB'")
     # what is joined has no statistics
@@ -73,7 +69,7 @@ def prepare(connection: "psycopg.Connection[TupleRow]") -> None:
     )
 
 
-def find(connection: "psycopg.Connection[TupleRow]", names: Collection[Name] | None, *, reattributes: bool) -> Move:
+def find(connection: Connection, names: Collection[Name] | None, *, reattributes: bool) -> Move:
     """What would move, in a transaction that is open: kept in the temporary table identity_moves until its end.
 
     Looked at are requests that bear one of the names at its time, with None all whose source names somebody. An owner
@@ -135,17 +131,15 @@ def find(connection: "psycopg.Connection[TupleRow]", names: Collection[Name] | N
     return _counted(connection)
 
 
-def _counted(connection: "psycopg.Connection[TupleRow]") -> Move:
-    row = connection.execute(
+def _counted(connection: Connection) -> Move:
+    [(requests, unpriced, changed, taken, seen)] = connection.execute(
         """
         select
             count(*) filter (where moves), count(*) filter (where moves and cost_amount is null), count(*),
             count(*) filter (where is_taken), (select count(*) from identity_rows)
         from identity_moves
         """
-    ).fetchone()
-    assert row is not None
-    requests, unpriced, changed, taken, seen = row
+    )
     costs = connection.execute(
         "select currency, trim_scale(sum(cost_amount)) from identity_moves where moves and cost_amount is not null"
         " group by currency order by currency"
@@ -153,24 +147,15 @@ def _counted(connection: "psycopg.Connection[TupleRow]") -> Move:
     days = connection.execute(
         "select date_trunc('day', time), count(*) from identity_moves group by 1 order by 1"
     ).fetchall()
-    return Move(
-        requests,
-        tuple(costs),
-        unpriced,
-        changed,
-        taken,
-        seen,
-        days=[day for day, _ in days],
-        rows=[number for _, number in days],
-    )
+    of_days = {"days": [day for day, _ in days], "rows": [number for _, number in days]}
+    return Move(requests, tuple(costs), unpriced, changed, taken, seen, **of_days)
 
 
-def move(connection: "psycopg.Connection[TupleRow]", moves: Move) -> None:
+def move(connection: Connection, moves: Move) -> None:
     """Changes the rows that `find` found, in its transaction. Raises GovernanceError where they are others by now."""
     if not moves.changed:
         return
-    bounds = connection.execute("select min(time), max(time) from identity_moves").fetchone()
-    assert bounds is not None
+    [bounds] = connection.execute("select min(time), max(time) from identity_moves")
     changed = connection.execute(
         f"""
         update core.llm_metrics as m

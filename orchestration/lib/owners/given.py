@@ -5,19 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.owners.attribution import Name
 from orchestration.lib.owners.identities import Identity
 from orchestration.lib.owners.resolution import KINDS, LONGEST
 from orchestration.lib.usage.sources.values import key as without_secret
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 COLUMNS = ("source", "kind", "external_id", "user", "team", "key", "valid_from", "valid_to")
 # of the lines of a file that can't be read as many are named
@@ -32,7 +28,7 @@ _KNOWN = {"user": "select email from core.users", "team": "select slug from core
 _BY = {"user": "email", "team": "slug", "key": "prefix, or by its id where several have it"}
 
 
-def identity(connection: "psycopg.Connection[TupleRow]", said: Mapping[str, str | None], where: str = "") -> Identity:
+def identity(connection: Connection, said: Mapping[str, str | None], where: str = "") -> Identity:
     """The identity that is said by the names of COLUMNS; `where` begins its errors. Raises GovernanceError."""
     texts = {column: (said.get(column) or "").strip() for column in COLUMNS}
     for column, text in texts.items():
@@ -52,8 +48,8 @@ def identity(connection: "psycopg.Connection[TupleRow]", said: Mapping[str, str 
     owners = {what: texts[what] for what in _QUERIES if texts[what]}
     if not owners:
         raise GovernanceError(f"{where}nobody is said to be meant by {external_id}: give a user, a team or a key")
-    zone = _zone(connection)
-    begin, end = (_moment(texts[column], zone, f"{where}{column}") for column in ("valid_from", "valid_to"))
+    [(zone,)] = connection.execute("select value from internal.settings where name = 'reporting_timezone'")
+    begin, end = (_moment(texts[column], ZoneInfo(zone), f"{where}{column}") for column in ("valid_from", "valid_to"))
     if begin and end and begin >= end:
         raise GovernanceError(f"{where}valid_to is not after valid_from")
     ids = {what: _find(connection, what, text, where) for what, text in owners.items()}
@@ -67,7 +63,7 @@ def identity(connection: "psycopg.Connection[TupleRow]", said: Mapping[str, str 
     )
 
 
-def read_file(path: str) -> Callable[["psycopg.Connection[TupleRow]"], Sequence[Identity]]:
+def read_file(path: str) -> Callable[[Connection], Sequence[Identity]]:
     """What finds the identities of a CSV file with the COLUMNS, all or none. Raises GovernanceError."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
@@ -86,7 +82,7 @@ def read_file(path: str) -> Callable[["psycopg.Connection[TupleRow]"], Sequence[
     if not rows:
         raise GovernanceError(f"{path} has no line below its header")
 
-    def found(connection: "psycopg.Connection[TupleRow]") -> Sequence[Identity]:
+    def found(connection: Connection) -> Sequence[Identity]:
         identities, wrong = [], []
         for line, row in rows:
             try:
@@ -111,7 +107,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _find(connection: "psycopg.Connection[TupleRow]", what: str, text: str, where: str) -> UUID:
+def _find(connection: Connection, what: str, text: str, where: str) -> UUID:
     found = connection.execute(_QUERIES[what], {"text": text}).fetchall()
     if len(found) == 1:
         return UUID(str(found[0][0]))
@@ -121,12 +117,6 @@ def _find(connection: "psycopg.Connection[TupleRow]", what: str, text: str, wher
     similar = get_close_matches(text, known, n=1)
     hint = f"did you mean {similar[0]}? " if similar else ""
     raise GovernanceError(f"{where}there is no {what} {text}: {hint}a {what} is named by its {_BY[what]}")
-
-
-def _zone(connection: "psycopg.Connection[TupleRow]") -> ZoneInfo:
-    row = connection.execute("select value from internal.settings where name = 'reporting_timezone'").fetchone()
-    assert row is not None
-    return ZoneInfo(row[0])
 
 
 def _moment(text: str, zone: ZoneInfo, what: str) -> datetime | None:

@@ -5,18 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.owners.attribution import Move, Name, find, move, prepare
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 _EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -143,8 +139,8 @@ def decided(url: str, source: str | None = None) -> list[Decided]:
 
 def decide(
     url: str,
-    find_identities: Callable[["psycopg.Connection[TupleRow]"], Sequence[Identity]] | None,
-    confirm: Callable[[Plan], bool],
+    find_identities: Callable[[Connection], Sequence[Identity]] | None,
+    confirm: Callable[[Plan], object],
     *,
     by: str | None = None,
     replaces: bool = False,
@@ -152,8 +148,8 @@ def decide(
 ) -> Plan:
     """Writes down who is meant and attributes the requests that bear the names, in one transaction.
 
-    `find_identities` None decides nothing new, and attributes all requests by what is known by now. `confirm` is asked
-    first, with what would happen; where it says no nothing is done. Where a name means something else at that time
+    `find_identities` None decides nothing new, and attributes all requests by what is known by now. `confirm` gets
+    what would happen first; where it raises an error nothing is done. Where a name means something else at that time
     already it is refused, or `replaces` it for the new span. Raises GovernanceError.
     """
     with _refusals(), explained("run it again, nothing was changed"), connect(url) as connection:
@@ -176,17 +172,18 @@ def decide(
             return Plan(new, len(identities) - new, moves, others, done=acts)
 
         planned = plan(acts=False)
-        if not planned.is_needed or not confirm(planned):
+        if not planned.is_needed:
             return planned
+        confirm(planned)
         # on TimescaleDB many changes in a compressed chunk are made while it is not compressed
-        opened = connection.execute(
+        [(opened,)] = connection.execute(
             "select internal.open_chunks('llm_metrics', %s, %s)", [planned.moves.days, planned.moves.rows]
-        ).fetchone()
+        )
         try:
             return with_retries(partial(plan, acts=True))
         finally:
-            if opened and opened[0] and not connection.closed:
-                connection.execute("select internal.close_chunks(%s)", [opened[0]])
+            if opened and not connection.closed:
+                connection.execute("select internal.close_chunks(%s)", [opened])
 
 
 @contextmanager
@@ -200,7 +197,7 @@ def _refusals() -> Iterator[None]:
         raise GovernanceError(f"{error.diag.message_primary}: nothing is changed") from error
 
 
-def _write(connection: "psycopg.Connection[TupleRow]", identity: Identity, by: str | None, *, replaces: bool) -> bool:
+def _write(connection: Connection, identity: Identity, by: str | None, *, replaces: bool) -> bool:
     """Adds the identity, unless it is there already; whether it did."""
     name = identity.name
     there = [
@@ -238,7 +235,7 @@ def _write(connection: "psycopg.Connection[TupleRow]", identity: Identity, by: s
     return True
 
 
-def _cut(connection: "psycopg.Connection[TupleRow]", id_: UUID, other: Identity, name: Name) -> None:
+def _cut(connection: Connection, id_: UUID, other: Identity, name: Name) -> None:
     """Takes the span of `name` out of another identity, which may leave a part before it and one after it."""
     low, high = name.valid_from or _EVER[0], name.valid_to or _EVER[1]
     is_before, is_after = other.span[0] < low, other.span[1] > high
@@ -260,8 +257,8 @@ def _cut(connection: "psycopg.Connection[TupleRow]", id_: UUID, other: Identity,
         connection.execute("delete from core.source_identities where id = %s", [id_])
 
 
-def _said(connection: "psycopg.Connection[TupleRow]", id_: UUID) -> str:
-    row = connection.execute(
+def _said(connection: Connection, id_: UUID) -> str:
+    [(owner, valid_from, valid_to)] = connection.execute(
         """
         select concat_ws(', ', u.email, t.slug, k.key_prefix), i.valid_from, i.valid_to
         from core.source_identities as i
@@ -271,9 +268,7 @@ def _said(connection: "psycopg.Connection[TupleRow]", id_: UUID) -> str:
         where i.id = %s
         """,
         [id_],
-    ).fetchone()
-    assert row is not None
-    owner, valid_from, valid_to = row
+    )
     return f"{owner}{span_in_words(valid_from, valid_to)}"
 
 

@@ -13,7 +13,6 @@ from orchestration.lib.errors import GovernanceError, explained
 if TYPE_CHECKING:
     from psycopg.rows import TupleRow
 
-MATCHES = ("exact", "prefix", "pattern")
 EVERY_PROVIDER = "*"
 AS_SAID = "as said"
 

@@ -1,6 +1,7 @@
 """A load that is only tried: everything is read and judged as in a load, and goes to temporary tables."""
 # ruff: noqa: S608 - statements are built of this module's own words and quoted names
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -71,7 +72,7 @@ class TrialMerger(UsageMerger):
             rows = self._connection.execute(
                 "select jsonb_strip_nulls(to_jsonb(t)) from (select * from pg_temp.ingest_trial limit %s) as t", [_ROWS]
             )
-            self._trial.rows = [{name: str(row[name]) for name in TARGETS if name in row} for (row,) in rows.fetchall()]
+            self._trial.rows = [{name: _text(row[name]) for name in TARGETS if name in row} for (row,) in rows]
 
     def _make_partitions(self, oldest: datetime, newest: datetime) -> None:
         """The temporary table has none."""
@@ -119,3 +120,7 @@ class TrialMerger(UsageMerger):
             f"select line, reasons from ingest_rows where reasons is not null and {lines} order by line limit {wanted}"
         )
         self._trial.refused += rows.fetchall()
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)

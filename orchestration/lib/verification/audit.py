@@ -4,54 +4,17 @@ A rule can't compute all of them; which entries are altered is kept, and the rul
 """
 
 import time
-from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
-from orchestration.lib.evidence.compared import compared
-from orchestration.lib.evidence.result import Verification
+from orchestration.lib.database.connection import Connection
+from orchestration.lib.evidence.compared import Search, Searched
 
 # a day without an altered entry is checked again after this, so that a round has an end
 AGAIN_AFTER = timedelta(days=1)
 
-_NEEDS = {
-    "core.audit_logs": ["select"],
-    "verification.altered_entries": ["select"],
-    "internal.audit_checks": ["select", "insert", "update"],
-}
 
-Connection = psycopg.Connection[TupleRow]
-
-
-@dataclass(frozen=True)
-class AuditCheck:
-    """How many days of the audit trail were checked just now, how many are left, and the altered entries found."""
-
-    checked: int
-    left: int
-    altered: int
-
-
-def check_audit_trail(url: str, *, seconds: float) -> AuditCheck:
-    """Check days until the time is up: those with altered entries first, then the longest not checked.
-
-    What was begun is ended. Needs the owner's rights.
-    """
-    with connect(url) as connection:
-        return check(connection, seconds=seconds)
-
-
-def check_closed_days(url: str, /, *, seconds: float) -> Verification:
-    """As a collector: the rule audit_checksum_mismatch shows what is found. A role that may not check doesn't."""
-    return compared("audit_checksum_mismatch", url, _NEEDS, partial(check, seconds=seconds))
-
-
-def check(connection: Connection, *, seconds: float) -> AuditCheck:
-    """As check_audit_trail, on a connection in autocommit mode."""
+def check(connection: Connection, seconds: float) -> Searched:
+    """Check days until the time is up: those with altered entries first, then the longest not checked."""
     deadline = time.monotonic() + seconds
     days = _due(connection)
     checked = altered = 0
@@ -60,7 +23,7 @@ def check(connection: Connection, *, seconds: float) -> AuditCheck:
             break
         checked += 1
         altered += _altered(connection, day)
-    return AuditCheck(checked, len(days) - checked, altered)
+    return Searched(checked, len(days) - checked, altered)
 
 
 def _due(connection: Connection) -> list[date]:
@@ -87,7 +50,7 @@ def _due(connection: Connection) -> list[date]:
 
 
 def _altered(connection: Connection, day: date) -> int:
-    row = connection.execute(
+    [(number,)] = connection.execute(
         """
         insert into internal.audit_checks as checks (day, altered)
         select %(day)s, coalesce((array_agg(id order by recorded_at, id))[:1000], '{}')
@@ -98,6 +61,16 @@ def _altered(connection: Connection, day: date) -> int:
         returning cardinality(altered)
         """,
         {"day": day},
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    )
+    return int(number)
+
+
+AUDIT_TRAIL = Search(
+    "audit_checksum_mismatch",
+    {
+        "core.audit_logs": ["select"],
+        "verification.altered_entries": ["select"],
+        "internal.audit_checks": ["select", "insert", "update"],
+    },
+    check,
+)

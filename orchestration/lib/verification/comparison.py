@@ -4,56 +4,22 @@ A rule can't read every raw row; what is found is kept, and the rule compared_da
 """
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
-from orchestration.lib.evidence.compared import compared
-from orchestration.lib.evidence.result import Verification
+from orchestration.lib.database.connection import Connection
+from orchestration.lib.evidence.compared import Search, Searched
 
 # a day that was equal is compared again after this, so that a round has an end
 AGAIN_AFTER = timedelta(days=1)
 _PAUSE_SECONDS = 1.0
 
-_NEEDS = {
-    "core.llm_metrics": ["select"],
-    "core.system_metrics": ["select"],
-    "internal.rollup_comparisons": ["select", "insert", "update", "delete"],
-}
-
-Connection = psycopg.Connection[TupleRow]
 _Day = tuple[str, datetime, datetime]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How many days of rollups were compared just now, how many are left, and how many of those compared differ."""
-
-    compared: int
-    left: int
-    differing: int
-
-
-def compare_rollups(url: str, *, seconds: float) -> Comparison:
-    """Compare days of rollups until the time is up: those that differed first, then the longest not compared.
-
-    What was begun is ended. Needs the owner's rights.
-    """
-    with connect(url) as connection:
-        return compare(connection, seconds=seconds)
-
-
-def compare_closed_days(url: str, /, *, seconds: float) -> Verification:
-    """As a collector: what is found is shown by the rule compared_days_differ. A role that may not compare doesn't."""
-    return compared("compared_days_differ", url, _NEEDS, partial(compare, seconds=seconds))
-
-
-def compare(connection: Connection, *, seconds: float) -> Comparison:
-    """As compare_rollups, on a connection in autocommit mode."""
+def compare(connection: Connection, seconds: float) -> Searched:
+    """Compare days of rollups until the time is up: those that differed first, then the longest not compared."""
     deadline = time.monotonic() + seconds
     _forget(connection)
     days = _due(connection)
@@ -68,9 +34,8 @@ def compare(connection: Connection, *, seconds: float) -> Comparison:
     if differing:
         # a refresh of a continuous aggregate, which takes several transactions, may have been at work
         time.sleep(_PAUSE_SECONDS)
-    return Comparison(
-        compared, len(days) - compared, sum(_differs(connection, day, keeps_difference=True) for day in differing)
-    )
+    wrong = sum(_differs(connection, day, keeps_difference=True) for day in differing)
+    return Searched(compared, len(days) - compared, wrong)
 
 
 def _forget(connection: Connection) -> None:
@@ -102,7 +67,18 @@ def _differs(connection: Connection, day: _Day, *, keeps_difference: bool) -> bo
         # one snapshot, in which a row and the note that a rollup has to recompute it are both there or not
         with connection.transaction():
             connection.execute("set transaction isolation level repeatable read")
-            row = connection.execute("select internal.compare_day(%s, %s, %s, %s)", [*day, keeps_difference]).fetchone()
+            [(differs,)] = connection.execute("select internal.compare_day(%s, %s, %s, %s)", [*day, keeps_difference])
     except psycopg.errors.SerializationFailure:
         return False
-    return row is not None and row[0] is True
+    return differs is True
+
+
+CLOSED_DAYS = Search(
+    "compared_days_differ",
+    {
+        "core.llm_metrics": ["select"],
+        "core.system_metrics": ["select"],
+        "internal.rollup_comparisons": ["select", "insert", "update", "delete"],
+    },
+    compare,
+)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
-from orchestration.lib.verification.probing import Connection, Outcome, Probe, outcomes, read_probes
+from orchestration.lib.verification.probing import Outcome, Probe, outcomes, read_probes
 
 RULE = Rule(
     "probe",

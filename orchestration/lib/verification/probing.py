@@ -9,14 +9,12 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.retry import is_in_the_way, with_retries
 
 # a TRUNCATE waits for writers, and other writers wait behind it
 _LOCK_TIMEOUT, _STATEMENT_TIMEOUT = "200ms", "10s"
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)

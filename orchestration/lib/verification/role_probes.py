@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.errors import explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
-from orchestration.lib.verification.probing import Connection, Probe, become, outcomes, read_probes
+from orchestration.lib.verification.probing import Probe, become, outcomes, read_probes
 
 RULE = Rule(
     "role_probe",
@@ -73,10 +73,8 @@ def as_table() -> str:
 
 
 def _has_roles(connection: Connection) -> bool:
-    if connection.execute("select to_regclass('internal.settings') is not null").fetchone() != (True,):
-        return False
-    query = "select exists (select from internal.settings where name = 'database_roles' and value = 'true')"
-    return connection.execute(query).fetchone() == (True,)
+    query = "select from internal.settings where name = 'database_roles' and value = 'true'"
+    return has_relation(connection, "internal.settings") and connection.execute(query).fetchone() is not None
 
 
 def _cannot_become(connection: Connection, role: str) -> str | None:

@@ -1,17 +1,15 @@
-"""Asks the rules of schema `verification` what is not as it should be; needs the database only, and may only read."""
+"""Runs the rules of schema `verification`, in a session that only reads."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow, class_row
+from psycopg.rows import class_row
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import SEVERITIES, Rule, Verification, Violation
-
-Connection = psycopg.Connection[TupleRow]
 
 
 def chosen_rules(url: str, select: Sequence[str] = ()) -> list[Rule]:

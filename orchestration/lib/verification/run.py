@@ -5,20 +5,16 @@ from functools import partial
 
 from orchestration.lib.evidence.result import Collector, Verification
 from orchestration.lib.evidence.store import collect
-from orchestration.lib.identity.passwords import compare_passwords
-from orchestration.lib.verification.audit import check_closed_days
-from orchestration.lib.verification.comparison import compare_closed_days
+from orchestration.lib.identity.passwords import PASSWORDS
+from orchestration.lib.verification.audit import AUDIT_TRAIL
+from orchestration.lib.verification.comparison import CLOSED_DAYS
 from orchestration.lib.verification.drift.find import find_drift
 from orchestration.lib.verification.probes import probe_database
 from orchestration.lib.verification.role_probes import probe_roles
 from orchestration.lib.verification.rules import ask_rules, chosen_rules
 
 # what Python finds out before the rule is asked that shows it, for some seconds each
-_COMPARED_FIRST: dict[str, Collector] = {
-    "well_known_passwords": partial(compare_passwords, seconds=4),
-    "compared_days_differ": partial(compare_closed_days, seconds=3),
-    "audit_checksum_mismatch": partial(check_closed_days, seconds=2),
-}
+_SEARCHES = ((PASSWORDS, 4), (CLOSED_DAYS, 3), (AUDIT_TRAIL, 2))
 
 
 def verify(
@@ -38,7 +34,10 @@ def verify(
     role that may; one that only reads leaves no trace. Raises GovernanceError where nothing can be asked.
     """
     rules = chosen_rules(url, select)
-    collectors = [collector for rule, collector in _COMPARED_FIRST.items() if any(rule == each.rule for each in rules)]
+    asked = {rule.rule for rule in rules}
+    collectors: list[Collector] = [
+        partial(search.collect, seconds=seconds) for search, seconds in _SEARCHES if search.rule in asked
+    ]
     collectors.append(partial(ask_rules, rules=rules, timeout_seconds=timeout_seconds))
     if deep:
         collectors.append(partial(find_drift, notify=notify))

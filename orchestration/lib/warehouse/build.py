@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from contextlib import nullcontext
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import connect, has_relation
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.identity.accounts import ensure_admin
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
@@ -27,7 +27,9 @@ def build_warehouse(
     """
     with build_lock(url):
         if reapply:
-            _forget_applied(url)
+            with connect(url) as connection:
+                if has_relation(connection, "internal.schema_objects"):
+                    connection.execute("update internal.schema_objects set checksum = ''")
         return _build(dbt_args, url, quiet, allow_default_password)
 
 
@@ -56,12 +58,3 @@ def _vars_of(dbt_args: list[str]) -> list[str]:
     parser.add_argument("--vars")
     known, _ = parser.parse_known_args(dbt_args)
     return [] if known.vars is None else ["--vars", known.vars]
-
-
-def _forget_applied(url: str) -> None:
-    with connect(url) as connection:
-        (is_built,) = connection.execute("select to_regclass('internal.schema_objects') is not null").fetchone() or (
-            False,
-        )
-        if is_built:
-            connection.execute("update internal.schema_objects set checksum = ''")

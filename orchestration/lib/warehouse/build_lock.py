@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 
@@ -53,14 +52,14 @@ def build_lock(url: str, holder: str = "governance build") -> Iterator[None]:
         _assert_kept(connection)
 
 
-def has_one_backend(connection: psycopg.Connection[TupleRow], url: str) -> bool:
+def has_one_backend(connection: Connection, url: str) -> bool:
     """Whether all connections share one backend, as those to PostgreSQL in WebAssembly do."""
     query = "select pg_backend_pid()"
     with connect(url) as other:
         return connection.execute(query).fetchone() == other.execute(query).fetchone()
 
 
-def _take(connection: psycopg.Connection[TupleRow]) -> None:
+def _take(connection: Connection) -> None:
     deadline = time.monotonic() + _PATIENCE
     while connection.execute("select pg_try_advisory_lock(%s)", [Lock.BUILD]).fetchone() != (True,):
         if time.monotonic() > deadline:
@@ -75,7 +74,7 @@ def _take(connection: psycopg.Connection[TupleRow]) -> None:
         time.sleep(0.2)
 
 
-def _end_orphans(connection: psycopg.Connection[TupleRow]) -> None:
+def _end_orphans(connection: Connection) -> None:
     try:
         connection.execute(f"select pg_terminate_backend(pid, 5000) {_ORPHANS}".encode(), [APPLICATION])
     except psycopg.errors.InsufficientPrivilege as error:
@@ -88,7 +87,7 @@ def _end_orphans(connection: psycopg.Connection[TupleRow]) -> None:
         raise GovernanceError(f"queries of a killed build don't end within 5 seconds: pid {left}; try again later")
 
 
-def _assert_kept(connection: psycopg.Connection[TupleRow]) -> None:
+def _assert_kept(connection: Connection) -> None:
     try:
         connection.execute("select 1")
     except psycopg.OperationalError as error:

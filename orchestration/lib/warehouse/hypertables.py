@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.dbt.runner import run_operation
 from orchestration.lib.errors import GovernanceError
@@ -72,13 +72,11 @@ def move_to_hypertables(
     build_warehouse(list(dbt_options), url)
 
 
-def _plan(connection: "psycopg.Connection[TupleRow]") -> list[SeriesPlan]:
-    row = connection.execute(
+def _plan(connection: Connection) -> list[SeriesPlan]:
+    [(is_built, has_extension)] = connection.execute(
         "select to_regclass('core.llm_metrics') is not null and to_regproc('internal.begin_move') is not null,"
         " exists (select from pg_extension where extname = 'timescaledb')"
-    ).fetchone()
-    assert row is not None
-    is_built, has_extension = row
+    )
     if not is_built:
         raise GovernanceError("this release of the warehouse isn't built in the database: run `governance build` first")
     if not has_extension:
@@ -105,14 +103,13 @@ def _plan(connection: "psycopg.Connection[TupleRow]") -> list[SeriesPlan]:
     ]
 
 
-def _step(connection: "psycopg.Connection[TupleRow]", query: str, name: str) -> TupleRow:
+def _step(connection: Connection, query: str, name: str) -> TupleRow:
     """One step, in a transaction of its own or in the caller's; tried again where a reader has the table open."""
 
     def act() -> TupleRow:
         with connection.transaction():
             connection.execute("set local lock_timeout = '5s'")
-            row = connection.execute(query.encode(), [name]).fetchone()
-        assert row is not None
+            [row] = connection.execute(query.encode(), [name])
         return row
 
     try:

@@ -4,10 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-import psycopg
-from psycopg.rows import TupleRow
-
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import NotBuiltError, explained
 
@@ -52,8 +49,6 @@ def refresh(url: str) -> list[RefreshedRollup]:
     return [RefreshedRollup(name, watermark) for name, watermark in rows]
 
 
-def _is_built(connection: "psycopg.Connection[TupleRow]") -> bool:
-    query = "select to_regclass('internal.rollup_state') is not null"
-    if connection.execute(query).fetchone() != (True,):
-        return False
-    return connection.execute("select exists (select from internal.rollup_state)").fetchone() == (True,)
+def _is_built(connection: Connection) -> bool:
+    query = "select from internal.rollup_state limit 1"
+    return has_relation(connection, "internal.rollup_state") and connection.execute(query).fetchone() is not None

@@ -1,18 +1,13 @@
 """Figures about retention: how old the raw rows are against what is promised, what was stored, and what jobs did."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.errors import explained
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -69,8 +64,7 @@ def retention_figures(url: str) -> RetentionFigures:
     """Of the database at `url`. Raises GovernanceError, NotBuiltError before the first build."""
     with explained(), connect(url) as connection:
         names = [name for (name,) in connection.execute("select name from internal.time_series order by name")]
-        has_chunks = connection.execute("select to_regclass('timescaledb_information.chunks') is not null").fetchone()
-        of_timescaledb = has_chunks == (True,)
+        of_timescaledb = has_relation(connection, "timescaledb_information.chunks")
         return RetentionFigures(
             [_of_series(connection, name, of_timescaledb) for name in names],
             _jobs(connection) if of_timescaledb else [],
@@ -79,8 +73,7 @@ def retention_figures(url: str) -> RetentionFigures:
 
 def _of_series(connection: Connection, series: str, of_timescaledb: bool) -> SeriesFigures:
     table = sql.Identifier("core", series)
-    row = _one(
-        connection,
+    [(retention, dropped_before, is_native)] = connection.execute(
         """
         select
             (select value from internal.settings where name = %(series)s || '_retention'),
@@ -92,9 +85,8 @@ def _of_series(connection: Connection, series: str, of_timescaledb: bool) -> Ser
         """,
         {"series": series},
     )
-    retention, dropped_before, is_native = row
     # by the index on time
-    (oldest,) = _one(connection, sql.SQL("select min(time) from {}").format(table))
+    [(oldest,)] = connection.execute(sql.SQL("select min(time) from {}").format(table))
     chunks = _chunks(connection, series) if of_timescaledb and not is_native else None
     parts = _partitions(connection, series) if chunks is None else chunks
     bucket, buckets = _buckets(connection, series, oldest)
@@ -102,23 +94,21 @@ def _of_series(connection: Connection, series: str, of_timescaledb: bool) -> Ser
 
 
 def _partitions(connection: Connection, series: str) -> Parts:
-    count, until, size = _one(
-        connection,
+    [(count, until, size)] = connection.execute(
         """
         select count(*), max(high), coalesce(sum(pg_total_relation_size(partition)), 0)::bigint
         from internal.partition_ranges(format('core.%%I', %s::text)::regclass)
         """,
         [series],
     )
-    (in_default,) = _one(
-        connection, sql.SQL("select count(*) from {}").format(sql.Identifier("core", f"{series}_default"))
+    [(in_default,)] = connection.execute(
+        sql.SQL("select count(*) from {}").format(sql.Identifier("core", f"{series}_default"))
     )
     return Parts(count, until, size, rows_in_default=in_default)
 
 
 def _chunks(connection: Connection, series: str) -> Parts:
-    count, until, compressed, uncompressed = _one(
-        connection,
+    [(count, until, compressed, uncompressed)] = connection.execute(
         """
         select
             count(*), max(range_end), count(*) filter (where is_compressed),
@@ -128,11 +118,10 @@ def _chunks(connection: Connection, series: str) -> Parts:
         """,
         [series],
     )
-    (size,) = _one(
-        connection, "select coalesce(public.hypertable_size(format('core.%%I', %s::text)::regclass), 0)", [series]
+    [(size,)] = connection.execute(
+        "select coalesce(public.hypertable_size(format('core.%%I', %s::text)::regclass), 0)", [series]
     )
-    (after,) = _one(
-        connection,
+    [(after,)] = connection.execute(
         """
         select max(config ->> 'compress_after') from timescaledb_information.jobs
         where proc_name = 'policy_compression' and hypertable_schema = 'core' and hypertable_name = %s
@@ -141,8 +130,7 @@ def _chunks(connection: Connection, series: str) -> Parts:
     )
     before = now = None
     if compressed:
-        before, now = _one(
-            connection,
+        [(before, now)] = connection.execute(
             "select before_compression_total_bytes, after_compression_total_bytes"
             " from public.hypertable_compression_stats(format('core.%%I', %s::text)::regclass)",
             [series],
@@ -169,8 +157,7 @@ def _buckets(connection: Connection, series: str, oldest: datetime | None) -> tu
     if not rows:
         return None, 0
     relation = sql.Identifier("rollups", rows[0][0])
-    first, count = _one(
-        connection,
+    [(first, count)] = connection.execute(
         sql.SQL(
             "select min(bucket), count(distinct bucket) filter (where bucket < date_trunc('day', %s::timestamptz))"
             " from {}"
@@ -196,11 +183,3 @@ def _jobs(connection: Connection) -> list[JobFigures]:
         """
     ).fetchall()
     return [JobFigures(*row) for row in rows]
-
-
-def _one(
-    connection: Connection, query: LiteralString | sql.Composed, values: Sequence[Any] | Mapping[str, Any] | None = None
-) -> TupleRow:
-    row = connection.execute(query, values).fetchone()
-    assert row is not None
-    return row

@@ -5,12 +5,11 @@ from contextlib import suppress
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import Connection
 
 # what takes longer is estimated
 _MILLISECONDS = 500
-
-Connection = psycopg.Connection[TupleRow]
 
 
 def count_rows(connection: Connection, schema: str, name: str) -> tuple[int, bool]:
@@ -21,10 +20,8 @@ def count_rows(connection: Connection, schema: str, name: str) -> tuple[int, boo
     relation = sql.Identifier(schema, name)
     with suppress(psycopg.errors.QueryCanceled), connection.transaction():
         connection.execute(sql.SQL("set local statement_timeout = {}").format(_MILLISECONDS))
-        row = connection.execute(sql.SQL("select count(*) from {}").format(relation)).fetchone()
-        assert row is not None
-        return int(row[0]), True
-    row = connection.execute(sql.SQL("explain (format json) select from {}").format(relation)).fetchone()
-    assert row is not None
-    plan = row[0] if isinstance(row[0], list) else json.loads(row[0])
-    return int(plan[0]["Plan"]["Plan Rows"]), False
+        [(rows,)] = connection.execute(sql.SQL("select count(*) from {}").format(relation))
+        return int(rows), True
+    [(plan,)] = connection.execute(sql.SQL("explain (format json) select from {}").format(relation))
+    [explained] = plan if isinstance(plan, list) else json.loads(plan)
+    return int(explained["Plan"]["Plan Rows"]), False

@@ -5,18 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psycopg
 from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.dbt.environment import environment
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
-
-Connection = psycopg.Connection[TupleRow]
 
 PREAMBLE = """\
 # Schema
@@ -70,7 +67,7 @@ def entity_diagram(connection: Connection) -> str:
 def table_section(connection: Connection, schema: str, name: str) -> str:
     """One table or view: purpose, columns, and for tables constraints, indexes with their purpose, and triggers."""
     relation = f"{schema}.{name}"
-    (purpose,) = connection.execute("select obj_description(%s::regclass, 'pg_class')", [relation]).fetchone() or ("",)
+    [(purpose,)] = connection.execute("select obj_description(%s::regclass, 'pg_class')", [relation])
     lines = [f"### {name}\n", f"{purpose}\n", "| column | type | null | meaning |", "|---|---|---|---|"]
     lines += [f"| `{c}` | {t} | {n} | {_cell(d)} |" for c, t, n, d in _columns(connection, relation)]
     for title, rows in (

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC
 from decimal import Decimal
 
-from orchestration.lib.compliance.plots import largest, stacked
 from orchestration.lib.compliance.rules import explained_findings
-from orchestration.lib.compliance.sections import DORMANT, Table, as_text
 from orchestration.lib.compliance.site.data import Data, Row
 from orchestration.lib.compliance.site.listing import listing, total
 from orchestration.lib.compliance.site.page import Block, Card, Cards, Filter, Page, Part, figure
+from orchestration.lib.compliance.site.plots import largest, stacked
+from orchestration.lib.compliance.tables import DORMANT, Table, as_text
 from orchestration.lib.words import counted
 
 _ACCOUNTS: dict[str, tuple[str, str, Callable[[Row], bool]]] = {
@@ -74,39 +74,22 @@ def _access(data: Data, chosen: str) -> Page:
     suffix, title, wanted = _ACCOUNTS[chosen]
     people = data.rows["accounts"]
     counts = {name: sum(bool(each(row)) for row in people) for name, (_, _, each) in _ACCOUNTS.items()}
+    privileged, dormant, own = (counts[name] for name in ("privileged", "dormant", "self-granted"))
     bare = sum(row["is_privileged"] and row["mfa_enabled"] is False for row in people)
-    faulty = sum(bool(row["issues"]) for row in data.rows["keys"])
+    keys = data.rows["keys"]
+    faulty = sum(bool(row["issues"]) for row in keys)
+    of_privileged, of_dormant = f"{bare:,} of them without a second factor", f"no sign-in or request for {DORMANT} days"
+    of_own, of_keys = "accounts with such a role", f"{faulty:,} with something to do"
     cards = [
         Card("Accounts", f"{len(people):,}", "that are not deactivated", href="access"),
-        Card(
-            *("Privileged", f"{counts['privileged']:,}", f"{bare:,} of them without a second factor"),
-            *("problem" if bare else "ok", "access-privileged"),
-        ),
-        Card(
-            *("Dormant", f"{counts['dormant']:,}", f"no sign-in or request for {DORMANT} days"),
-            *("attention" if counts["dormant"] else "ok", "access-dormant"),
-        ),
-        Card(
-            *("Granted to themselves", f"{counts['self-granted']:,}", "accounts with such a role"),
-            *("problem" if counts["self-granted"] else "ok", "access-self-granted"),
-        ),
-        Card(
-            *("Keys", f"{len(data.rows['keys']):,}", f"{faulty:,} with something to do"),
-            *("attention" if faulty else "ok", "access-keys"),
-        ),
+        Card("Privileged", f"{privileged:,}", of_privileged, "problem" if bare else "ok", "access-privileged"),
+        Card("Dormant", f"{dormant:,}", of_dormant, "attention" if dormant else "ok", "access-dormant"),
+        Card("Granted to themselves", f"{own:,}", of_own, "problem" if own else "ok", "access-self-granted"),
+        Card("Keys", f"{len(keys):,}", of_keys, "attention" if faulty else "ok", "access-keys"),
     ]
     columns = (
-        *(
-            "email",
-            "display_name",
-            "status",
-            "roles",
-            "is_privileged",
-            "mfa_enabled",
-            "last_login_at",
-            "last_request_at",
-        ),
-        *("dormant_days", "self_granted_roles"),
+        *("email", "display_name", "status", "roles", "is_privileged", "mfa_enabled", "last_login_at"),
+        *("last_request_at", "dormant_days", "self_granted_roles"),
     )
     rows = [row for row in people if wanted(row)]
     part = Part(listing("accounts", title, rows, columns, empty="No account is such."))
@@ -143,9 +126,7 @@ def _policies(data: Data) -> Page:
     cards = [
         Card("Policies in force", f"{len(in_force):,}"),
         Card("Blocked", f"{blocked:,}", "requests in 30 days"),
-        Card(
-            *("On no allow-list", f"{len(used):,}", "models used in 30 days", "problem" if used else "ok", None),
-        ),
+        Card("On no allow-list", f"{len(used):,}", "models used in 30 days", "problem" if used else "ok"),
     ]
     blocks: list[Block] = [Cards(cards)]
     shown = largest(series, "{} other models")

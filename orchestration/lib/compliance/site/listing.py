@@ -7,45 +7,18 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.lib.compliance import render
-from orchestration.lib.compliance.plots import amount
-from orchestration.lib.compliance.sections import as_text
+from orchestration.lib.compliance.cells import COUNTS, HEADINGS, MONEY, SHARES, heading
+from orchestration.lib.compliance.render import as_csv
+from orchestration.lib.compliance.site.plots import amount
+from orchestration.lib.compliance.tables import as_text
 
 # how many rows of a table a page shows; its CSV has all
 SHOWN = 250
-_MONEY = {
-    *("cost", "with_teams_below", "cost_before", "change", "limit_amount", "spent", "expected", "budget_amount"),
-    *("month_so_far", "same_days_of_last_month"),
-}
-_COUNTS = {
-    *(
-        "requests",
-        "failed_requests",
-        "unpriced_requests",
-        "requests_30d",
-        "requests_24h",
-        "requests_7d",
-        "blocked_requests",
-    ),
-    *("input_tokens", "output_tokens", "members", "total_members", "open", "acknowledged", "resolved", "suppressed"),
-    *("raised_24h", "raised_7d", "raised_30d", "dormant_days", "age_days", "gap_hours", "missing_requests"),
-    *("assigned_teams", "assigned_users", "requests_evaluated", "requests_flagged", "requests_blocked"),
-    *("latency_p50_ms", "latency_p95_ms"),
-}
-_SHARES = {
-    *("share", "used_share", "change_share", "late_share", "unowned_share", "unpriced_share", "team_coverage"),
-    *("threshold", "user_coverage", "compliance_rate", "error_share", "failed_share"),
-}
-# where a column's name is not a heading
-_HEADINGS = {
+# where the report has another heading, or none
+_HEADINGS = HEADINGS | {
     "is_on_allowlist": "On an allow-list",
-    "is_privileged": "Privileged",
-    "is_stale": "Silent",
     "latency_p50_ms": "Median, ms",
     "latency_p95_ms": "95th percentile, ms",
-    "limit_amount": "Limit",
-    "mean_time_to_acknowledge": "Mean time to acknowledge",
-    "mfa_enabled": "Second factor",
     "oldest_open_at": "Oldest open",
     "raised_7d": "Raised in 7 days",
     "raised_30d": "Raised in 30 days",
@@ -59,7 +32,6 @@ _HEADINGS = {
     "team_coverage": "Of teams",
     "threshold": "Crossed",
     "unpriced_requests": "Without a price",
-    "used_share": "Used",
     "user_coverage": "Of people",
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
@@ -90,13 +62,13 @@ class Listing:
     @property
     def csv(self) -> str:
         """All rows, for a spreadsheet."""
-        return render.as_csv(self.columns, self.rows)
+        return as_csv(self.columns, self.rows)
 
     def heading(self, column: str) -> str:
         """What stands above a column."""
         if self.of_series and column != self.columns[0]:
             return column
-        return _HEADINGS.get(column) or render.heading(column.removesuffix("_at"))
+        return _HEADINGS.get(column) or heading(column.removesuffix("_at"))
 
     def look(self, value: str | None, column: str) -> str:
         """The class of a cell: a number, something that stays on one line, or a text that needs room."""
@@ -108,18 +80,18 @@ class Listing:
 
     def is_number(self, column: str) -> bool:
         """Whether a column is aligned and sorted as numbers."""
-        return column != self.columns[0] if self.of_series else column in _MONEY | _COUNTS | _SHARES
+        return column != self.columns[0] if self.of_series else column in MONEY | COUNTS | SHARES
 
     def cell(self, value: str | None, column: str) -> str:
         """For reading: money to the cent, counts with separators, shares in percent; the CSV has them as they are."""
         if value is None or value == "":
             return "\N{EN DASH}"
         is_of_thing = self.of_series and column != self.columns[0]
-        if (self.of_series == "money" and is_of_thing) or (not self.of_series and column in _MONEY):
+        if (self.of_series == "money" and is_of_thing) or (not self.of_series and column in MONEY):
             return amount(Decimal(value))
-        if is_of_thing or (not self.of_series and column in _COUNTS):
+        if is_of_thing or (not self.of_series and column in COUNTS):
             return f"{Decimal(value):,.0f}"
-        if column in _SHARES:
+        if column in SHARES:
             return f"{Decimal(value):.1%}".replace("%", "\N{NO-BREAK SPACE}%")
         return value[:16] if _MOMENT.fullmatch(value) else value
 
@@ -146,7 +118,7 @@ class Listing:
         if self.bar is None:
             return [None] * len(self.shown)
         place = self.columns.index(self.bar)
-        unit = self.columns.index("currency") if "currency" in self.columns and self.bar in _MONEY else None
+        unit = self.columns.index("currency") if "currency" in self.columns and self.bar in MONEY else None
         units = [row[unit] if unit is not None else None for row in self.rows]
         values = [max(Decimal(row[place] or 0), Decimal(0)) for row in self.rows]
         most = {each: max(value for value, of in zip(values, units, strict=True) if of == each) for each in set(units)}

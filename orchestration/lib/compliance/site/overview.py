@@ -5,11 +5,11 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
-from orchestration.lib.compliance.plots import amount
 from orchestration.lib.compliance.site.data import Data
 from orchestration.lib.compliance.site.governance import open_findings
 from orchestration.lib.compliance.site.listing import Listing, listing, share, total
 from orchestration.lib.compliance.site.page import Block, Card, Cards, Columns, Figure, Note, Page, Part
+from orchestration.lib.compliance.site.plots import amount
 from orchestration.lib.compliance.site.spending import burn, by_team, of_budgets, spent_by_team
 from orchestration.lib.words import counted
 

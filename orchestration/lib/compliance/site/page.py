@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from orchestration.lib.compliance.plots import Plot
 from orchestration.lib.compliance.site.data import Data, Row, Span
 from orchestration.lib.compliance.site.listing import Listing
+from orchestration.lib.compliance.site.plots import Plot
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SECTIONS = (

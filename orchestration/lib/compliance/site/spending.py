@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.lib.compliance.plots import amount, burnt, largest, stacked
 from orchestration.lib.compliance.site.data import Data, Row, Span, Spent, plus
 from orchestration.lib.compliance.site.listing import Listing, listing, share, state
 from orchestration.lib.compliance.site.page import (
@@ -21,6 +20,7 @@ from orchestration.lib.compliance.site.page import (
     of_periods,
     team_page,
 )
+from orchestration.lib.compliance.site.plots import amount, burnt, largest, stacked
 from orchestration.lib.words import counted
 
 _OTHERS = "{} others"

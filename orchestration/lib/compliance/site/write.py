@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import date
 from importlib.metadata import version
 from importlib.resources import files
 from itertools import chain
@@ -93,8 +94,8 @@ def _file(name: str) -> str:
 
 
 def _day(day: str) -> str:
-    months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-    return f"{int(day[8:])} {months[int(day[5:7]) - 1]}"
+    said = date.fromisoformat(day)
+    return f"{said.day} {said:%b}"
 
 
 def _version() -> str:

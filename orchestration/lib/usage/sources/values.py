@@ -23,7 +23,6 @@ _TIMED_ID = re.compile(r"time-[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9]{6}_")
 # a shorter id isn't sure to be the only one: local servers count, or draw three digits
 SHORTEST_ID = 20
 _LONGEST_ID = 200
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}(?:[.][0-9]{1,9})?").match
 
 # numbers with a fraction stay as they are written
 _decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode

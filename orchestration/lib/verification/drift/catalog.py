@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psycopg
 from psycopg.rows import TupleRow
+
+from orchestration.lib.database.connection import Connection, has_relation
 
 SCHEMAS = ("core", "rollups", "reporting", "verification", "internal", "seeds")
 
-Connection = psycopg.Connection[TupleRow]
 Key = tuple[str, str]
 
 # the property that says best what an object is
@@ -111,9 +111,7 @@ def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Ca
         for name, value in _SETTINGS.items():
             connection.execute("select set_config(%s, %s, true)", [name, value])
         rows = connection.execute(_query("catalog.sql"), parameters).fetchall()
-        (has_timescaledb,) = connection.execute(
-            "select to_regclass('timescaledb_information.hypertables') is not null"
-        ).fetchone() or (False,)
+        has_timescaledb = has_relation(connection, "timescaledb_information.hypertables")
         extra = connection.execute(_query("catalog_timescaledb.sql"), parameters).fetchall() if has_timescaledb else []
     objects = {(found.kind, found.name): found for found in _objects(rows)}
     for found in _objects(extra):
@@ -129,11 +127,9 @@ def read_catalog(connection: Connection, schemas: Iterable[str] = SCHEMAS) -> Ca
         for found in objects.values()
         if "partition of" in found.properties and found.properties["bounds"] != "DEFAULT"
     }
-    return Catalog(
-        {key: _without(found, "bounds") for key, found in objects.items()},
-        partitions,
-        owner.properties["name"] if owner else "",
-    )
+    for key, found in objects.items():
+        objects[key] = replace(found, properties={n: v for n, v in found.properties.items() if n != "bounds"})
+    return Catalog(objects, partitions, owner.properties["name"] if owner else "")
 
 
 def compare_catalogs(expected: Catalog, found: Catalog) -> list[Difference]:
@@ -208,10 +204,6 @@ def _alike(text: str) -> str:
     for pattern, substitute in _MADE_UP:
         text = pattern.sub(substitute, text)
     return text
-
-
-def _without(thing: CatalogObject, aspect: str) -> CatalogObject:
-    return replace(thing, properties={name: value for name, value in thing.properties.items() if name != aspect})
 
 
 def _with_partitions_of(expected: Catalog, found: Catalog) -> Iterator[tuple[Key, CatalogObject]]:

@@ -11,9 +11,8 @@ from dataclasses import replace
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.connection import Connection, connect, with_database
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import assert_may_create_database
 from orchestration.lib.dbt.environment import environment
@@ -39,8 +38,6 @@ _READERS_MAY = re.compile(r"(select( \(\w+\))?|usage)(, (select( \(\w+\))?|usage
 _FOR_READERS = re.compile(r"(schema |new tables of .+ in )?(reporting|verification)\b.* to (?!public$)")
 # of the roles of macros/security: verification tries what each may
 _OF_ROLES = re.compile(r".+ to governance_(app|auditor|dbt|migrator|owner|reader|sealer)")
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @explained()
@@ -102,14 +99,16 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
         variables = _variables(connection)
         name = _name_beside(connection)
         assert_may_create_database(connection, "that a deep verification builds for comparison")
-        if not _one(connection, "select pg_try_advisory_lock(%s)", [Lock.DRIFT_REFERENCE]):
+        [(is_alone,)] = connection.execute("select pg_try_advisory_lock(%s)", [Lock.DRIFT_REFERENCE])
+        if not is_alone:
             raise GovernanceError(
                 f"another deep verification of {connection.info.dbname} is running; wait until it has ended"
             )
         notify(f"building the database {name} to compare with …")
         _drop(connection, name)
         try:
-            _create(connection, name)
+            # template1 may hold what isn't ours
+            connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
             # dbt's manifest and settings of the database in use stay as they are
             folder = str(dbt_target() / "drift")
             with environment({"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}):
@@ -128,8 +127,8 @@ def _name_beside(connection: Connection) -> str:
     name = _NAME.format(connection.info.dbname)
     if len(name.encode()) <= _LONGEST_NAME:
         return name
-    number = _one(connection, "select '_' || oid from pg_database where datname = current_database()")
-    return name.encode()[: _LONGEST_NAME - len(str(number))].decode(errors="ignore").rstrip() + str(number)
+    [(number,)] = connection.execute("select '_' || oid from pg_database where datname = current_database()")
+    return f"{name.encode()[: _LONGEST_NAME - len(number)].decode(errors='ignore').rstrip()}{number}"
 
 
 def _catalog_of(url: str) -> Catalog:
@@ -187,16 +186,6 @@ def _variables(connection: Connection) -> dict[str, str]:
     return dict(rows) | {"refresh_patience": "0 seconds"}
 
 
-def _create(connection: Connection, name: str) -> None:
-    # template1 may hold what isn't ours
-    connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
-
-
 def _drop(connection: Connection, name: str) -> None:
     # by force: a background worker of TimescaleDB may be at work in it
     connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-
-
-def _one(connection: Connection, query: str, parameters: list[object] | None = None) -> object:
-    row = connection.execute(query.encode(), parameters).fetchone()
-    return row[0] if row else None

@@ -1,4 +1,4 @@
-"""What heals a difference between a database and what the project would build: SQL, or a build."""
+"""The SQL or the command that removes a difference between a database and what the project would build."""
 
 import re
 
@@ -11,7 +11,7 @@ _REAPPLIED = {"function", "procedure", "trigger", "job", "hypertable", "compress
 
 
 def fix_of(difference: Difference, expected: Catalog, found: Catalog) -> str:
-    """A sentence with the command or the SQL that heals it; never one that deletes rows without saying so."""
+    """A sentence with the command or the SQL that removes it; one that deletes rows says so."""
     if difference.found is None:
         return _fix_of_missing(difference, expected)
     if difference.expected is None:

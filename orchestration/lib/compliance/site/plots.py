@@ -100,10 +100,7 @@ def stacked(
         f"{said(sum(totals, Decimal(0)))} {unit} in {len(days)} days; the most on {days[highest]}: {said(most)} {unit}."
     )
     legend = [(f"s{place}", name) for place, (name, _) in enumerate(series)]
-    labels = [
-        (round(step * (number + 0.5), 3), days[number], _anchor(number, len(days))) for number in _shown(len(days))
-    ]
-    return Plot(title, text, HEIGHT, _ticks(most), labels, legend, blocks=blocks)
+    return Plot(title, text, HEIGHT, _ticks(most), _labels(days), legend, blocks=blocks)
 
 
 def burnt(
@@ -126,10 +123,7 @@ def burnt(
         lines.append(Line("expected", [so_far[-1], (100.0, _y(expected, most))]))
         legend.insert(1, ("expected", "expected"))
         text += f"; {amount(expected)} {unit} ({expected / limit:.0%}) are expected by {days[-1]}"
-    labels = [
-        (round(step * (number + 0.5), 3), days[number], _anchor(number, len(days))) for number in _shown(len(days))
-    ]
-    return Plot(title, f"{text}.", HEIGHT, _ticks(most), labels, legend, lines=lines)
+    return Plot(title, f"{text}.", HEIGHT, _ticks(most), _labels(days), legend, lines=lines)
 
 
 def amount(value: Decimal) -> str:
@@ -154,14 +148,9 @@ def _ticks(most: Decimal) -> list[tuple[float, str]]:
     ]
 
 
-def _shown(days: int) -> list[int]:
-    """Which days are written below: the first, the last, and some between them."""
-    if days <= _LABELS:
-        return list(range(days))
-    return [round(number * (days - 1) / (_LABELS - 1)) for number in range(_LABELS)]
-
-
-def _anchor(number: int, days: int) -> str:
-    if number == 0 and days > 1:
-        return "start"
-    return "end" if number == days - 1 and days > 1 else "middle"
+def _labels(days: Sequence[str]) -> list[tuple[float, str, str]]:
+    """The days written below: the first, the last and some between, with where each is and how it is aligned."""
+    count = len(days)
+    numbers = range(count) if count <= _LABELS else [round(n * (count - 1) / (_LABELS - 1)) for n in range(_LABELS)]
+    anchors = {0: "start", count - 1: "end"} if count > 1 else {}
+    return [(round(100 / count * (n + 0.5), 3), days[n], anchors.get(n, "middle")) for n in numbers]
