@@ -10,19 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestration.lib.backup.encryption import ENDING, Identity, Recipient, decrypt_input, encrypt_output
 from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
-from orchestration.lib.database.connection import connect, program_environment, without_password
+from orchestration.lib.database.connection import Connection, connect, program_environment, without_password
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import put, whole_folder
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
 # of a backup's folder, after its moment in UTC
@@ -120,7 +116,7 @@ def backup(
     return folder, manifest
 
 
-def assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
+def assert_readable(connection: Connection) -> None:
     """Raises GovernanceError where the role may not read all of the warehouse."""
     row = connection.execute(
         """
@@ -140,7 +136,7 @@ def assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
         )
 
 
-def _closed_schemas(connection: "psycopg.Connection[TupleRow]") -> list[str]:
+def _closed_schemas(connection: Connection) -> list[str]:
     """Schemas of others with something that this role may not read, which pg_dump would stop at."""
     rows = connection.execute(
         """
@@ -164,7 +160,7 @@ def _closed_schemas(connection: "psycopg.Connection[TupleRow]") -> list[str]:
     return [name for (name,) in rows]
 
 
-def _roles(connection: "psycopg.Connection[TupleRow]", timescaledb: str | None) -> list[str]:
+def _roles(connection: Connection, timescaledb: str | None) -> list[str]:
     """Roles that a restore finds on its server, or leaves out: those with rights, and those that jobs run as."""
     query = """
         select r.rolname

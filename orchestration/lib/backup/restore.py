@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -12,11 +11,8 @@ from orchestration.lib.audit.verify_offline import Checkpoint
 from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, restore_dump
 from orchestration.lib.backup.encryption import ENDING, Identity, assert_decryptable
 from orchestration.lib.backup.fingerprints import fingerprints
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 
 def restore(
@@ -145,7 +141,7 @@ def _assert_may_restore(url: str, manifest: Manifest) -> list[str]:
     return list(absent)
 
 
-def assert_may_restore_timescaledb(connection: "psycopg.Connection[TupleRow]") -> None:
+def assert_may_restore_timescaledb(connection: Connection) -> None:
     """Raises GovernanceError where the role may not write TimescaleDB's own tables, or switch its checks off.
 
     Both are a superuser's, unless the provider of a managed server has given them away.
