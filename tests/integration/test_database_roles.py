@@ -357,15 +357,15 @@ def _attack_as(manager: Connection, ann: object, bob: object, mine: object) -> N
     assert manager.execute("select from pg_stats where schemaname in ('core', 'rollups', 'reporting')").fetchall() == []
     plan = manager.execute("explain (analyze, verbose) select * from reporting.my_team_spend where cost > 0").fetchall()
     assert "4711" not in str(plan)
-    said: list[str] = []
-    manager.add_notice_handler(lambda notice: said.append(str(notice.message_primary)))
+    leaked: list[str] = []
+    manager.add_notice_handler(lambda notice: leaked.append(str(notice.message_primary)))
     manager.execute(
         "create function pg_temp.leak(numeric) returns boolean language plpgsql cost 0.0001 as"
         " 'begin raise notice ''%'', $1; return true; end'"
     )
     query = "select team_id from reporting.my_team_spend where pg_temp.leak(cost)"
     assert manager.execute(query.encode()).fetchall() == [(mine,)]
-    assert [Decimal(each) for each in said] == [Decimal(41)]
+    assert [Decimal(each) for each in leaked] == [Decimal(41)]
     for forbidden in (
         "select * from reporting.spend_by_team_view",
         "select * from rollups.llm_spend_daily",
