@@ -37,7 +37,8 @@
                 ),
                 c.relowner,
                 case ours.name when 'rollups' then 'governance_dbt' else 'governance_owner' end,
-                true
+                -- what it is made of lies in a schema of TimescaleDB's, where nobody else may make anything
+                c.oid not in (select a.oid from ({{ aggregates }}) as a)
             from pg_class as c
             inner join ours on ours.oid = c.relnamespace
             where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')

@@ -19,6 +19,59 @@ comment on function internal.set_chunk_width(regclass, interval) is 'Width of th
 {%- endif %}
 {%- if time_series_engine() == 'timescaledb' %}
 
+create or replace function internal.maker_of_aggregates() returns text
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    runtime regrole := to_regrole('governance_dbt');
+    part text;
+begin
+    if runtime is null or current_user = 'governance_dbt' or not pg_has_role(runtime::oid, 'member')
+        or (select rolsuper from pg_roles where rolname = current_user)
+        or not (
+            current_user = 'governance_owner'
+            or exists (select from internal.settings where name = 'database_roles' and value = 'true')
+        )
+    then
+        return current_setting('role');
+    end if;
+    -- of a first build, which gives rights at its end
+    for part in
+        select format('usage on schema %I', n.nspname) from pg_namespace as n
+        where n.nspname in ('core', 'internal', 'rollups') and not has_schema_privilege(runtime, n.oid, 'usage')
+        union all
+        select 'create on schema rollups' where not has_schema_privilege(runtime, 'rollups', 'create')
+        union all
+        -- until 2.26 TimescaleDB adds a trigger to what it reads
+        select format('select, trigger on core.%I', t.name) from internal.time_series as t
+        where not has_table_privilege(runtime, format('core.%I', t.name), 'select')
+            or not has_table_privilege(runtime, format('core.%I', t.name), 'trigger')
+    loop
+        execute format('grant %s to governance_dbt', part);
+    end loop;
+    return 'governance_dbt';
+end $f$;
+comment on function internal.maker_of_aggregates() is
+    'The role that makes a continuous aggregate: governance_dbt, which refreshes it as its owner, where this session may act as that. What a superuser makes is given away afterwards.';
+
+create or replace function internal.take_back_triggers() returns void
+language plpgsql volatile set search_path = pg_catalog, pg_temp
+as $f$
+declare
+    series text;
+begin
+    for series in
+        select format('core.%I', t.name)
+        from internal.time_series as t
+        inner join pg_class as c on c.oid = format('core.%I', t.name)::regclass
+        cross join lateral aclexplode(c.relacl) as a
+        where a.grantee = to_regrole('governance_dbt') and a.privilege_type = 'TRIGGER' and c.relowner <> a.grantee
+    loop
+        execute format('revoke trigger on %s from governance_dbt', series);
+    end loop;
+end $f$;
+comment on function internal.take_back_triggers() is 'Takes from the runtime the right to add triggers to raw tables, which it has while it makes a continuous aggregate.';
+
 create or replace function internal.set_job_config(job integer, wanted jsonb, every interval) returns void
 language plpgsql volatile set search_path = pg_catalog, pg_temp
 as $f$

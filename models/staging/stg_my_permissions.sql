@@ -1,9 +1,20 @@
 -- one row per team, live or deleted, and permission that the user who acts has on it now
--- nobody acts where the application has said no user
+-- who may read all teams anyway, as an application, is believed who acts; anybody else is who they log in as
 with actor as (
     select user_id
     from {{ ref('stg_users') }}
-    where status = 'active' and user_id = nullif(current_setting('governance.actor_id', true), '')::uuid
+    where status = 'active' and user_id = (
+            select case
+                when bool_and(coalesce(has_table_privilege(session_user, to_regclass(report)::oid, 'select'), false))
+                    then nullif(current_setting('governance.actor_id', true), '')::uuid
+                else (
+                    select own.user_id
+                    from {{ ref('stg_users') }} as own
+                    where lower(own.email) = lower(session_user::text)
+                )
+            end
+            from unnest(array['reporting.spend_by_team_view', 'reporting.access_review']) as reports (report)
+        )
 )
 
 select distinct

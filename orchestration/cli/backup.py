@@ -53,7 +53,7 @@ def backup(output: Path | None, recipients: Sequence[str], keep: str | None) -> 
     output = output or governance_home() / "backups"
     kept = Keep.parse(said) if (said := keep or settings().backup_keep) else None
     to = read_recipients(recipients or settings().backup_recipients)
-    folder, manifest = backup_now(database_url(), output, recipients=to)
+    folder, manifest = backup_now(database_url(), output, recipients=to, tell=tell)
     tell(f"{manifest.rows:,} rows of {len(manifest.tables)} tables{', encrypted' if to else ''}")
     if kept:
         for gone in delete_superseded(output, kept, manifest.database):

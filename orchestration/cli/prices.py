@@ -26,7 +26,7 @@ class _Place(click.Path):
         super().__init__(exists=True, dir_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from orchestration.lib.pricing.fetch import is_address
+        from orchestration.lib.addresses import is_address
 
         return value if is_address(value) else str(super().convert(value, param, ctx))
 

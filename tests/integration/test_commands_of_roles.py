@@ -146,6 +146,7 @@ def test_an_auditor_verifies_exports_and_signs_the_trail(
         ("auditor", ["verify", "--probe"], "they need the owner: connect as"),
         ("auditor", ["backup"], "a backup needs the rights of governance_owner"),
         ("dbt", ["backup"], "a backup needs the rights of governance_owner"),
+        ("dbt", ["drill"], "a backup needs the rights of governance_owner"),
     ],
 )  # fmt: skip
 def test_who_may_not_is_told_whose_rights_it_takes(

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
 import pytest
 from core_rows import add, add_team, add_user
-from database_roles import drop_roles, log_in
+from database_roles import PASSWORD, drop_roles, log_in
 from definer_functions import definer_functions
 from engines import Engine
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from reporting_rows import add_request, noon
 
 from orchestration.lib.database.connection import Connection, connect
@@ -133,6 +135,27 @@ def test_a_build_gives_rights_on_what_it_makes(warehouse: str) -> None:
         connection.execute("select from reporting.cost_basis")
         connection.execute("reset role")
     assert apply_roles(warehouse).statements == []
+
+
+@pytest.mark.engines("timescaledb")
+def test_a_build_of_the_owner_makes_aggregates_that_the_runtime_can_refresh(connection: Connection) -> None:
+    """Nobody but a superuser can give one away, so it is made as whose it shall be."""
+    maker = "select set_config('role', internal.maker_of_aggregates(), true)"
+    assert connection.execute(maker.encode()).fetchone() == ("none",)
+    connection.execute("revoke all on schema core, rollups from governance_dbt")
+    connection.execute("revoke all on core.llm_metrics from governance_dbt")
+    connection.execute("set local role governance_owner")
+    assert connection.execute(maker.encode()).fetchone() == ("governance_dbt",)
+    connection.execute(
+        "create materialized view rollups.trial with (timescaledb.continuous) as"
+        " select public.time_bucket('1 hour', time) as bucket, count(*) from core.llm_metrics group by 1 with no data"
+    )
+    connection.execute("reset role")
+    connection.execute("select internal.take_back_triggers()")
+    query = "select has_table_privilege('governance_dbt', 'core.llm_metrics', 'trigger')"
+    assert connection.execute(query.encode()).fetchone() == (False,)
+    query = "select view_owner from timescaledb_information.continuous_aggregates where view_name = 'trial'"
+    assert connection.execute(query.encode()).fetchone() == ("governance_dbt",)
 
 
 @pytest.mark.not_on_pglite("roles that log in")
@@ -283,3 +306,71 @@ def test_a_manager_sees_own_teams_and_a_leaky_function_no_others(connection: Con
         [manager],
     ).fetchall()
     assert granted == [(above,)]
+
+
+@pytest.mark.not_on_pglite("roles that log in")
+def test_a_manager_who_logs_in_is_nobody_else_and_learns_sizes_at_most(warehouse: str) -> None:
+    """With a login that reads the views of their teams, whatever they say, search for or put in the way."""
+    login = "ann@teams.example"
+    with connect(warehouse) as owner:
+        mine, other = add_team(owner), add_team(owner)
+        ann = add_user(owner, email="Ann@teams.example", status="active")
+        bob = add_user(owner, email="bob@teams.example", status="active")
+        (role,) = owner.execute("select id from core.roles where slug = 'team-manager'").fetchone() or (None,)
+        for user, team in ((ann, mine), (bob, other)):
+            add(owner, "user_roles", user_id=user, role_id=role, team_id=team)
+            add(owner, "team_members", team_id=team, user_id=user)
+            add_request(owner, noon(0), team_id=team, cost_amount=41 if team == mine else 4711, currency="USD")
+        name = sql.Identifier(login)
+        owner.execute(sql.SQL("create role {} login password {}").format(name, PASSWORD))
+        try:
+            owner.execute(sql.SQL("grant usage on schema reporting to {}").format(name))
+            owner.execute(
+                sql.SQL("grant select on reporting.my_team_spend, reporting.my_team_members to {}").format(name)
+            )
+            with connect(make_conninfo(warehouse, user=login, password=PASSWORD)) as manager:
+                _attack_as(manager, ann, bob, mine)
+            owner.execute("update core.users set status = 'deactivated' where id = %s", [ann])
+            with connect(make_conninfo(warehouse, user=login, password=PASSWORD)) as manager:
+                assert manager.execute("select team_id from reporting.my_team_spend").fetchall() == []
+        finally:
+            owner.execute(sql.SQL("drop owned by {}").format(name))
+            owner.execute(sql.SQL("drop role {}").format(name))
+
+
+def _attack_as(manager: Connection, ann: object, bob: object, mine: object) -> None:
+    for said in (ann, bob, "", "no id"):
+        manager.execute("select set_config('governance.actor_id', %s, false)", [str(said)])
+        assert manager.execute("select team_id, cost from reporting.my_team_spend").fetchall() == [(mine, 41)]
+        assert manager.execute("select user_id from reporting.my_team_members").fetchall() == [(ann,)]
+    # what the names in a view mean was settled when it was made
+    manager.execute("create temporary table users as select %s::uuid as id, 'x' as email, 'active' as status", [bob])
+    manager.execute("create temporary table user_roles (user_id uuid, role_id uuid, team_id uuid)")
+    manager.execute("set search_path = pg_temp, core, reporting")
+    assert manager.execute("select team_id from reporting.my_team_spend").fetchall() == [(mine,)]
+    # an error, which would tell a value, is raised for rows of others only if these come before the barrier
+    query = (
+        "select team_id from reporting.my_team_spend where 1 / (cost - 4711) < 1 and (team_name || cost)::text <> ''"
+    )
+    assert manager.execute(query.encode()).fetchall() == [(mine,)]
+    # nor do the planner's statistics, or plans, hold values of others
+    assert manager.execute("select from pg_stats where schemaname in ('core', 'rollups', 'reporting')").fetchall() == []
+    plan = manager.execute("explain (analyze, verbose) select * from reporting.my_team_spend where cost > 0").fetchall()
+    assert "4711" not in str(plan)
+    leaked: list[str] = []
+    manager.add_notice_handler(lambda notice: leaked.append(str(notice.message_primary)))
+    manager.execute(
+        "create function pg_temp.leak(numeric) returns boolean language plpgsql cost 0.0001 as"
+        " 'begin raise notice ''%'', $1; return true; end'"
+    )
+    query = "select team_id from reporting.my_team_spend where pg_temp.leak(cost)"
+    assert manager.execute(query.encode()).fetchall() == [(mine,)]
+    assert [Decimal(each) for each in leaked] == [Decimal(41)]
+    for forbidden in (
+        "select * from reporting.spend_by_team_view",
+        "select * from rollups.llm_spend_daily",
+        "create view public.all_teams as select * from reporting.my_team_spend",
+        "set session authorization governance_app",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            manager.execute(forbidden.encode())

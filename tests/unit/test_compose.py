@@ -85,6 +85,34 @@ def test_ports_are_open_to_this_host_only(name: str) -> None:
     assert [port for port in SERVICES[name].get("ports", []) if not str(port).startswith("127.0.0.1:")] == []
 
 
+def test_what_is_ours_runs_with_no_right_of_root_and_keeps_what_it_writes() -> None:
+    ours = {name: service for name, service in SERVICES.items() if "build" in service}
+    for name, service in ours.items():
+        assert (service["init"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+    # backups, reports, pages and the key of the trail
+    writers = {"backup", "drill", "demo", "dagster-webserver", "dagster-daemon"}
+    home = "governance-home:/srv/governance/.governance"
+    assert {name for name, service in ours.items() if home in service.get("volumes", [])} == writers
+
+
+def test_only_what_makes_roles_and_what_restores_is_the_superuser() -> None:
+    password = "${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD in .env}"
+    superusers = {name for name, service in SERVICES.items() if password in service.get("environment", {}).values()}
+    assert superusers == {"timescaledb", "roles", "logins", "applications", "drill"}
+
+
+def test_documents_name_services_that_there_are() -> None:
+    pages = [*(project_dir() / "docs").glob("*.md"), project_dir() / "README.md", project_dir() / "docker-compose.yml"]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"docker compose (?:--profile \w+ )?(?:run --rm|logs) ([\w-]+)", page.read_text())
+    }
+    assert len(named) > 4
+    assert named <= SERVICES.keys()
+
+
 def test_no_secret_has_a_default() -> None:
     secrets = [
         match

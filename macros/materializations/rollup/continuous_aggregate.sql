@@ -11,10 +11,16 @@
         {%- set stored = parent_stored or run_query("select internal.stored_relation(name, version) from internal.rollup_state where name = '" ~ parent ~ "'").rows[0][0] -%}
         {%- set query = query | replace('"' ~ relation.schema ~ '"."' ~ parent ~ '"', stored) -%}
     {%- endif %}
+    {#- only its owner may refresh it, and only a superuser give it away #}
+    select
+        set_config('governance.acting_as', current_setting('role'), true),
+        set_config('role', internal.maker_of_aggregates(), true);
     create materialized view if not exists {{ name }}
     with (timescaledb.continuous, timescaledb.create_group_indexes = false) as
     {{ query }}
     with no data;
+    select set_config('role', current_setting('governance.acting_as'), true);
+    select internal.take_back_triggers();
     alter materialized view {{ name }} set (timescaledb.materialized_only = true);
     {#- TimescaleDB indexes the bucket itself #}
     {% for index in node.config.get('stored_indexes', []) if index != ['bucket'] %}

@@ -45,7 +45,7 @@ def back_up(context: dg.OpExecutionContext) -> None:
         url, output = built_database(), governance_home() / "backups"
         keep = Keep.parse(said) if (said := settings().backup_keep) else None
         recipients = read_recipients(settings().backup_recipients)
-        folder, manifest = backup(url, output, recipients=recipients)
+        folder, manifest = backup(url, output, recipients=recipients, tell=context.log.info)
         for gone in delete_superseded(output, keep, manifest.database) if keep else ():
             context.log.info("deleted %s, which newer ones supersede", gone)
     context.log_event(

@@ -9,10 +9,10 @@ import dagster as dg
 from orchestration.defs.failures import explained
 from orchestration.defs.ingestion.landing import run_key
 from orchestration.defs.scheduled import limits, scheduled
+from orchestration.lib.addresses import shown
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.landed import refusal, waiting
-from orchestration.lib.pricing.fetch import shown
 from orchestration.lib.pricing.landing import collect, look, place
 from orchestration.lib.pricing.observed import TakenOver, take_over
 from orchestration.lib.pricing.price_file import Price

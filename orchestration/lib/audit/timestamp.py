@@ -3,8 +3,7 @@
 A stamp stands beside its checkpoint as `<checkpoint>.tsr`, in the form that `openssl ts -verify` reads.
 """
 
-import urllib.error
-import urllib.request
+import http.client
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
+from orchestration.lib.addresses import ask, is_address, shown
 from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.settings import Settings
 
@@ -48,24 +48,27 @@ def stamp(content: bytes, url: str, roots: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise GovernanceError(f"{roots} has no certificate that can be read: {reason(error)}") from error
     asked = TimestampRequestBuilder().data(content).build()
-    if not url.startswith(("http://", "https://")):
-        raise GovernanceError(f"{url} is no authority's address: it begins with http:// or https://")
-    request = urllib.request.Request(  # noqa: S310 - of these two only
-        url, data=asked.as_bytes(), headers={"Content-Type": "application/timestamp-query"}
-    )
+    if not is_address(url):
+        raise GovernanceError(
+            "GOVERNANCE_AUDIT_TIMESTAMP_URL is no authority's address: it begins with http:// or https://"
+        )
+    authority = shown(url)
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - the same
+        headers = {"Content-Type": "application/timestamp-query"}
+        with ask(url, seconds=_SECONDS, data=asked.as_bytes(), headers=headers) as answer:
             said: bytes = answer.read()
-    except (urllib.error.URLError, OSError) as error:
-        raise GovernanceError(f"not stamped: {url} can't be asked: {error}; sign again to try again") from error
+    except (http.client.HTTPException, OSError) as error:
+        raise GovernanceError(f"not stamped: {authority} can't be asked: {error}; sign again to try again") from error
     try:
         response = decode_timestamp_response(said)
         if PKIStatus(response.status) not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
-            raise GovernanceError(f"not stamped: {url} refuses: {', '.join(response.status_string) or response.status}")
+            raise GovernanceError(
+                f"not stamped: {authority} refuses: {', '.join(response.status_string) or response.status}"
+            )
         builder = VerifierBuilder.from_request(asked)
         for certificate in certificates:
             builder = builder.add_root_certificate(certificate)
         builder.build().verify_message(response, content)
     except (ValueError, VerificationError) as error:
-        raise GovernanceError(f"not stamped: what {url} says is no stamp of this checkpoint: {error}") from error
+        raise GovernanceError(f"not stamped: what {authority} says is no stamp of this checkpoint: {error}") from error
     return said

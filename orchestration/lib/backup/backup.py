@@ -4,24 +4,21 @@ import hashlib
 import json
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestration.lib.backup.encryption import ENDING, Identity, Recipient, decrypt_input, encrypt_output
 from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
-from orchestration.lib.database.connection import connect, program_environment, without_password
+from orchestration.lib.database.connection import Connection, connect, program_environment, without_password
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.embedded.binaries import bundled_program
 from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.folders import put, whole_folder
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 MANIFEST, DUMP = "manifest.json", "warehouse.dump"
 # of a backup's folder, after its moment in UTC
@@ -43,6 +40,8 @@ class Manifest:
     schema_changes: list[str]
     tables: dict[str, Fingerprint]
     files: dict[str, str]
+    # that have rights in the database, or jobs of TimescaleDB; nobody knows of a backup by an earlier release
+    roles: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -50,11 +49,17 @@ class Manifest:
         return sum(table.rows for table in self.tables.values())
 
 
-def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> tuple[Path, Manifest]:
+def backup(
+    url: str,
+    output: Path,
+    *,
+    recipients: Sequence[Recipient] = (),
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[Path, Manifest]:
     """Write a backup into a new folder in `output`, named after its moment; returns both.
 
-    With recipients the dump is encrypted for them, and can't be read here. The manifest is not: it has names of tables,
-    counts and sums of hashes.
+    With recipients the dump is encrypted for them, and can't be read here. The manifest is not: it has names of tables
+    and roles, counts and sums of hashes. What others have in the database is part of it where this role may read it.
 
     The dump and the fingerprints are of one snapshot, so writers go on meanwhile. Raises GovernanceError where pg_dump
     is missing or older than the server; then nothing is left.
@@ -66,7 +71,8 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
         connect(url, autocommit=False, application="governance backup") as connection,
     ):
         connection.execute("set transaction isolation level repeatable read, read only")
-        _assert_readable(connection)
+        assert_readable(connection)
+        others = _closed_schemas(connection)
         row = connection.execute(
             """
             select
@@ -85,11 +91,13 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
             # another one was made in this second
             connection.rollback()
             time.sleep(1)
-            return backup(url, output, recipients=recipients)
+            return backup(url, output, recipients=recipients, tell=tell)
+        if others:
+            tell(f"left out, for {connection.info.user} may not read all of it: schema {', '.join(others)}")
         with whole_folder(folder, mode=0o700) as written:
             # what is in nobody's schema, such as _timescaledb_internal, belongs to the dump too
             dump = written / (DUMP + ENDING if recipients else DUMP)
-            _dump(url, server, snapshot, dump, recipients)
+            _dump(url, server, snapshot, dump, recipients, others)
             manifest = Manifest(
                 f"{made_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 database,
@@ -101,13 +109,15 @@ def backup(url: str, output: Path, *, recipients: Sequence[Recipient] = ()) -> t
                 changes,
                 fingerprints(connection),
                 {dump.name: digest(dump)},
+                _roles(connection, timescaledb),
             )
             said = json.dumps({"format": _FORMAT, **asdict(manifest)}, indent=1)
             put(written / MANIFEST, f"{said}\n".encode())
     return folder, manifest
 
 
-def _assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
+def assert_readable(connection: Connection) -> None:
+    """Raises GovernanceError where the role may not read all of the warehouse."""
     row = connection.execute(
         """
         select format('%I.%I', n.nspname, c.relname)
@@ -124,6 +134,44 @@ def _assert_readable(connection: "psycopg.Connection[TupleRow]") -> None:
             f"a backup needs the rights of governance_owner ({connection.info.user} may not read {row[0]}): connect as "
             "a role that is a member of it, or as the owner of the warehouse"
         )
+
+
+def _closed_schemas(connection: Connection) -> list[str]:
+    """Schemas of others with something that this role may not read, which pg_dump would stop at."""
+    rows = connection.execute(
+        """
+        select distinct n.nspname
+        from pg_class as c
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where n.nspname not in ('core', 'rollups', 'seeds', 'internal', 'reporting', 'verification')
+            and n.nspname !~ '^(pg_|information_schema$|_timescaledb_|timescaledb_)'
+            and not exists (
+                select from pg_depend as d
+                where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+            )
+            and case
+                when c.relkind in ('r', 'p') then not has_table_privilege(c.oid, 'select')
+                when c.relkind = 'S' then not has_sequence_privilege(c.oid, 'select')
+                else false
+            end
+        order by 1
+        """
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _roles(connection: Connection, timescaledb: str | None) -> list[str]:
+    """Roles that a restore finds on its server, or leaves out: those with rights, and those that jobs run as."""
+    query = """
+        select r.rolname
+        from pg_shdepend as d
+        inner join pg_roles as r on r.oid = d.refobjid
+        inner join pg_database as b on b.oid = d.dbid
+        where d.refclassid = 'pg_authid'::regclass and d.deptype = 'a' and b.datname = current_database()
+        """
+    if timescaledb is not None:
+        query += " union select owner::text from timescaledb_information.jobs where job_id >= 1000"
+    return sorted({name for (name,) in connection.execute(query.encode()).fetchall()})
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -153,23 +201,43 @@ def parse_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _dump(url: str, server: int, snapshot: str, path: Path, recipients: Sequence[Recipient]) -> None:
+def _dump(
+    url: str, server: int, snapshot: str, path: Path, recipients: Sequence[Recipient], others: Sequence[str]
+) -> None:
+    # a pattern in quotes is a name
+    without = ['--exclude-schema="{}"'.format(name.replace('"', '""')) for name in others]
     # the warehouse has no large objects, and anybody may make one that nobody else may read
-    command = _command("pg_dump", url, server, "--format=custom", "--no-blobs", f"--snapshot={snapshot}")
+    command = _command("pg_dump", url, server, "--format=custom", "--no-blobs", f"--snapshot={snapshot}", *without)
     if recipients:
         _assert_done("pg_dump", encrypt_output(command, program_environment(url), path, recipients))
     else:
         _run("pg_dump", [*command, f"--file={path}"], url)
 
 
-def restore_dump(url: str, server: int, path: Path, identities: Sequence[Identity]) -> None:
-    """Run pg_restore on an empty database, with what the identities decrypt where the file is encrypted."""
-    # never with --jobs, which loses rows of hypertables without a word
-    command = _command("pg_restore", url, server, "--exit-on-error", "--no-owner")
+def restore_dump(url: str, server: int, path: Path, identities: Sequence[Identity], *, rights: bool) -> None:
+    """Run pg_restore on an empty database, with what the identities decrypt where the file is encrypted.
+
+    Without `rights` nobody but the role that restores gets any.
+    """
+    listed = _restored(str(_program("pg_restore", server)), "--list", path=path, url=url, identities=identities)
+    # a comment on an extension is its owner's to make, who may be somebody else, and came with the extension
+    wanted = [line for line in listed.splitlines() if " COMMENT - EXTENSION " not in line]
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".list") as file:
+        file.write("\n".join(wanted))
+        file.flush()
+        # never with --jobs, which loses rows of hypertables without a word
+        options = ["--exit-on-error", "--no-owner", f"--use-list={file.name}"]
+        command = _command("pg_restore", url, server, *options, *([] if rights else ["--no-privileges"]))
+        _restored(*command, path=path, url=url, identities=identities)
+
+
+def _restored(*command: str, path: Path, url: str, identities: Sequence[Identity]) -> str:
+    """What pg_restore prints when it reads the dump."""
     if path.name.endswith(ENDING):
-        _assert_done("pg_restore", decrypt_input(command, program_environment(url), path, identities))
-    else:
-        _run("pg_restore", [*command, str(path)], url)
+        said, complaint = decrypt_input(command, program_environment(url), path, identities)
+        _assert_done("pg_restore", complaint)
+        return said
+    return _run("pg_restore", [*command, str(path)], url)
 
 
 def _command(name: str, url: str, server: int, *arguments: str) -> list[str]:
@@ -177,9 +245,10 @@ def _command(name: str, url: str, server: int, *arguments: str) -> list[str]:
     return [str(_program(name, server)), f"--dbname={without_password(url)}", "--no-password", *arguments]
 
 
-def _run(name: str, command: list[str], url: str) -> None:
+def _run(name: str, command: list[str], url: str) -> str:
     done = subprocess.run(command, env=program_environment(url), capture_output=True, text=True, check=False)
     _assert_done(name, (done.stderr or "it says nothing") if done.returncode else "")
+    return done.stdout
 
 
 def _assert_done(name: str, complaint: str) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from psycopg import sql
 
-from orchestration.lib.backup.backup import backup
+from orchestration.lib.backup.backup import assert_readable, backup
 from orchestration.lib.backup.encryption import Identity, Recipient
-from orchestration.lib.backup.restore import restore
+from orchestration.lib.backup.restore import assert_may_restore_timescaledb, restore
 from orchestration.lib.database.connection import connect, ensure_database, with_database
-from orchestration.lib.database.rights import assert_may_create_database
+from orchestration.lib.database.rights import assert_may_create_database, needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.run import verify
 
@@ -41,9 +41,14 @@ def drill(
     if recipients and not identities:
         raise GovernanceError("a drill of an encrypted backup needs the file of an identity that it is for: --identity")
     target = server_url or url
+    with connect(url) as connection, needs_role("a backup", "governance_owner"):
+        assert_readable(connection)
+        has_timescaledb = connection.execute("select from pg_extension where extname = 'timescaledb'").fetchone()
     with connect(target) as connection:
+        if has_timescaledb is not None:
+            assert_may_restore_timescaledb(connection)
         assert_may_create_database(connection, "that a drill restores into")
-    folder, manifest = backup(url, output, recipients=recipients)
+    folder, manifest = backup(url, output, recipients=recipients, tell=tell)
     tell(f"backed up {manifest.rows:,} rows into {folder}")
     name = f"governance_drill_{folder.name.lower().replace('-', '').removesuffix('z')}"
     ensure_database(target, name)

@@ -82,8 +82,10 @@ def encrypt_output(command: Sequence[str], environment: dict[str, str], path: Pa
     return _piped(command, environment, encrypt, stdout=subprocess.PIPE)
 
 
-def decrypt_input(command: Sequence[str], environment: dict[str, str], path: Path, by: Sequence[Identity]) -> str:
-    """Run a program that reads the file, decrypted; returns what it complained of, empty if nothing.
+def decrypt_input(
+    command: Sequence[str], environment: dict[str, str], path: Path, by: Sequence[Identity]
+) -> tuple[str, str]:
+    """Run a program that reads the file, decrypted; returns what it prints, and what it complained of.
 
     Ask `assert_decryptable` before: the program gets what comes before a damage.
     """
@@ -98,7 +100,10 @@ def decrypt_input(command: Sequence[str], environment: dict[str, str], path: Pat
                 return
         program.stdin.close()
 
-    return _piped(command, environment, decrypt, stdin=subprocess.PIPE)
+    with tempfile.TemporaryFile() as printed:
+        complaint = _piped(command, environment, decrypt, stdin=subprocess.PIPE, stdout=printed)
+        printed.seek(0)
+        return printed.read().decode(), complaint
 
 
 def _piped(
@@ -107,7 +112,7 @@ def _piped(
     work: Callable[["subprocess.Popen[bytes]"], None],
     *,
     stdin: int | None = None,
-    stdout: int | None = None,
+    stdout: int | IO[bytes] | None = None,
 ) -> str:
     complaints: IO[bytes]
     with tempfile.TemporaryFile() as complaints:

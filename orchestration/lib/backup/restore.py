@@ -3,13 +3,15 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psycopg
+
 from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch
 from orchestration.lib.audit.verify_offline import Checkpoint
 from orchestration.lib.backup.backup import DUMP, Manifest, read_manifest, restore_dump
 from orchestration.lib.backup.encryption import ENDING, Identity, assert_decryptable
 from orchestration.lib.backup.fingerprints import fingerprints
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 
 
@@ -27,8 +29,10 @@ def restore(
     The seal of the recovery names the checkpoints `given_up`, those signed last, which may cover more than the backup
     holds.
     A dump that is encrypted needs one of the identities it is for.
+    Where the server lacks roles that had rights, these are left out, and it is told.
     Raises GovernanceError where a file is damaged, the database isn't empty, the server or its TimescaleDB is another
-    one, or a table isn't what the manifest says; what was restored is left to be looked at.
+    one, or the role may not restore it; and where a table isn't what the manifest says: what was restored is left to be
+    looked at.
     """
     manifest = read_manifest(folder)
     dump = folder / (DUMP if DUMP in manifest.files else DUMP + ENDING)
@@ -37,6 +41,12 @@ def restore(
             raise GovernanceError(f"{folder} is encrypted: give the file of an identity that it is for by --identity")
         assert_decryptable(dump, identities)
     server = _assert_fits(url, manifest)
+    absent = _assert_may_restore(url, manifest)
+    if absent:
+        tell(
+            f"rights are not restored, for the server has no role {', '.join(absent)}: `governance roles apply` gives "
+            "those of the project, others' are yours to give"
+        )
     if manifest.timescaledb is not None:
         with connect(url) as connection:
             connection.execute(f"create extension if not exists timescaledb version '{manifest.timescaledb}'".encode())
@@ -44,7 +54,7 @@ def restore(
         with connect(url) as connection:
             connection.execute("select public.timescaledb_pre_restore()")
     tell(f"restoring {manifest.rows:,} rows of {manifest.made_at}")
-    restore_dump(url, server, dump, identities)
+    restore_dump(url, server, dump, identities, rights=not absent)
     if manifest.timescaledb is not None:
         with connect(url) as connection:
             connection.execute("select public.timescaledb_post_restore()")
@@ -99,3 +109,64 @@ def _assert_fits(url: str, manifest: Manifest) -> int:
             "that version, and update it after the restore"
         )
     return int(server)
+
+
+def _assert_may_restore(url: str, manifest: Manifest) -> list[str]:
+    """Returns the roles of the backup that the server has not."""
+    with connect(url) as connection:
+        row = connection.execute(
+            """
+            select
+                array(select n from unnest(%s::text[]) as n where to_regrole(quote_ident(n)) is null order by 1),
+                has_database_privilege(current_database(), 'create'),
+                quote_ident(current_user), quote_ident(current_database())
+            """,
+            [manifest.roles],
+        ).fetchone()
+        assert row is not None
+        absent, may_create, role, database = row
+        if not may_create:
+            raise GovernanceError(
+                f"{connection.info.user} may not restore into this database; let its owner run "
+                f"`grant create on database {database} to {role}`"
+            )
+        if manifest.timescaledb is not None:
+            assert_may_restore_timescaledb(connection)
+            if absent:
+                raise GovernanceError(
+                    f"the backup has jobs and rights of role {', '.join(absent)}, which the server has not: run "
+                    "`governance roles apply` on that database, which makes the project's, and `create role` for "
+                    "others; then restore again"
+                )
+    return list(absent)
+
+
+def assert_may_restore_timescaledb(connection: Connection) -> None:
+    """Raises GovernanceError where the role may not write TimescaleDB's own tables, or switch its checks off.
+
+    Both are a superuser's, unless the provider of a managed server has given them away.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("set local timescaledb.restoring = 'on'")
+            row = connection.execute(
+                """
+                select rolsuper or coalesce(
+                    (
+                        select bool_and(has_table_privilege(c.oid, 'insert'))
+                        from pg_class as c
+                        inner join pg_namespace as n on n.oid = c.relnamespace
+                        where n.nspname = '_timescaledb_catalog' and c.relkind = 'r'
+                    ), false
+                )
+                from pg_roles where rolname = current_user
+                """
+            ).fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        row = None
+    if row != (True,):
+        raise GovernanceError(
+            f"{connection.info.user} may not restore tables of TimescaleDB, which takes a superuser of the server: "
+            "restore as one, then `governance roles apply` gives the warehouse to its owner; on a managed server use "
+            "the provider's own backups"
+        )

@@ -1,34 +1,16 @@
 """The content of a price list, from a file or from an address."""
 
-import base64
 import http.client
 import urllib.error
-import urllib.request
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
 
+from orchestration.lib.addresses import ask, is_address, shown
 from orchestration.lib.errors import GovernanceError, UnreachableError
 
 _SECONDS = 30
 # twenty times as large as LiteLLM's map
 _MOST = 64 * 2**20
 _PASSES = (408, 425, 429)
-
-
-def is_address(place: str) -> bool:
-    """Whether it is one of the web, and no path."""
-    return place.startswith(("http://", "https://"))
-
-
-def shown(place: str) -> str:
-    """The place without what may be secret of an address: a login, a token."""
-    if not is_address(place):
-        return place
-    try:
-        parts = urlsplit(place)
-    except ValueError:
-        return "what is given as the address of prices"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def content_of(place: str) -> bytes:
@@ -42,36 +24,19 @@ def content_of(place: str) -> bytes:
         except OSError as error:
             raise GovernanceError(f"{place} can't be read: {error.strerror}") from error
     try:
-        request = _request(place)
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - the same
+        with ask(place, seconds=_SECONDS) as answer:
             content: bytes = answer.read(_MOST + 1)
             length = answer.headers.get("Content-Length")
     except urllib.error.HTTPError as error:
         sentence = f"{shown(place)} answers {error.code} {error.reason}: no prices were pulled"
         passes = error.code >= 500 or error.code in _PASSES
         raise (UnreachableError if passes else GovernanceError)(sentence) from error
-    except (http.client.InvalidURL, UnicodeError, ValueError) as error:
-        raise GovernanceError(f"{shown(place)} is no address: {error}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise UnreachableError(f"{shown(place)} can't be reached: {reason}; no prices were pulled") from error
     if length is not None and length.isdigit() and len(content) < min(int(length), _MOST):
         raise UnreachableError(f"{shown(place)} broke off after {len(content):,} of {length} bytes: nothing is changed")
     return _bounded(shown(place), content)
-
-
-def _request(address: str) -> urllib.request.Request:
-    """With the login of the address as it is sent: to this server, and to none that it sends us to."""
-    parts = urlsplit(address)
-    login, at, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(  # noqa: S310 - of http and https only
-        urlunsplit((parts.scheme, host, parts.path, parts.query, "")),
-        headers={"User-Agent": "llm-governance-warehouse"},
-    )
-    if at:
-        encoded = base64.b64encode(unquote(login).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {encoded}")
-    return request
 
 
 def _bounded(name: str, content: bytes) -> bytes:

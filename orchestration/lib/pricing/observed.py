@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from orchestration.lib.addresses import is_address, shown
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError, explained
-from orchestration.lib.pricing.fetch import content_of, is_address, shown
+from orchestration.lib.pricing.fetch import content_of
 from orchestration.lib.pricing.litellm_map import ORIGIN, PriceMap, is_map, named_prices, read_map, since_seen
 from orchestration.lib.pricing.names import names_of, renamed
 from orchestration.lib.pricing.price_changes import Changes, apply_changes, changes_of, present_prices
