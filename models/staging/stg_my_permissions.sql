@@ -4,15 +4,18 @@ with actor as (
     select user_id
     from {{ ref('stg_users') }}
     where status = 'active' and user_id = (
-            select case
-                when bool_and(coalesce(has_table_privilege(session_user, to_regclass(report)::oid, 'select'), false))
-                    then nullif(current_setting('governance.actor_id', true), '')::uuid
-                else (
-                    select own.user_id
-                    from {{ ref('stg_users') }} as own
-                    where lower(own.email) = lower(session_user::text)
-                )
-            end
+            select
+                case
+                    when bool_and(
+                            coalesce(has_table_privilege(session_user, to_regclass(report)::oid, 'select'), false)
+                        )
+                        then nullif(current_setting('governance.actor_id', true), '')::uuid
+                    else (
+                        select own.user_id
+                        from {{ ref('stg_users') }} as own
+                        where lower(own.email) = lower(session_user::text)
+                    )
+                end
             from unnest(array['reporting.spend_by_team_view', 'reporting.access_review']) as reports (report)
         )
 )
