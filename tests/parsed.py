@@ -42,7 +42,8 @@ def kept_in(folder: Path) -> Iterator[None]:
     With other vars or another database it would read everything again, for nothing: test_parsed.py compares.
     """
     folder.mkdir(exist_ok=True)
-    kept, write = _Kept(folder), ManifestLoader.write_manifest_for_partial_parse
+    dbts: Any = ManifestLoader
+    kept, write = _Kept(folder), dbts.write_manifest_for_partial_parse
 
     def read_or_take(loader: Any) -> Any:
         return kept.read(loader)
@@ -75,7 +76,7 @@ class _Kept:
 
     def read(self, loader: Any) -> Any:
         """What the target folder holds of these settings, else what any test has read with them."""
-        if not get_flags().PARTIAL_PARSE:
+        if not get_flags().PARTIAL_PARSE:  # type: ignore[no-untyped-call]
             return None
         own, kept = _target(loader), self._folder / _key(loader)
         state = loader.manifest.state_check
