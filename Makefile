@@ -35,9 +35,9 @@ WORKERS = $(if $(ARGS)$(GOVERNANCE_TEST_DATABASE_URL),,-n logical --maxprocesses
 .DELETE_ON_ERROR:
 
 help: ## show the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 | \2/p' Makefile | awk -F'|' '{ printf "%-17s %s\n", $$1, $$2 }'
 
-demo: $(SERVER) ## everything on the embedded database: build, load a demo organisation, show seven answers
+demo: $(SERVER) ## everything on the embedded database: build, load a made-up organisation, show what the reports answer
 	@$(BIN)/governance demo
 
 test: $(VENV)/.development $(ENGINES) $(if $(GOVERNANCE_TEST_DATABASE_URL),,$(VENV)/.embedded) ## the whole test suite (one file or test: make test ARGS='tests/unit -k locks')

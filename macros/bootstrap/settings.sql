@@ -15,6 +15,16 @@ begin
     ) then
         raise exception 'reporting_timezone % shifts its clock by part of an hour, which hourly rollups cannot hold; choose another zone', zone;
     end if;
+    -- a day with two midnights (Azores, Havana) would begin after its first hour
+    if exists (
+        select from generate_series(
+            date_trunc('day', now() at time zone zone - interval '{{ var("llm_metrics_retention") }}'),
+            now() at time zone zone + interval '1 year', interval '1 day'
+        ) as t (midnight)
+        where (t.midnight at time zone zone - interval '1 hour') at time zone zone = t.midnight
+    ) then
+        raise exception 'reporting_timezone % puts its clock back over midnight, so that a day has two, which daily rollups cannot hold; choose another zone', zone;
+    end if;
     -- `governance rebuild-rollups` empties the definitions
     select timezone into built from internal.rollup_state where timezone <> zone and definition <> '' limit 1;
     if found then

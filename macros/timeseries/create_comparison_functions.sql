@@ -99,7 +99,9 @@ begin
         select state.name, d.low, d.high
         from (
             select day at time zone zone as low, (day + interval '1 day') at time zone zone as high
-            from generate_series(oldest at time zone zone, state.watermark at time zone zone - interval '1 day', interval '1 day') as day
+            from generate_series(
+                date_trunc('day', oldest at time zone zone), date_trunc('day', state.watermark at time zone zone) - interval '1 day', interval '1 day'
+            ) as day
         ) as d
         left join internal.rollup_comparisons as c
             on c.rollup = state.name and c.low = d.low and c.high = d.high and c.version = state.version

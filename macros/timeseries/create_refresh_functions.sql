@@ -5,7 +5,8 @@ language sql stable set search_path = pg_catalog, pg_temp
 as $f$
     select case unit
         when 'hour' then bucket + interval '1 hour'
-        else (bucket at time zone z.value + interval '1 day') at time zone z.value
+        -- of the day, not of its first instant: where clocks skip midnight that is later
+        else (date_trunc('day', bucket at time zone z.value) + interval '1 day') at time zone z.value
     end
     from internal.settings as z
     where z.name = 'reporting_timezone'
@@ -18,7 +19,7 @@ as $f$
     select case
         when b.low >= instant then b.low
         when unit = 'hour' then b.low + interval '1 hour'
-        else (b.low at time zone zone + interval '1 day') at time zone zone
+        else (date_trunc('day', b.low at time zone zone) + interval '1 day') at time zone zone
     end
     from (select date_trunc(unit, instant, zone) as low) as b
 $f$;

@@ -16,7 +16,8 @@ with days as (
             else greatest(spending.cost, weekdays.mean_by_weekday[extract(isodow from series.day)::integer])
         end as likely
     from {{ ref('stg_budget_periods') }} as periods
-    cross join lateral generate_series(periods.period_start, periods.period_end - 1, interval '1 day') as series (day)
+    -- of timestamps: midnight of a timestamptz may be none in the zone of who reads
+    cross join lateral generate_series(periods.period_start::timestamp, periods.period_end - 1, '1 day') as series (day)
     left join {{ ref('stg_budget_days') }} as spending
         on spending.target_kind = periods.target_kind and spending.target = periods.target
             and spending.currency = periods.currency and spending.day = series.day::date

@@ -1,27 +1,33 @@
 -- one row per kind, thing of it and currency among those whose cost of seven days changed most
 {% set week_ago = scalar_subquery(local_period_start('day', -7)) -%}
 {% set kinds = {
-    'team': ['llm_spend_daily', 'team_id'],
-    'user': ['llm_user_daily', 'user_id'],
-    'key': ['llm_key_daily', 'api_key_id'],
-    'application': ['llm_application_daily', 'application'],
-    'model': ['llm_model_daily', "(provider || '/' || model)"],
+    'team': ['llm_spend_daily', 'usage.team_id'],
+    'user': ['llm_user_daily', 'usage.user_id'],
+    'key': ['llm_key_daily', 'usage.api_key_id'],
+    'application': ['llm_application_daily', 'usage.application'],
+    'model': [
+        'llm_model_daily',
+        "(coalesce(names.canonical_provider, usage.provider) || '/' || coalesce(names.canonical_model, usage.model))",
+    ],
 } -%}
-{% set is_recent = 'bucket >= ' ~ week_ago -%}
+{% set is_recent = 'usage.bucket >= ' ~ week_ago -%}
 with weeks as (
     {%- for kind, source in kinds.items() %}
     select
         '{{ kind }}' as kind,
         {{ source[1] }}::text as id,
-        currency,
-        {{ sum_cost_where('cost_amount', is_recent) }} as cost,
-        {{ sum_cost_where('cost_amount', 'not ' ~ is_recent) }} as cost_before,
-        coalesce(sum(request_count) filter (where {{ is_recent }}), 0)::bigint as requests,
-        coalesce(sum(request_count) filter (where not {{ is_recent }}), 0)::bigint as requests_before,
-        sum(unpriced_request_count)::bigint as unpriced_requests
-    from {{ ref(source[0]) }}
-    where bucket >= {{ local_period_start('day', -14) }} and bucket < {{ local_period_start('day') }}
-    group by {{ source[1] }}, currency
+        usage.currency,
+        {{ sum_cost_where('usage.cost_amount', is_recent) }} as cost,
+        {{ sum_cost_where('usage.cost_amount', 'not ' ~ is_recent) }} as cost_before,
+        coalesce(sum(usage.request_count) filter (where {{ is_recent }}), 0)::bigint as requests,
+        coalesce(sum(usage.request_count) filter (where not {{ is_recent }}), 0)::bigint as requests_before,
+        sum(usage.unpriced_request_count)::bigint as unpriced_requests
+    from {{ ref(source[0]) }} as usage
+    {% if kind == 'model' -%}
+    left join {{ ref('stg_model_names') }} as names on names.provider = usage.provider and names.model = usage.model
+    {% endif -%}
+    where usage.bucket >= {{ local_period_start('day', -14) }} and usage.bucket < {{ local_period_start('day') }}
+    group by {{ source[1] }}, usage.currency
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

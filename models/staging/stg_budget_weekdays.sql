@@ -18,7 +18,7 @@ days as (
     from seen
     cross join
         lateral generate_series(
-            seen.first_day, {{ local_period_day('day', -1) }}, interval '1 day'
+            seen.first_day::timestamp, {{ local_period_day('day', -1) }}, interval '1 day'
         ) as series (day)
     left join {{ ref('stg_budget_days') }} as spending
         on spending.target_kind = seen.target_kind and spending.target = seen.target

@@ -21,8 +21,8 @@ usage as (
         from reported
         group by 1, 2
     ) as zones on zones.provider = coalesce(names.canonical_provider, hours.provider)
-    where hours.bucket >= (select min(reported.first_day) - 1 from reported)
-        and hours.bucket < (select max(reported.end_day) + 1 from reported)
+    where hours.bucket >= (select min(reported.first_day) - 2 from reported)
+        and hours.bucket < (select max(reported.end_day) + 2 from reported)
         and (hours.bucket at time zone zones.zone)::date >= zones.first_day
         and (hours.bucket at time zone zones.zone)::date < zones.end_day
     group by 1, 2, 3, 4

@@ -28,16 +28,16 @@ due as (
 
 usage as (
     select
-        date_trunc('month', day::timestamp)::date as month,
-        team_id,
-        provider,
-        model,
-        currency,
-        sum(request_count) as requests,
-        sum(total_tokens) as tokens,
-        sum(cost_amount) as cost
-    from {{ ref('llm_team_daily') }}
-    where day >= (select min(costs.first_day) - 31 from {{ ref('shared_costs') }} as costs)
+        date_trunc('month', days.day::timestamp)::date as month,
+        days.team_id,
+        -- a cost may be for what a source calls it, or for its one name
+        array[days.provider, names.canonical_provider] as providers, array[days.model, names.canonical_model] as models,
+        days.currency,
+        sum(days.request_count) as requests,
+        sum(days.total_tokens) as tokens, sum(days.cost_amount) as cost
+    from {{ ref('llm_team_daily') }} as days
+    left join {{ ref('stg_model_names') }} as names on names.provider = days.provider and names.model = days.model
+    where days.day >= (select min(costs.first_day) - 31 from {{ ref('shared_costs') }} as costs)
     group by 1, 2, 3, 4, 5
 ),
 
@@ -54,8 +54,8 @@ bearers as (
         end as weight
     from due
     inner join usage
-        on usage.month = due.month and usage.provider = coalesce(due.provider, usage.provider)
-            and usage.model = coalesce(due.model, usage.model)
+        on usage.month = due.month and (due.provider is null or due.provider = any(usage.providers))
+            and (due.model is null or due.model = any(usage.models))
     where due.allocation_key <> 'fixed'
     group by due.id, due.month, usage.team_id, due.allocation_key, due.currency
     union all

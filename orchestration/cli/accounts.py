@@ -10,6 +10,7 @@ from uuid import UUID
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.options import moment
 from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.database.connection import Connection
@@ -51,7 +52,7 @@ def _secret(what: str, *, twice: bool = False) -> str:
     return line.rstrip("\r\n")
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """Create, deactivate and erase people, and set their passwords and second factors."""
 
@@ -64,7 +65,12 @@ def user() -> None:
 )
 @_as
 def create(email: str, name: str, asks_password: bool, acts_as: str | None) -> None:
-    """Make an account and print its id."""
+    """Make an account and print its id.
+
+    \b
+    governance user create zoe@acme.example --name 'Zoë Müller'
+    governance user create zoe@acme.example --name 'Zoë Müller' --password < password.txt
+    """
     from orchestration.lib.accounts import create_user
 
     password = _secret("password", twice=True) if asks_password else None
@@ -102,7 +108,8 @@ def erase(email: str, yes: bool, acts_as: str | None) -> None:
     for table, rows in sorted(erased.rows.items()):
         tell(f"  {table}: {counted(rows, 'row')}")
     for table, rows in sorted(erased.left_in_rows.items()):
-        tell(f"note: {counted(rows, 'row')} of {table} name the person still, for nothing in them may be changed")
+        still = counted(rows, f"row of {table} names", f"rows of {table} name")
+        tell(f"note: {still} the person still, for nothing in them may be changed")
     if erased.left_since and erased.left_until:
         since, until = (f"{moment.astimezone(UTC):%Y-%m-%d}" for moment in (erased.left_since, erased.left_until))
         tell(
@@ -203,7 +210,7 @@ def rotate_mfa(acts_as: str | None) -> None:
         click.echo(f"{counted(accounts.rotate_mfa_keys(connection, keys, actor=actor), 'secret')} encrypted anew")
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Create, rotate and revoke API keys."""
 
@@ -234,7 +241,11 @@ def create_key(
     expires_at: datetime | None,
     acts_as: str | None,
 ) -> None:
-    """Make a key of a user, a team or both, and print it, this once."""
+    """Make a key of a user, a team or both, and print it, this once.
+
+    \b
+    governance key create 'Nightly evaluation' --user zoe@acme.example --scope metrics:write
+    """
     from orchestration.lib import accounts
 
     given: dict[str, list[str]] = {}
@@ -257,7 +268,11 @@ def create_key(
 )
 @_as
 def rotate(key: str, overlap: float, acts_as: str | None) -> None:
-    """Make a key that takes the place of one, and print it, this once; the old one is revoked."""
+    """Make a key that takes the place of one, and print it, this once; the old one is revoked.
+
+    \b
+    governance key rotate gov_1a2b3c4d --overlap 24
+    """
     from orchestration.lib.accounts import rotate_key
 
     with _acting(acts_as) as (connection, actor):
@@ -281,7 +296,7 @@ def _show_key(prefix: str, made: str) -> None:
     tell(f"the key is shown this once; its prefix {prefix} tells it from others")
 
 
-@click.group()
+@click.group(cls=Group)
 def role() -> None:
     """Grant and revoke roles of people."""
 
@@ -291,12 +306,17 @@ def role() -> None:
 @click.argument("role")
 @click.option("--team", metavar="SLUG", help="Only on this team and those below it.")
 @_EXPIRES
-@click.option("--allow-self", is_flag=True, help="Let somebody grant to themselves what they may grant.")
+@click.option("--allow-self", is_flag=True, help="Let who acts give the role to themselves; else that is refused.")
 @_as
 def grant(
     email: str, role: str, team: str | None, expires_at: datetime | None, allow_self: bool, acts_as: str | None
 ) -> None:
-    """Give EMAIL a role, everywhere or on a team; prints the id of the grant."""
+    """Give EMAIL a role, everywhere or on a team; prints the id of the grant.
+
+    \b
+    governance role grant zoe@acme.example developer --team platform
+    governance role grant zoe@acme.example auditor --expires-at 2027-01-31T23:00:00Z
+    """
     from orchestration.lib.accounts import grant_role
 
     with _acting(acts_as) as (connection, actor):
@@ -311,14 +331,18 @@ def grant(
 @click.option("--team", metavar="SLUG", help="The grant on this team; without it the one everywhere.")
 @_as
 def revoke_role(email: str, role: str, team: str | None, acts_as: str | None) -> None:
-    """Take a role away from EMAIL; prints the id of the grant."""
+    """Take a role away from EMAIL; prints the id of the grant.
+
+    \b
+    governance role revoke zoe@acme.example developer --team platform
+    """
     from orchestration.lib import accounts
 
     with _acting(acts_as) as (connection, actor):
         click.echo(accounts.revoke_role(connection, email, role, team=team, actor=actor))
 
 
-@click.group()
+@click.group(cls=Group)
 def session() -> None:
     """Issue and revoke sessions of people."""
 
@@ -330,7 +354,11 @@ def session() -> None:
 )
 @click.option("--code", "asks_code", is_flag=True, help="Ask for a code of the second factor, too.")
 def issue(email: str, hours: float, asks_code: bool) -> None:
-    """Sign in with a password, asked for or read from standard input, and print a session's token, this once."""
+    """Sign in with a password, asked for or read from standard input, and print a session's token, this once.
+
+    \b
+    governance session issue zoe@acme.example --hours 8 --code
+    """
     from orchestration.lib.accounts import authenticate, issue_session, read_keys
 
     password = _secret("password")

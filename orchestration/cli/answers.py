@@ -1,5 +1,6 @@
 """The demo's answers on the terminal."""
 
+import re
 import shlex
 import shutil
 import sys
@@ -82,8 +83,10 @@ def demo_commands(run: DemoRun) -> list[tuple[str, list[str]]]:
 
 
 def _wrapped(words: str) -> str:
-    lines = textwrap.wrap(words, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
-    return " \\\n    ".join(lines)
+    # an option stays with its value
+    glued = re.sub(r"(--\S+) (?=[^-\s])", "\\1\0", words)
+    lines = textwrap.wrap(glued, WIDTH - 6, break_long_words=False, break_on_hyphens=False)
+    return " \\\n    ".join(lines).replace("\0", " ")
 
 
 def demo_pages(run: DemoRun) -> list[tuple[str, str]]:

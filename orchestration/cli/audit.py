@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
@@ -32,7 +33,7 @@ _ANCHORS = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Seal, sign, export and verify the audit trail, so that nobody can change it unseen."""
 
@@ -50,6 +51,10 @@ def key(file: Path, name: str, succeeds: str | None) -> None:
 
     Keep the file where the owner of the database can't read it, and give the public key to those who verify. A key that
     takes the place of another one names it by --succeeds.
+
+    \b
+    governance audit key audit-key.pem
+    governance audit key new-key.pem --succeeds audit-key.pem
     """
     from orchestration.lib.audit.sign import create_key
 
@@ -84,6 +89,9 @@ def sign(key_file: Path | None, anchors: tuple[Path, ...], after_recovery: bool,
 
     Seals first what is not sealed yet, where the role may. A trail that does not continue the last checkpoint is
     refused. Where GOVERNANCE_AUDIT_TIMESTAMP_URL names an authority (RFC 3161), it stamps the checkpoint too.
+
+    \b
+    governance audit sign --key audit-key.pem --anchor /mnt/worm/audit --anchor /srv/audit-team/checkpoints
     """
     from orchestration.lib.audit.sign import sign as sign_now
     from orchestration.lib.audit.timestamp import stamper
@@ -114,6 +122,9 @@ def export(output: Path) -> None:
 
     Seals first what is not sealed yet, where the role may. python3 FOLDER/verify.py needs neither the database nor this
     project.
+
+    \b
+    governance audit export --output trail
     """
     from orchestration.lib.audit.export import export as export_now
 
@@ -145,6 +156,10 @@ def verify(
 
     The first word is the verdict, with an exit code of its own: OK 0, COULD_NOT_VERIFY 1, MODIFIED 10, MISSING 11,
     EXTRA 12, SEAL_BROKEN 13, TAIL_TRUNCATED 14, REWRITTEN 15, UNSEALED 16.
+
+    \b
+    governance audit verify
+    governance audit verify trail --public-key 'llm-governance+…' --checkpoint 000000000037-5c0e.checkpoint
     """
     from orchestration.lib.audit import export, sign, verify_offline
 
@@ -206,6 +221,9 @@ def recover(
 
     Transaction ids start anew there. The seal of the recovery names the last checkpoint of the anchors, and so what a
     backup did not hold any more.
+
+    \b
+    governance audit recover --reason 'restored the backup of 2026-11-27 after a disk failure'
     """
     from orchestration.lib.audit import seal, sign
     from orchestration.lib.audit.recover import note_of, whole_until
@@ -242,6 +260,9 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
 
     The trail is verified first, and nothing is deleted where that finds anything. The seals stay, with the hash of
     each entry: an export from before can still be verified. Export first what must be kept.
+
+    \b
+    governance audit prune --before 2024-01 --reason 'kept for three years, as agreed'
     """
     from datetime import UTC, datetime
 

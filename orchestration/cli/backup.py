@@ -42,6 +42,9 @@ def backup(output: Path | None, recipients: Sequence[str], keep: str | None) -> 
 
     A dump of one moment, and a manifest with versions, rows and a fingerprint of each table. `governance drill`
     proves it.
+
+    \b
+    governance backup --output /backups --recipient age1… --keep 7,4,12
     """
     from orchestration.lib.backup.backup import backup as backup_now
     from orchestration.lib.backup.encryption import read_recipients
@@ -67,6 +70,9 @@ def restore(folder: Path, into: str, identity: Path | None) -> None:
 
     The audit trail begins a new epoch there, which names the last checkpoint where GOVERNANCE_AUDIT_KEY and
     GOVERNANCE_AUDIT_ANCHORS are set.
+
+    \b
+    governance restore /backups/2026-11-28T020000Z --into postgresql://USER:PASSWORD@HOST/restored
     """
     from orchestration.lib.audit.sign import last_checkpoints, public_keys
     from orchestration.lib.backup.encryption import read_identities
@@ -89,6 +95,9 @@ def drill(output: Path | None, recipients: Sequence[str], identity: Path | None)
     """Take a backup, restore it into a database that is dropped again, and verify that one; prints the backup's folder.
 
     A backup that was never restored is none. One that is encrypted needs the identity.
+
+    \b
+    governance drill --output /backups
     """
     from orchestration.lib.backup.drill import drill as drill_now
     from orchestration.lib.backup.encryption import read_identities, read_recipients

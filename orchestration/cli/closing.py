@@ -27,6 +27,11 @@ def close(month: str | None, through: str | None, dry_run: bool, lists: bool) ->
 
     The month has ended in the reporting time zone, and all before it with usage or cost are closed. What changes its
     money later (late requests, repricing, corrections) is charged as adjustments of the month that is open.
+
+    \b
+    governance close last-month --dry-run
+    governance close --through 2026-10
+    governance close --list
     """
     from orchestration.lib.pricing.closing import close as close_months
     from orchestration.lib.pricing.closing import closed_periods

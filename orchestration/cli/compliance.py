@@ -5,15 +5,17 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.settings import governance_home, settings
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option(
     "--period",
     default="last-month",
+    metavar="PERIOD",
     show_default=True,
     help="2026-10, 2026-Q3, 2026-W47, 2026-11-27 or last-week, last-quarter …",
 )
@@ -28,6 +30,11 @@ def report(ctx: click.Context, period: str, output: Path | None) -> None:
 
     report.html and report.pdf are for reading, the CSV files have every row, manifest.json the hash of each file and
     of the report before. The audit trail is verified where GOVERNANCE_AUDIT_KEY and GOVERNANCE_AUDIT_ANCHORS are set.
+
+    \b
+    governance report
+    governance report --period 2026-Q3 --output /srv/reports
+    governance report verify .governance/reports/month-2026-10
     """
     if ctx.invoked_subcommand is not None:
         return

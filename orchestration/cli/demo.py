@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--seed", type=click.IntRange(0), help="What all choices follow from.  [default: 1]")
+@click.option("--seed", type=click.IntRange(0), help="The same number makes up the same organisation.  [default: 1]")
 @click.option("--people", type=click.IntRange(5, 5000), help="Size of the organisation.  [default: 200]")
 @click.option("--days", type=click.IntRange(1, 365), help="Days of usage up to now.  [default: 90]")
 @click.option("--default-password", is_flag=True, help="Give the administrator the well-known password Admin123!.")

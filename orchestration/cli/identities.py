@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import confirm, tell
 from orchestration.lib.database.connection import Connection
@@ -33,7 +34,7 @@ def _acting(command: Command) -> Command:
     return command
 
 
-@click.group()
+@click.group(cls=Group)
 def identities() -> None:
     """Say who is meant by the names that sources of usage give people, teams and keys."""
 

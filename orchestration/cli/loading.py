@@ -70,6 +70,8 @@ def load_files(
         for line in _describe_trial(trial):
             click.echo(visible(line))
     click.echo(f"would be: {report}" if dry_run else str(report))
+    if not report.read:
+        tell("there was no record to load")
     for line in _describe_report(report):
         tell(visible(line))
     if not dry_run:
@@ -95,17 +97,18 @@ def undo_load(which: str, *, refreshes: bool) -> None:
     undone = undo(url, which)
     click.echo(
         visible(
-            f"took back load {undone.load.number} of {undone.load.source}: {undone.rows:,} rows, "
+            f"took back load {undone.load.number} of {undone.load.source}: {counted(undone.rows, 'row')}, "
             f"and {undone.quarantined:,} from quarantine"
         )
     )
-    if undone.restored:
+    if undone.restored and not undone.load.report:
         tell(f"{counted(undone.restored, 'request')} that it had replaced, as before it again")
     if undone.load.report:
         if gone := undone.load.loaded - undone.rows:
             tell(f"{counted(gone, 'other row')} of it had been replaced by a newer report before")
         if undone.load.report in REPORTS and REPORTS[undone.load.report].is_invoice:
-            tell("an invoice that it had taken the place of holds again")
+            if undone.restored:
+                tell(f"{counted(undone.restored, 'line')} of an invoice that it had taken the place of hold again")
         else:
             tell("what it took the place of isn't brought back: load the older report again if you want that")
     elif (undone.rows or undone.restored) and refreshes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
@@ -27,7 +28,7 @@ _PRIORITY = click.option(
 _NOTE = click.option("--note", metavar="TEXT", help="Why, for who reads the rules later.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--unknown", is_flag=True, help="Only those that no rule knows.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.pass_context
@@ -133,7 +134,7 @@ def _tell_renamed(renamed: "list[Renamed]") -> None:
     if len(renamed) > _SHOWN:
         click.echo(f"and {len(renamed) - _SHOWN:,} more")
     if not renamed:
-        tell("nothing that usage names so far is called otherwise by it")
+        tell("no name that usage has so far changes")
 
 
 def _print_spellings(found: "list[Spelling]") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.options import moment
 from orchestration.cli.terminal import confirm, tell, visible
 from orchestration.lib.database.in_use import database_url
@@ -28,21 +29,31 @@ _ENDING = {
 }
 
 
-@click.group()
+@click.group(cls=Group)
 def organisation() -> None:
     """Import people, teams, memberships, roles and API keys."""
 
 
 @organisation.command("import")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-@click.option("--people", multiple=True, metavar="FILE", help="CSV of people whose header doesn't tell it.")
-@click.option("--teams", multiple=True, metavar="FILE", help="CSV of teams, the same.")
-@click.option("--keys", multiple=True, metavar="FILE", help="CSV of API keys, the same.")
+@click.option(
+    "--people", multiple=True, metavar="FILE", help="CSV of people, where its header could be of something else too."
+)
+@click.option(
+    "--teams", multiple=True, metavar="FILE", help="CSV of teams, where its header could be of something else too."
+)
+@click.option(
+    "--keys", multiple=True, metavar="FILE", help="CSV of API keys, where its header could be of something else too."
+)
 @click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="Column of a CSV file that is left aside.")
 @click.option("--group", "groups", multiple=True, metavar="PATTERN", help="SCIM groups that are teams, as 'LLM *'.")
 @click.option("--since", callback=moment, metavar="TIME", help="When new memberships began, with its zone; else now.")
-@click.option("--end-memberships", is_flag=True, help="End memberships and roles that the people in the files lost.")
-@click.option("--deactivate-missing", is_flag=True, help="That, deactivate missing people, and revoke missing keys.")
+@click.option(
+    "--end-memberships",
+    is_flag=True,
+    help="End memberships and roles that people and teams in the files no longer have there.",
+)
+@click.option("--deactivate-missing", is_flag=True, help="Also deactivate people and revoke keys that are in no file.")
 @click.option("--force", is_flag=True, help="Deactivate or revoke even more than half of all people or keys.")
 @click.option("--dry-run", is_flag=True, help="Only show the differences; writes nothing.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -67,6 +78,10 @@ def import_organisation(
     The header of a CSV file tells what is in it. People are known by address, teams by slug, keys by hash or prefix.
     The differences are shown first; all of them are written in one transaction, or none. Who is in no file stays
     unless told otherwise. A second import of the same files changes nothing. docs/organisation.md has the columns.
+
+    \b
+    governance organisation import docs/examples/organisation/*.csv --dry-run
+    governance organisation import people.csv teams.csv --end-memberships
     """
     from orchestration.lib.database.connection import connect
     from orchestration.lib.organisation.plan import Options

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.options import day, day_or_time
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import confirm, tell, visible
@@ -30,14 +31,14 @@ class _Place(click.Path):
         return value if is_address(value) else str(super().convert(value, param, ctx))
 
 
-@click.group()
+@click.group(cls=Group)
 def prices() -> None:
     """What requests to models cost: import a price list, see which price applies and why."""
 
 
 @prices.command("import")
 @click.argument("place", required=False, metavar="[FILE OR ADDRESS]", type=_Place())
-@click.option("--observed-on", callback=day, metavar="DAY", help="Day on which the prices were read; today.")
+@click.option("--observed-on", callback=day, metavar="DAY", help="Day on which the prices were read.  [default: today]")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option("--yes", is_flag=True, help="Write without asking.")
 def import_prices(place: str | None, observed_on: date | None, dry_run: bool, yes: bool) -> None:
@@ -45,6 +46,10 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
 
     Shows what changes before it writes. A price ends where the next one of the same key begins; one that was wrong is
     superseded. Requests that are there keep their cost until `governance reprice`. docs/prices.md describes the file.
+
+    \b
+    governance prices import my-prices.csv --dry-run
+    governance prices import https://example.com/model_prices_and_context_window.json
     """
     from orchestration.lib.pricing.observed import read_list
     from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
@@ -81,6 +86,7 @@ def _show_changes(changes: "Changes") -> None:
         + f" ({price.date_basis})"
         for price in changes.add
     ]
+    lines += [f"? {price.key}: {price.amount:f} is no longer listed and stays" for price in changes.gone]
     for line in lines[:_SHOWN]:
         click.echo(visible(line))
     if len(lines) > _SHOWN:
@@ -102,14 +108,19 @@ def _tell_consequences(changes: "Changes", day: date) -> None:
 @prices.command()
 @click.argument("model")
 @click.option("--provider", help="Provider, as a source says it.")
-@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC.  [default: now]")
 @click.option("--tier", "service_tier", default="standard", show_default=True, help="Service tier of the request.")
 @click.option("--region", default="", help="Region that serves the request.")
-@click.option("--team", help="Slug of the team, for agreements.")
+@click.option("--team", help="Slug of the team that asks: it may have a price of its own.")
 def show(
     model: str, provider: str | None, at: datetime | None, service_tier: str, region: str, team: str | None
 ) -> None:
-    """Say which price applies to a request to MODEL, and why."""
+    """Say which price applies to a request to MODEL, and why.
+
+    \b
+    governance prices show gpt-4o
+    governance prices show claude-sonnet-4-5 --at 2026-10-01 --tier batch --team research
+    """
     from orchestration.lib.pricing.price_lookup import Question, applied_prices
 
     moment = at or datetime.now(UTC)
@@ -154,9 +165,13 @@ def _why(applied: "AppliedPrice", unit: "UnitPrice") -> str:
 @prices.command("list")
 @click.option("--provider", help="Provider; * stands for any characters.")
 @click.option("--model", help="Model; * stands for any characters.")
-@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC; now.")
+@click.option("--at", callback=day_or_time, metavar="TIME", help="Day or time in UTC.  [default: now]")
 def list_prices(provider: str | None, model: str | None, at: datetime | None) -> None:
-    """List the prices per million that hold."""
+    """List the prices per million tokens, or per million of another unit, that hold.
+
+    \b
+    governance prices list --provider openai --model 'gpt-*'
+    """
     from orchestration.lib.pricing.price_lookup import listed_prices
     from orchestration.lib.pricing.units import UNITS
 

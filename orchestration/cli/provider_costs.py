@@ -1,7 +1,6 @@
 """What `governance reconcile provider` prints."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import click
 
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
+from orchestration.lib.money import minus, total
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def print_comparison(found: "ProviderReconciliation", *, shows_all: bool) -> Non
         groups.setdefault((row.provider, row.source, row.currency), []).append(row)
     for (provider, source, currency), rows in groups.items():
         matched = sum(row.status == "matched" for row in rows)
-        ours = _sum(row.our_cost if row.converted_cost is None else row.converted_cost for row in rows)
-        theirs, beyond = _sum(row.their_cost for row in rows), len(rows) - matched
+        ours = total(row.our_cost if row.converted_cost is None else row.converted_cost for row in rows)
+        theirs, beyond = total(row.their_cost for row in rows), len(rows) - matched
         click.echo(
             visible(
                 f"{provider} by {source}, {rows[0].day} to before {rows[-1].end_day} of {rows[0].zone}:"
-                f" ours {ours:f}, theirs {theirs:f} {currency}, difference {ours - theirs:+f};"
+                f" ours {ours:f}, theirs {theirs:f} {currency}, difference {minus(ours, theirs):+f};"
                 f" {counted(matched, 'row')} matched, {beyond:,} not"
             )
         )
@@ -67,10 +67,6 @@ def _print_table(rows: "list[Compared]") -> None:
         named = (row.provider, row.account or "", row.source, days, row.currency)
         cells.append((*named, ours, theirs, f"{row.difference:+f}", share, row.status, row.explained_by or ""))
     show_table((*names, *numbers, "status", "explained by"), cells, numbers=numbers)
-
-
-def _sum(amounts: "Iterable[Decimal | None]") -> Decimal:
-    return sum((amount for amount in amounts if amount is not None), Decimal(0))
 
 
 def _text(value: object) -> str:

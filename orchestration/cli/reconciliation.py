@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.options import day
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import errors_exit_with_2, tell, visible
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.money import minus
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _amount(ctx: click.Context, parameter: click.Parameter, value: str) -> Decim
     return amount
 
 
-@click.group()
+@click.group(cls=Group)
 def reconcile() -> None:
     """Compare what is loaded with what its source or the provider says itself."""
 
@@ -55,6 +57,9 @@ def litellm(location: str, since: date | None, until: date | None, tolerance: De
 
     LiteLLM_DailyUserSpend has all requests, LiteLLM_DailyTeamSpend those of teams. Nothing is written on either side.
     Exit code 0 without a difference, 1 with one, 2 if it could not be compared.
+
+    \b
+    governance reconcile litellm postgresql://reader@host/litellm --since 2026-11-01 --json
     """
     from orchestration.lib.usage.reconcile import reconcile as run
 
@@ -102,6 +107,9 @@ def provider(period: str, provider: str | None, tolerance: Decimal | None, shows
 
     Exit code 0 if all is within the tolerance, 1 if something isn't or a provider's reports leave days out, 2 if it
     could not be compared. docs/reconciliation.md explains what accounts for differences.
+
+    \b
+    governance reconcile provider --period last-month --provider openai --tolerance 0.5% --json
     """
     from orchestration.cli import provider_costs
     from orchestration.lib.usage.provider_costs import reconcile_provider
@@ -136,6 +144,6 @@ def _print_table(differences: "list[Difference]") -> None:
     rows = []
     for each in differences:
         model = f"{each.provider}/{each.model}" if each.provider else each.model
-        amounts = (f"{each.here:f}", f"{each.there:f}", f"{each.here - each.there:+f}")
+        amounts = (f"{each.here:f}", f"{each.there:f}", f"{minus(each.here, each.there):+f}")
         rows.append((each.day, each.team, each.key[:_KEY], model, each.measure, *amounts))
     show_table(("day", "team", "key", "model", "what", *numbers), rows, numbers=numbers)

@@ -46,6 +46,10 @@ def reprice(
     Shows the effect first, then asks. The act is kept in core.price_revisions, each figure that it replaces in
     core.price_revision_rows. Stopped anywhere, `governance reprice --resume` goes on. The rollups follow. Requests of
     closed months are refused without --into-closed, with which what they cost more or less is charged as adjustments.
+
+    \b
+    governance reprice --unpriced --reason 'prices of the new models'
+    governance reprice --from 2026-10-01 --to 2026-11-01 --model gpt-5 --reason 'the list had a wrong price'
     """
     from orchestration.lib.pricing.closing import open_part
     from orchestration.lib.pricing.reprice import begin, effect, scope_of_days
@@ -94,11 +98,13 @@ def _proceed(url: str) -> None:
 
 
 def _show(effects: "list[Effect]") -> None:
+    from orchestration.lib.money import minus
+
     numbers = ("requests", "old", "new", "difference", "unpriced before", "after")
     rows = []
     for each in effects:
         same = each.old_currency == each.new_currency
-        difference = _amount((each.new or 0) - (each.old or Decimal(0)), each.new_currency) if same else ""
+        difference = _amount(minus(each.new or Decimal(0), each.old or Decimal(0)), each.new_currency) if same else ""
         amounts = (_amount(each.old, each.old_currency), _amount(each.new, each.new_currency), difference)
         counts = (f"{each.unpriced_before:,}", f"{each.unpriced_after:,}")
         rows.append((each.provider, each.model, f"{each.requests:,}", *amounts, *counts))

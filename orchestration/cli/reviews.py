@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.words import counted
 
 
-@click.group("access-review")
+@click.group("access-review", cls=Group)
 def access_review() -> None:
     """Carry out what reviewers of access decided."""
 
@@ -24,6 +25,9 @@ def import_decisions(file: Path, *, dry_run: bool) -> None:
     A decision is keep or revoke; lines without one are left. Roles and keys are revoked at once, in the name of the
     reviewer, who can't be the one whose access it is. All of the file is carried out or, if a line is wrong, nothing.
     The same file again changes nothing. The next report says which decisions were carried out.
+
+    \b
+    governance access-review import access_review.csv --dry-run
     """
     from orchestration.lib.compliance.decisions import carry_out, read_decisions
 

@@ -2,11 +2,12 @@
 
 import click
 
+from orchestration.cli.groups import Group
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
 
 
-@click.group()
+@click.group(cls=Group)
 def roles() -> None:
     """Create the roles of the database, each with the rights it needs and no more."""
 

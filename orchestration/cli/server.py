@@ -1,5 +1,6 @@
 """Commands about the server and its database."""
 
+import json
 import os
 import shlex
 import shutil
@@ -75,14 +76,19 @@ def _assert_unused(server: "EmbeddedServer") -> None:
 
 
 @click.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def status(as_json: bool) -> None:
     """Show the database in use; exit code 0 if it runs, 3 if not."""
     from orchestration.lib.database.status import describe
 
     running, facts = describe()
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        click.echo(f"{name:<{width}}  {visible(value)}")
+    if as_json:
+        named = {name.replace(" ", "_"): value for name, value in facts.items()}
+        click.echo(json.dumps({"is_running": running, **named}, indent=2))
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            click.echo(f"{name:<{width}}  {visible(value)}")
     if not running:
         sys.exit(3)
 
@@ -91,7 +97,10 @@ def status() -> None:
 def url() -> None:
     """Print the URL of the database in use, with its password, for other programs.
 
-    That is $GOVERNANCE_DATABASE_URL, else the embedded server: pg_dump -Fc "$(governance url)"
+    That is $GOVERNANCE_DATABASE_URL, else the embedded server.
+
+    \b
+    pg_dump -Fc -f warehouse.dump "$(governance url)"
     """
 
     click.echo(database_url())
@@ -102,9 +111,12 @@ def url() -> None:
 def psql(psql_args: tuple[str, ...]) -> None:
     """Open psql on the database in use.
 
-    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it, for instance -c
-    'select * from cost_summary_view limit 10'; -d NAME is another database of the same server. The password isn't part
-    of its command line.
+    It is the one that comes with the embedded server, else the one on the PATH. PSQL_ARGS go to it; -d NAME is another
+    database of the same server. The password isn't part of its command line.
+
+    \b
+    governance psql
+    governance psql -c 'select * from cost_summary_view limit 10'
     """
     from orchestration.lib.database.connection import program_environment, with_database, without_password
     from orchestration.lib.embedded.binaries import bundled_program

@@ -19,6 +19,9 @@ def site(output: Path | None) -> None:
 
     Plain files without anything from elsewhere: open them, or serve the folder behind a login. They name people. Run
     again, they take the place of the former ones.
+
+    \b
+    governance site --output /srv/www/governance
     """
     from orchestration.lib.compliance.site.write import write_site
 

@@ -1,10 +1,12 @@
 """The command that shows where usage comes from, and whether all of it came."""
 
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,12 +30,17 @@ _COLUMNS = (
 @click.option(
     "--load", "loads", is_flag=True, help="First load what is new of the sources in sources.yml, as Dagster does."
 )
-def sources(loads: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead of a table.")
+def sources(loads: bool, as_json: bool) -> None:
     """Show how fresh and complete the usage of each source is, and what sources.yml loads by itself.
 
     The figures are those of reporting.usage_sources: requests of the last hours and days, hours of the last week that
     lie in a gap, shares of the last 30 days; - is what can't be said. docs/sources.md explains them. Exit code 1 if
     something could not be loaded.
+
+    \b
+    governance sources
+    governance sources --load
     """
     from orchestration.lib.usage.configured import configured_sources
     from orchestration.lib.usage.freshness import usage_sources
@@ -42,6 +49,9 @@ def sources(loads: bool) -> None:
     configured = configured_sources()
     all_loaded = not loads or _load(url, configured)
     found = usage_sources(url)
+    if as_json:
+        click.echo(_as_json(url, found, configured))
+        sys.exit(0 if all_loaded else 1)
     if found:
         show_table(_COLUMNS, map(_cells, found), numbers=_COLUMNS[1:])
     else:
@@ -54,6 +64,35 @@ def sources(loads: bool) -> None:
             click.echo(visible(line, keep=""))
     if not all_loaded:
         sys.exit(1)
+
+
+def _as_json(url: str, found: "Sequence[SourceUsage]", configured: "Sequence[ConfiguredSource]") -> str:
+    """What reporting.usage_sources says, and what waits and was refused of sources.yml."""
+    from orchestration.lib.usage.landing import look
+
+    by_itself: list[dict[str, Any]] = []
+    for source in configured:
+        said = {
+            "name": source.name,
+            "is_off": source.is_off,
+            "files": source.files,
+            "url_variable": source.url_variable,
+        }
+        if source.files is not None:
+            landing = look(url, source)
+            said |= {
+                "loaded": landing.loaded,
+                "to_load": [file.path for file in landing.pending],
+                "still_written": landing.written,
+                "refused": landing.refused,
+            }
+        by_itself.append(said)
+    return json.dumps({"usage": [asdict(each) for each in found], "by_itself": by_itself}, indent=2, default=_text)
+
+
+def _text(value: object) -> str:
+    """A share with all of its digits, a moment with its zone."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _load(url: str, configured: "list[ConfiguredSource]") -> bool:

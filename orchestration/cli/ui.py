@@ -90,10 +90,22 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     if password:
         notify(f"First password of {ADMIN_EMAIL} once Dagster has made it, shown only now: {password}")
     notify(where_pages_are())
-    notify(f"Dagster opens on http://{HOST}:{port}, ctrl-c ends it.")
+    notify(
+        f"Dagster opens on http://{HOST}:{port} within half a minute, ctrl-c ends it. Below is only what goes wrong."
+    )
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]
-    options = ["--host", HOST, "--port", str(port), "--module-name", "orchestration.definitions"]
+    # every ten seconds its sensors say that nothing happened
+    options = [
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+        "--module-name",
+        "orchestration.definitions",
+    ]
     os.chdir(project_dir())
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
 

@@ -119,7 +119,13 @@ def ingest(
     times without a zone are UTC. Loading a file again adds nothing: a request is known by its request_id and time, and
     where there is no request_id by what its row says. A record that says something else than is stored counts as
     changed, and the request stays as it is; --on-conflict replace takes what it says. Rows that can't be loaded go to
-    internal.quarantine with their line and every reason. Exit code 3 if that are all of a file.
+    internal.quarantine with their line and every reason. Exit code 3 if not one row of a file could be loaded.
+
+    \b
+    governance ingest usage.csv --map time=timestamp --map input_tokens=prompt_tokens --set provider=openai
+    governance ingest --source otlp traces.json --dry-run
+    zcat logs.gz | governance ingest - --format jsonl
+    governance ingest --undo usage.csv
 
     \b
     Targets, the first three required:

@@ -16,6 +16,7 @@ _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
 # title and share of the width that is left; None: as wide as its content
 _COLUMNS = {"severity": None, "since": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
 _WIDTH = 160
+_ID_WIDTH = 36
 _RESOLVED_SHOWN = 10
 
 
@@ -48,6 +49,11 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
     Needs no more than the right to read schema `verification`; --probe needs the owner, --deep one who may create a
     database too. docs/rules explains each rule. Exit code 0 without a violation at level error, 1 with one, 2 if
     something could not be asked.
+
+    \b
+    governance verify
+    governance verify --select 'unpriced_*' --select identity
+    governance verify --deep --probe --json
     """
     from orchestration.lib.evidence.result import as_json as to_json
     from orchestration.lib.verification.run import verify as run
@@ -78,7 +84,9 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
         for column, ratio in _COLUMNS.items():
             if column == "since" and not has_history:
                 continue
-            table.add_column(column, ratio=ratio, overflow="fold", no_wrap=ratio is None)
+            # a subject with an id breaks between words
+            least = _ID_WIDTH if column == "subject" and console.width >= _WIDTH else None
+            table.add_column(column, ratio=ratio, min_width=least, overflow="fold", no_wrap=ratio is None)
         first_seen, new = verification.history.first_seen, {each.key for each in verification.new}
         for each in verification.violations:
             severity = Text(each.severity, style=_STYLES[each.severity])

@@ -13,7 +13,12 @@ from orchestration.lib.words import counted
 def build(reapply: bool, dbt_args: tuple[str, ...]) -> None:
     """Build tables, seeds, rollups and views, refresh the rollups and run every test.
 
-    DBT_ARGS go to `dbt build`, for instance --select rollups.
+    DBT_ARGS go to `dbt build`.
+
+    \b
+    governance build
+    governance build --select cost_summary_view
+    governance build --vars '{llm_metrics_retention: 1 year}'
     """
     from orchestration.lib.warehouse.build import build_warehouse
 
@@ -43,7 +48,7 @@ def rebuild_rollups(dbt_args: tuple[str, ...]) -> None:
     """Store the rollups anew from raw rows, after a change of the reporting zone.
 
     Buckets that raw rows no longer cover are kept as they are, days of the zone they were stored in. After a change of
-    a rollup's definition `governance build` does this by itself.
+    a rollup's definition `governance build` does this by itself. DBT_ARGS go to `dbt build`.
     """
     from orchestration.lib.warehouse.build import rebuild_rollups as rebuild
 
@@ -96,7 +101,11 @@ def retain() -> None:
 
 @click.command()
 def refresh() -> None:
-    """Bring the rollups up to the last closed hour."""
+    """Bring the rollups up to the last closed hour.
+
+    Reports are right without it, for what isn't stored is computed when asked, but slower; and late rows are counted
+    in the hours they belong to by the next refresh.
+    """
     from orchestration.lib.warehouse.refresh import refresh as refresh_rollups
 
     for rollup in refresh_rollups(database_url()):

@@ -1,6 +1,5 @@
 """How an error meant for the user looks in Dagster, and which errors are worth another try."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -13,12 +12,11 @@ from orchestration.lib.database.retry import is_transient
 # a server that restarts is back by then: 5, 10, 20, 40 and 80 seconds
 RETRIES = 5
 FIRST_PAUSE = 5.0
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Fails the step with the sentence of a GovernanceError, or of a disk that is full.
+    """Fails the step with the sentence of a GovernanceError, or of what the database or the disk says.
 
     Where the database or a server of somebody else's is away, or other sessions are in the way, the step is tried
     again, each time after twice as long; after any other error trying again wouldn't help, so it isn't.
@@ -28,10 +26,6 @@ def explained() -> Iterator[None]:
             yield
     except errors.GovernanceError as error:
         fail(str(error), error, transient=is_transient(error) or isinstance(error, errors.UnreachableError))
-    except OSError as error:
-        if error.errno not in _DISK:
-            raise
-        fail(f"cannot write {error.filename or 'a file'}: {error.strerror}; see to that, then run it again", error)
 
 
 def fail(sentence: str, error: Exception, *, transient: bool = False) -> NoReturn:

@@ -61,7 +61,9 @@ def run_demo(
     with _step("build", notify):
         # its tests have something to test once the demo is loaded
         with build_lock(url, "governance demo"):
-            run_dbt(["build", "--resource-type", "seed", "model"], url, quiet=True, application=APPLICATION)
+            run_dbt(
+                ["build", "--resource-type", "seed", "model"], url, quiet=True, application=APPLICATION, notify=notify
+            )
         with connect(url) as connection:
             password = ensure_admin(
                 connection,
@@ -96,7 +98,7 @@ def run_demo(
                 notify(f"not possible: {sentence}")
     with _step("test", notify):
         # the well-known password may have been asked for; `governance verify` shows it
-        run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True)
+        run_dbt(["test", "--exclude", "well_known_passwords"], url, quiet=True, notify=notify)
     with _step("pages", notify):
         pages = write_pages(url, folder)
     return DemoRun(url, load, latest_exports(folder), pages)

@@ -1,5 +1,6 @@
 """The errors a user is meant to read, and the one place where the database's own become such."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     import psycopg
 
 _AGAIN = "run the same command again"
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_RIGHTS = (errno.EACCES, errno.EPERM)
+_NAMES = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class GovernanceError(Exception):
@@ -23,20 +27,42 @@ class UnreachableError(GovernanceError):
     """A server of somebody else's doesn't answer, or not as it should; it may in a while."""
 
 
+def reason(error: Exception) -> str:
+    """What an error says, of the operating system's without its number and the name of the file."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 @contextmanager
 def explained(again: str = _AGAIN) -> Iterator[None]:
-    """Turns what the database says into a GovernanceError, where a user can do something about it.
+    """Turns what the database or the file system says into a GovernanceError, where a user can do something about it.
 
     `again` is what to do once a passing obstacle is gone. What only a fault of ours can cause stays as it is.
     """
     try:
         yield
+    except OSError as error:
+        if (said := _of_files(error, again)) is None:
+            raise
+        raise said from error
     except Exception as error:
         # who never talked to a database hasn't loaded it
         psycopg = sys.modules.get("psycopg")
         if psycopg is None or not isinstance(error, psycopg.Error) or (sentence := _sentence(error, again)) is None:
             raise
         raise sentence from error
+
+
+def _of_files(error: OSError, again: str) -> GovernanceError | None:
+    what = error.filename or "a file"
+    if error.errno in _DISK:
+        return GovernanceError(f"cannot write {what}: {error.strerror}; see to that, then {again}")
+    if error.errno in _RIGHTS:
+        return GovernanceError(
+            f"{what} can't be used: {error.strerror}; see to its rights, or name a place of your own"
+        )
+    if error.errno in _NAMES:
+        return GovernanceError(f"{what} can't be used: {error.strerror}; name another file or folder")
+    return None
 
 
 def _sentence(error: "psycopg.Error", again: str) -> GovernanceError | None:

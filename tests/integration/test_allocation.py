@@ -212,6 +212,29 @@ def charges(connection: Connection, month: date) -> dict[Any, Decimal]:
     return {row["team_id"]: row["shared"] for row in report(connection, "chargeback", month=month, currency="USD")}
 
 
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize(
+    "said", [("azure", "gpt-4o"), ("azure_openai", "gpt-4o-2024-08-06")], ids=["one name", "as said"]
+)
+def test_a_shared_cost_may_name_what_reports_or_what_sources_call_it(
+    committed: Connection, database: str, said: tuple[str, str]
+) -> None:
+    team = add_team(committed)
+    at = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    spelt = {"provider": "azure_openai", "model": "gpt-4o-2024-08-06", "team_id": team}
+    add_request(committed, at, **spelt, cost_amount=Decimal(3), input_tokens=30)
+    add_request(committed, at, provider="azure", model="gpt-4o-mini", cost_amount=Decimal(3), input_tokens=30)
+    refresh(database)
+    assert report(committed, "spend_by_model_view", provider="azure", model="gpt-4o")
+    span = {"first_day": at.date(), "end_day": (at + timedelta(days=32)).date().replace(day=1)}
+    for key in ("cost", "requests", "tokens", "equal"):
+        add(
+            committed, "shared_costs", name="units", kind="provisioned_throughput", origin="invoice", currency="USD",
+            amount=Decimal(10), **span, allocation_key=key, provider=said[0], model=said[1],
+        )  # fmt: skip
+    assert {team: part for team, part in charges(committed, at.date()).items() if part} == {team: 40}
+
+
 def test_a_shared_cost_is_spread_by_its_key(committed: Connection, database: str) -> None:
     """12 USD. Search: 30 tokens, 3 USD in 1 request. Data: 10 tokens, 1 USD and 9 EUR in 2 requests."""
     search, data = add_team(committed, slug="search"), add_team(committed, slug="data")

@@ -320,6 +320,23 @@ def test_a_tag_is_crossed_by_its_share_of_a_request(committed: Connection, datab
 
 
 @pytest.mark.engines("postgres")
+def test_shares_of_a_tag_add_up_to_what_reports_say(committed: Connection, database: str) -> None:
+    """A third of 1 dollar has no end: what three requests leave over makes the limit full, by the third of them."""
+    common = {"tag_key": "project", "currency": "USD", "period": "day", "valid_from": noon(9)}
+    for project in ("x", "y", "z"):
+        add(committed, "budgets", **common, tag_value=project, amount=1)
+    for number in range(3):
+        add_request(
+            committed, noon(1) + timedelta(minutes=number), cost_amount=Decimal(1),
+            tags='{"project": ["x", "y", "z"]}', request_id=f"s{number}",
+        )  # fmt: skip
+    refresh(database)
+    for project in ("x", "y", "z"):
+        full = [row for row in crossings(committed, f"project={project}") if row[0] == 1]
+        assert full == [(1, 1, "request", "s2", noon(1) + timedelta(minutes=2), 1)], project
+
+
+@pytest.mark.engines("postgres")
 def test_limits_from_before_the_table_come_from_the_audit_trail(committed: Connection, database: str) -> None:
     """As a build that makes the table does: of teams whose limit changed, that were dissolved, that know no trail."""
     changed = add_team(committed, budget_amount=100, created_at=noon(90))

@@ -1,5 +1,6 @@
 """Each command ends in one sentence and a true exit code: before a build, without rights, cut off, interrupted."""
 
+import json
 import os
 import signal
 import subprocess
@@ -111,6 +112,8 @@ def test_a_role_that_may_not_sees_what_it_may(reader: str) -> None:
     result = run(reader, "status")
     assert result.exit_code == 0
     assert "time series  not to be seen by this role" in result.stdout
+    said = json.loads(run(reader, "status --json").stdout)
+    assert (said["is_running"], said["state"], said["time_series"]) == (True, "running", "not to be seen by this role")
 
 
 # a shell that runs the tests in its background has SIGINT ignored

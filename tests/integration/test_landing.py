@@ -223,8 +223,8 @@ def test_a_database_that_usage_is_read_from_is_named_by_a_variable(landing: Path
     success, failure, _ = run()
     assert (success, failure) == (
         False,
-        "the variable GATEWAY_OF_THE_TEST isn't set, which has the URL of gateway in sources.yml: set it and start "
-        "Dagster again",
+        "the variable GATEWAY_OF_THE_TEST isn't set, which has the URL of gateway in sources.yml: set it, for "
+        "Dagster before it starts",
     )
 
 
@@ -245,6 +245,16 @@ def test_the_command_shows_what_came_and_what_waits(
     state, why = more[1].splitlines()
     assert state == f"traces takes {landing}/*.jsonl*: 2 loaded, 1 to load, 1 refused"
     assert why.startswith(f"  every record of {landing}/bad.jsonl was refused (")
+    said = json.loads(CliRunner().invoke(main, ["sources", "--json"]).stdout)
+    assert [(each["source"], each["requests_7d"], each["quarantined_share"]) for each in said["usage"]] == [
+        ("otlp", 3, "0.25")
+    ]
+    (files,) = said["by_itself"]
+    assert (files["loaded"], files["to_load"], list(files["refused"])) == (
+        2,
+        [f"{landing}/c.jsonl"],
+        [f"{landing}/bad.jsonl"],
+    )
 
 
 def test_the_command_loads_as_dagster_does(database: str, landing: Path) -> None:

@@ -296,6 +296,21 @@ def test_every_difference_is_listed(database: str, summed_up: str, run_governanc
     assert re.search(rf"{DAY} +{KEY[:12]} +azure/gpt-4o +requests +\d+ +\d+ +-2\n", shown.stdout)
 
 
+def test_what_our_prices_make_of_an_unknown_model_is_no_difference(database: str, litellm: str) -> None:
+    """LiteLLM says 0 of a model that its list doesn't know, and ours may: compared is what it said."""
+    write(litellm, range(10), spend=0.0)
+    sum_up(litellm, "LiteLLM_DailyUserSpend", DAY, 10, spend=0.0)
+    sum_up(litellm, "LiteLLM_DailyTeamSpend", DAY, 10, spend=0.0)
+    load(database, litellm)
+    (cost,) = query(database, "select sum(cost_amount) from core.llm_metrics where cost_source = 'computed'")[0]
+    assert cost > 0
+    found = reconcile(database, litellm, until=DAY)
+    with connect(litellm) as connection:
+        for table in ("LiteLLM_DailyUserSpend", "LiteLLM_DailyTeamSpend"):
+            connection.execute(f'delete from public."{table}"'.encode())
+    assert found.differences == []
+
+
 def test_what_was_lost_or_counted_twice_here_is_found(database: str, summed_up: str) -> None:
     load(database, summed_up)
     with connect(database) as connection:

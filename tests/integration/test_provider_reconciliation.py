@@ -67,8 +67,10 @@ def test_a_changed_invoice_is_taken_only_explicitly_and_nothing_is_lost(
     assert (result.exit_code, query(database, IN_FORCE)) == (0, [("I-1", 90)])
     assert query(database, "select sum(cost_amount) from core.provider_usage where replaced_at is not null") == [(200,)]
     # taken back, the one before holds again
-    undo(database, query(database, "select max(id)::text from internal.loads")[0][0])
+    result = run_ingest("--undo", query(database, "select max(id)::text from internal.loads")[0][0])
+    assert result.stderr == "2 lines of an invoice that it had taken the place of hold again\n"
     assert query(database, IN_FORCE) == [("I-1", 200)]
+    assert run_ingest("--undo", query(database, "select min(id)::text from internal.loads")[0][0]).stderr == ""
 
 
 def test_versions_that_are_taken_back_in_the_middle(database: str, write_usage: Write) -> None:

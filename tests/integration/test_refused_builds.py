@@ -55,6 +55,18 @@ def refusal(url: str, *arguments: str) -> str:
         ("select 1", ["--vars", "{reporting_timezone: Europe/Berlim}"], 'time zone "Europe/Berlim" not recognized'),
         (
             "select 1",
+            ["--vars", "{reporting_timezone: Australia/Lord_Howe}"],
+            "reporting_timezone Australia/Lord_Howe shifts its clock by part of an hour, which hourly rollups cannot "
+            "hold; choose another zone",
+        ),
+        (
+            "select 1",
+            ["--vars", "{reporting_timezone: Atlantic/Azores}"],
+            "reporting_timezone Atlantic/Azores puts its clock back over midnight, so that a day has two, which daily "
+            "rollups cannot hold; choose another zone",
+        ),
+        (
+            "select 1",
             ["--vars", "{cost_precedence: both}"],
             "cost_precedence is both, which is neither source nor prices; set which cost counts where there are both",
         ),
@@ -67,7 +79,10 @@ def refusal(url: str, *arguments: str) -> str:
             "put what is new into a change of the next number",
         ),
     ],
-    ids=["another zone", "misspelt zone", "unknown precedence", "newer release", "edited change"],
+    ids=[
+        *("another zone", "misspelt zone", "half an hour", "two midnights", "unknown precedence", "newer release"),
+        "edited change",
+    ],
 )
 def test_a_build_says_why_it_does_not_begin(
     session: Connection, database: str, statement: str, arguments: list[str], said: str

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from core_rows import Connection
 from engines import Engine
 from old_usage import FLOOR, KEPT, NOON, fill, insert, kind, rows, totals
 from parsed import read_for_process
@@ -72,6 +73,25 @@ def test_a_gap_in_the_middle_is_kept_over_changes_of_zone(warehouse: str) -> Non
         insert(connection, "after the gap", high + timedelta(days=2), "64")
     refresh(warehouse)
     assert totals(warehouse) == [(count + 2, cost + 128) for count, cost in before]
+
+
+@pytest.mark.engines("postgres")
+@pytest.mark.parametrize("zone", ["America/Santiago", "Africa/Cairo", "Asia/Beirut", "Europe/Berlin", "Asia/Kathmandu"])
+def test_a_day_ends_where_the_next_one_begins(connection: Connection, zone: str) -> None:
+    """Also where clocks skip midnight, so that a day begins at one."""
+    place = ZoneInfo(zone)
+    days = [NOON.date() - timedelta(days=number) for number in range(-2, 400)]
+    begins = {day: datetime.combine(day, datetime.min.time(), place).astimezone(UTC) for day in days}
+    connection.execute("update internal.settings set value = %s where name = 'reporting_timezone'", [zone])
+    found = connection.execute(
+        "select low, internal.bucket_end(low, 'day'), internal.first_bucket_from(low, 'day', %(zone)s),"
+        " internal.first_bucket_from(low + interval '1 microsecond', 'day', %(zone)s)"
+        " from unnest(%(lows)s::timestamptz[]) as low",
+        {"zone": zone, "lows": [begins[day] for day in days[1:]]},
+    ).fetchall()
+    assert found == [
+        (begins[day], begins[day + timedelta(days=1)], begins[day], begins[day + timedelta(days=1)]) for day in days[1:]
+    ]
 
 
 @pytest.mark.engines("postgres")

@@ -80,8 +80,7 @@ def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
     with pytest.raises(GovernanceError) as error:
         connect("postgresql://app:tiger@127.0.0.1:1/gov")
     assert str(error.value) == (
-        "cannot connect to postgresql://app@127.0.0.1:1/gov: no server listens there; start it, or correct "
-        "GOVERNANCE_DATABASE_URL"
+        "cannot connect to postgresql://app@127.0.0.1:1/gov: no server listens there; start it, or correct the URL"
     )
 
 

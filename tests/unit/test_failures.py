@@ -107,6 +107,10 @@ def test_one_that_stays_away_fails_with_a_sentence() -> None:
             lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/reports/report.html"),
             "cannot write /reports/report.html: No space left on device; see to that, then run it again",
         ),
+        (
+            lambda: PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/reports"),
+            "/reports can't be used: Permission denied; see to its rights, or name a place of your own",
+        ),
     ],
 )
 def test_anything_else_is_tried_once(error: Callable[[], Exception], sentence: str) -> None:

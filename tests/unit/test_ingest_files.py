@@ -142,7 +142,7 @@ class TestCsv:
             ("\n\n", "is empty"),
             (f"{CSV},model\n", "names model more than once: rename one of them"),
             ("time,model\n", "nothing in .* is known to be the provider: say so with --map provider=COLUMN"),
-            ("TIME;PROVIDER\n", r"has the columns TIME;PROVIDER\)"),
+            ("TIME;PROVIDER\n", "is separated by semicolons: save the file as CSV with commas"),
             ('time,"provider\n', "the header of .* can't be read"),
             (CSV.encode("utf-16"), "isn't UTF-8 text: save the file as CSV in UTF-8"),
         ],

@@ -31,25 +31,36 @@ begin
         from core.llm_metrics as m
         where m.time >= low and m.time < high and m.cost_amount > 0 and m.currency = spent_in and m.team_id = any (teams);
     elsif target_kind = 'tag' then
+        -- what requests of the same values cost together is split, as the reports do: so they add up to what the day costs there
         return query
-        select m.time, m.request_id, internal.share_of_value(m.cost_amount, given.tag_values, named.tag_value)
-        from (values {{ values_of_tag() }}) as keys (tag_key, path, flat_path)
-        cross join lateral (select substr(target, length(keys.tag_key) + 2) as tag_value) as named
-        cross join core.llm_metrics as m
-        cross join lateral (
-            select array_agg(v.said order by v.place) as tag_values
-            from (
-                select part.element #>> '{}' as said, min(part.place) as place
-                from jsonb_array_elements(
+        select s.time, s.request_id, s.share - lag(s.share, 1, 0::numeric) over (partition by s.tag_key, s.said order by s.time, s.request_id)
+        from (
+            select
+                m.time, m.request_id, keys.tag_key, given.said,
+                internal.share_of_value(
+                    sum(m.cost_amount) over (partition by keys.tag_key, given.said order by m.time, m.request_id),
+                    each.tag_values, named.tag_value
+                ) as share
+            from (values {{ values_of_tag() }}) as keys (tag_key, path, flat_path)
+            cross join lateral (select substr(target, length(keys.tag_key) + 2) as tag_value) as named
+            cross join core.llm_metrics as m
+            cross join lateral (
+                select
                     jsonb_path_query_array({{ tags_of_cost('m.tags') }}, keys.path)
-                    || coalesce(jsonb_path_query_array({{ tags_of_cost('m.tags') }}, keys.flat_path), '[]')
-                ) with ordinality as part (element, place)
-                group by 1
-            ) as v
-        ) as given
-        where starts_with(target, keys.tag_key || '=')
-            and m.time >= low and m.time < high and m.cost_amount > 0 and m.currency = spent_in
-            and named.tag_value = any (given.tag_values);
+                    || coalesce(jsonb_path_query_array({{ tags_of_cost('m.tags') }}, keys.flat_path), '[]') as said
+            ) as given
+            cross join lateral (
+                select array_agg(v.tag_value order by v.place) as tag_values
+                from (
+                    select part.element #>> '{}' as tag_value, min(part.place) as place
+                    from jsonb_array_elements(given.said) with ordinality as part (element, place)
+                    group by 1
+                ) as v
+            ) as each
+            where starts_with(target, keys.tag_key || '=')
+                and m.time >= low and m.time < high and m.cost_amount > 0 and m.currency = spent_in
+                and named.tag_value = any (each.tag_values)
+        ) as s;
     else
         return query
         select m.time, m.request_id, m.cost_amount

@@ -17,7 +17,7 @@ from rfc3161_client import (
     decode_timestamp_response,
 )
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.settings import Settings
 
 _SECONDS = 30
@@ -46,7 +46,7 @@ def stamp(content: bytes, url: str, roots: Path) -> bytes:
     try:
         certificates = load_pem_x509_certificates(roots.read_bytes())
     except (OSError, ValueError) as error:
-        raise GovernanceError(f"{roots} has no certificate that can be read: {error}") from error
+        raise GovernanceError(f"{roots} has no certificate that can be read: {reason(error)}") from error
     asked = TimestampRequestBuilder().data(content).build()
     if not url.startswith(("http://", "https://")):
         raise GovernanceError(f"{url} is no authority's address: it begins with http:// or https://")

@@ -666,7 +666,10 @@ def main(arguments: list[str] | None = None) -> int:
         if now.tzinfo is None:
             raise NotVerifiableError(f"exported_at says {exported}, which has no time zone: the export is damaged")
         report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
-    except (NotVerifiableError, OSError, UnicodeDecodeError, ValueError) as error:
+    except OSError as error:
+        report = Report()
+        report.add(Verdict.COULD_NOT_VERIFY, "export", f"{error.filename}: {error.strerror}")
+    except (NotVerifiableError, UnicodeDecodeError, ValueError) as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
     print(  # noqa: T201 - a program of its own

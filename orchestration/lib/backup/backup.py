@@ -16,7 +16,7 @@ from orchestration.lib.backup.fingerprints import Fingerprint, fingerprints
 from orchestration.lib.database.connection import connect, program_environment, without_password
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.embedded.binaries import bundled_program
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.folders import put, whole_folder
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def parse_manifest(folder: Path) -> Manifest:
         tables = {name: Fingerprint(**table) for name, table in said.pop("tables").items()}
         manifest = Manifest(tables=tables, **said)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GovernanceError(f"{folder} is no backup: its {MANIFEST} can't be read: {error}") from error
+        raise GovernanceError(f"{folder} is no backup: its {MANIFEST} can't be read: {reason(error)}") from error
     for name in manifest.files:
         if not (folder / name).is_file():
             raise GovernanceError(f"{folder} is incomplete: {name} is missing; take another backup")

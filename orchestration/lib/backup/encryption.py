@@ -13,7 +13,7 @@ from typing import IO, TypeAlias
 
 import pyrage  # type: ignore[import-untyped]
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 
 ENDING = ".age"
 Recipient: TypeAlias = "pyrage.x25519.Recipient"
@@ -65,7 +65,7 @@ def assert_decryptable(path: Path, by: Sequence[Identity]) -> None:
         try:
             pyrage.decrypt_io(file, nowhere, list(by))
         except (pyrage.DecryptError, OSError) as error:
-            raise GovernanceError(f"{path} can't be decrypted with this identity: {error}") from error
+            raise GovernanceError(f"{path} can't be decrypted with this identity: {reason(error)}") from error
 
 
 def encrypt_output(command: Sequence[str], environment: dict[str, str], path: Path, to: Sequence[Recipient]) -> str:

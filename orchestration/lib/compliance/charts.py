@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from orchestration.lib.money import total
+
 WIDTH = 480
 _LABEL = 122
 _VALUE = 122
@@ -76,7 +78,7 @@ def bars(
     ordered = sorted(values, key=lambda each: (-each[1], each[0]))
     shown, rest = ordered[:_BARS], ordered[_BARS:]
     if rest and adds_up:
-        shown = [*shown, (f"{len(rest)} others", sum((value for _, value in rest), Decimal(0)))]
+        shown = [*shown, (f"{len(rest)} others", total(value for _, value in rest))]
     highest = max((value for _, value in shown), default=Decimal(0))
     if highest <= 0:
         return None

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from orchestration.lib.database.connection import Connection, connect
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 
 _NEEDED = ("kind", "item_id", "decision", "reviewer", "decided_on")
 # of what is wrong so many lines are named
@@ -146,7 +146,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except FileNotFoundError as error:
         raise GovernanceError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise GovernanceError(f"{path} can't be read as CSV in UTF-8: {error}") from error
+        raise GovernanceError(f"{path} can't be read as CSV in UTF-8: {reason(error)}") from error
     first = text.partition("\n")[0]
     # as spreadsheets of some languages save it
     delimiter = max(",;\t", key=first.count)

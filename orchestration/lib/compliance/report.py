@@ -18,7 +18,7 @@ from orchestration.lib.compliance.period import Period
 from orchestration.lib.compliance.sections import Contents
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.rights import needs_role
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.folders import put, whole_folder
 from orchestration.lib.settings import project_dir
 
@@ -70,7 +70,7 @@ def verify_report(folder: Path) -> list[str]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files, previous = dict(manifest["files"]), manifest["previous"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GovernanceError(f"{folder} is no report: its {MANIFEST} can't be read: {error}") from error
+        raise GovernanceError(f"{folder} is no report: its {MANIFEST} can't be read: {reason(error)}") from error
     faults = [
         f"{name} is not the file that was written" for name, digest in files.items() if _digest(folder / name) != digest
     ]

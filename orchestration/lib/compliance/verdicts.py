@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.lib.compliance.cells import cell
+from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.sections import Contents, Figure, Verdict
 from orchestration.lib.compliance.tables import DORMANT
 from orchestration.lib.words import counted
@@ -62,7 +63,10 @@ def judge(contents: Contents, integrity: dict[str, Any]) -> None:
     alerts = tables["alerts"]
     left = [row for row in alerts if row["status"] == "open"]
     grave = [row for row in left if row["severity"] in ("critical", "high")]
-    message = f"Of {len(alerts)} alerts {len(left)} were open at the end, {len(grave)} of them critical or high."
+    message = (
+        f"Of {counted(len(alerts), 'alert')} {len(left)} were open at the end, {len(grave)} of them critical or high."
+    )
+    message = message if alerts else "No alert was open in the period."
     say(Verdict("Alerts", "problem" if grave else "attention" if left else "ok", message, "alerts"))
     say(Verdict("Audit trail", integrity["state"], f"{integrity['verdict']}: {integrity['message']}", "part-audit"))
     _add_findings(contents)
@@ -79,9 +83,11 @@ def _judge_usage(contents: Contents, tables: dict[str, list[Row]], say: Say) -> 
     unpriced = _sum(tables["spend"], "unpriced_requests")
     share = f"{unpriced / requests:.1%} of {requests:,}"
     message = f"Requests without a price: {unpriced:,} ({share}); their cost is unknown."
+    message = message if unpriced else f"Each of {counted(requests, 'request')} has a price."
     say(Verdict("Prices", "attention" if unpriced else "ok", message, "spend_by_model"))
     without = _sum([row for row in tables["spend_by_team"] if row["team_id"] is None], "requests")
     message = f"Requests without a team: {without:,} ({without / requests:.1%})."
+    message = message if without else f"Each of {counted(requests, 'request')} has a team."
     say(Verdict("Owners", "attention" if without else "ok", message, "spend_by_team"))
 
 
@@ -89,10 +95,9 @@ def _judge_budgets(budgets: list[Row], say: Say) -> None:
     if not budgets:
         say(Verdict("Budgets", "no data", "There is no budget of this time.", "budget"))
         return
-    over = [row for row in budgets if Decimal(row["used_share"] or 0) >= 1]
-    near = [row for row in budgets if Decimal("0.8") <= Decimal(row["used_share"] or 0) < 1]
+    over, near = list(filter(is_used_up, budgets)), list(filter(is_nearly_used_up, budgets))
     state = "problem" if over else "attention" if near else "ok"
-    message = f"{len(budgets)} budgets, {len(over)} used up, {len(near)} used to 80 % or more."
+    message = f"{counted(len(budgets), 'budget')}, {len(over)} used up, {len(near)} used to 80 % or more."
     say(Verdict("Budgets", state, message, "budget"))
 
 
@@ -105,7 +110,8 @@ def _judge_findings(findings: list[Row], runs: int, say: Say) -> None:
     errors = sum(row["severity"] == "error" for row in left)
     warnings = sum(row["severity"] == "warn" for row in left)
     state = "problem" if errors else "attention" if warnings else "ok"
-    message = f"Of {runs} runs: {errors} errors and {warnings} warnings were open at the end of the period."
+    open_at_end = f"{counted(errors, 'error')} and {counted(warnings, 'warning')}"
+    message = f"Of {counted(runs, 'run')}: {open_at_end} were open at the end of the period."
     say(Verdict("Verification", state, message, "findings"))
 
 
@@ -186,8 +192,7 @@ def _figures(tables: dict[str, list[Row]]) -> list[Figure]:
     count("inventory", "inventory", "models in use", len(tables["inventory"]))
     count("inventory", "inventory", "new in the period", _with(tables["inventory"], is_new="yes"))
     count("inventory", "inventory", "on no allow-list", _with(tables["inventory"], is_on_allowlist="no"))
-    used_up = [row for row in tables["budget"] if Decimal(row["used_share"] or 0) >= 1]
-    count("spend", "budget", "budgets used up", len(used_up))
+    count("spend", "budget", "budgets used up", sum(map(is_used_up, tables["budget"])))
     count("access", "accounts", "accounts", len(people))
     count("access", "accounts", "privileged", _with(people, is_privileged="yes"))
     secured = f"{_with(people, mfa_enabled='yes') / len(people):.0%}" if people else "no data"

@@ -60,7 +60,7 @@ def _reason(error: "psycopg.OperationalError") -> str:
     """Why there is no connection, and what to do where the server itself doesn't say it."""
     said = " ".join(str(error).removeprefix("connection failed: ").split())
     if "refused" in said or "No such file or directory" in said:
-        return "no server listens there; start it, or correct GOVERNANCE_DATABASE_URL"
+        return "no server listens there; start it, or correct the URL"
     return said
 
 

@@ -1,6 +1,8 @@
 """Runs dbt in this process, against the database in use."""
 
 import re
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise, takewhile
@@ -18,13 +20,22 @@ if TYPE_CHECKING:
 
 # of the nodes that failed
 _SHOWN = 10
+# between two lines that say how far it is
+_SECONDS = 5
 
 
-def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str = "governance dbt") -> None:
+def run_dbt(
+    args: list[str],
+    url: str,
+    *,
+    quiet: bool = False,
+    application: str = "governance dbt",
+    notify: Callable[[str], None] | None = None,
+) -> None:
     """Run `dbt <args>` on the database at `url`, as `application`.
 
     What it did is recorded there, for Dagster. Raises GovernanceError with the first failing nodes and their messages;
-    with `quiet` dbt itself prints nothing.
+    with `quiet` dbt itself prints nothing, and `notify` hears every few seconds how far it is.
     """
     from dbt.cli.main import dbtRunner
 
@@ -35,7 +46,9 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
     with environment(variables), sessions(), collecting_rarely():
         # with --quiet it would write each line and show none of them
-        result = dbtRunner().invoke([*(["--log-level", "none"] if quiet else []), *args])
+        colours = [] if sys.stdout.isatty() else ["--no-use-colors"]
+        callbacks = [_progress(notify)] if notify else []
+        result = dbtRunner(callbacks=callbacks).invoke([*colours, *(["--log-level", "none"] if quiet else []), *args])
     results = getattr(result.result, "results", [])
     if result.success:
         record_results(url, results)
@@ -55,6 +68,20 @@ def run_dbt(args: list[str], url: str, *, quiet: bool = False, application: str 
     raise GovernanceError(
         f"dbt {args[0]} failed in {counted(len(failures), 'node')}:\n  " + "\n  ".join([*failures[:_SHOWN], *more])
     )
+
+
+def _progress(notify: Callable[[str], None]) -> Callable[["EventMsg"], None]:
+    told = time.monotonic()
+
+    def hear(event: "EventMsg") -> None:
+        nonlocal told
+        if not re.fullmatch("Log(Model|Test|Seed|Node)Result", event.info.name):
+            return
+        if time.monotonic() - told >= _SECONDS:
+            told = time.monotonic()
+            notify(f"{event.data.index} of {event.data.total}")
+
+    return hear
 
 
 def _assert_target(args: Sequence[str], target: str) -> None:

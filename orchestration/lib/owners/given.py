@@ -9,7 +9,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from orchestration.lib.database.connection import Connection
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.owners.attribution import Name
 from orchestration.lib.owners.identities import Identity
 from orchestration.lib.owners.resolution import KINDS, LONGEST
@@ -73,7 +73,7 @@ def read_file(path: str) -> Callable[[Connection], Sequence[Identity]]:
     except FileNotFoundError as error:
         raise GovernanceError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise GovernanceError(f"{path} can't be read as CSV in UTF-8: {error}") from error
+        raise GovernanceError(f"{path} can't be read as CSV in UTF-8: {reason(error)}") from error
     needed = COLUMNS[:3]
     if missing := [column for column in needed if column not in header]:
         raise GovernanceError(f"{path} has no column {missing[0]}: its columns are {', '.join(COLUMNS)}")

@@ -12,6 +12,7 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError, explained
+from orchestration.lib.money import total
 
 if TYPE_CHECKING:
     import psycopg
@@ -110,8 +111,8 @@ def _united(effects: list[Effect]) -> Effect:
         first.old_currency,
         first.new_currency,
         sum(each.requests for each in effects),
-        sum(old, Decimal(0)) if old else None,
-        sum(new, Decimal(0)) if new else None,
+        total(old) if old else None,
+        total(new) if new else None,
         sum(each.unpriced_before for each in effects),
         sum(each.unpriced_after for each in effects),
     )

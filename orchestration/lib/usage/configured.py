@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.settings import sources_file
 from orchestration.lib.usage.files import FORMATS
 from orchestration.lib.usage.record import check_targets
@@ -66,7 +66,7 @@ def configured_sources() -> list[ConfiguredSource]:
             raise GovernanceError(f"there is no file {path}, which GOVERNANCE_SOURCES names") from None
         return []
     except (OSError, UnicodeDecodeError) as error:
-        raise GovernanceError(f"{path} can't be read: {error}") from error
+        raise GovernanceError(f"{path} can't be read: {reason(error)}") from error
     import yaml
 
     try:

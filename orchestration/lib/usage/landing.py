@@ -96,8 +96,8 @@ def _location(source: ConfiguredSource) -> str:
     location = variable(source.url_variable)
     if location is None:
         raise GovernanceError(
-            f"the variable {source.url_variable} isn't set, which has the URL of {source.name} in sources.yml: set it "
-            "and start Dagster again"
+            f"the variable {source.url_variable} isn't set, which has the URL of {source.name} in sources.yml: set it, "
+            "for Dagster before it starts"
         )
     return location
 

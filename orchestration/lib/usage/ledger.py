@@ -293,6 +293,8 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
         raise GovernanceError(f"load {load.number} of {load.source} was taken back a moment ago")
     restored = take_back(connection, load.number, f"load {load.number} of {load.source}") if load.notes else 0
     refuse_replaced_since(connection, load.number, f"load {load.number} of {load.source}")
+    if load.report:
+        restored = _restore_report(connection, load)
     delete = _delete_report if load.report else _delete_rows
     rows = delete(connection, load) if load.loaded else 0
     # a database that it was read from is read again from the beginning
@@ -305,11 +307,9 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
     return Undone(load, rows, quarantined, restored)
 
 
-def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
-    """Those that are there: a newer report of a period has taken the place of others. Of an invoice the version before
-    holds again, or is what the version after has taken the place of.
-    """
-    connection.execute(
+def _restore_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+    """The lines of an invoice's version before, which hold again, or which the version after has taken the place of."""
+    return connection.execute(
         """
         update core.provider_usage as before
         set replaced_at = own.replaced_at
@@ -319,7 +319,11 @@ def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> in
             and before.invoice_id = own.invoice_id and before.replaced_at = b.ingested_at
         """,
         [load.number, load.report],
-    )
+    ).rowcount
+
+
+def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+    """Those that are there: a newer report of a period has taken the place of others."""
     return connection.execute(
         "delete from core.provider_usage as p using internal.load_batches as b"
         " where b.load_id = %s and p.source = %s and p.loaded_at = b.ingested_at",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestration.lib import errors
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.money import minus, plus
 from orchestration.lib.usage.pull import columns_of, location_name, plain
 from orchestration.lib.usage.sources import litellm
 from orchestration.lib.usage.sources.values import SECRET
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import TupleRow
 
+# what it said, where our prices count too
+_SAID = "case when price_id is null or computed_cost_amount is not null then cost_amount else source_cost_amount end"
 # each measure: what it is here and there. Calls that the proxy made for itself cost but are no requests there
 _ASKED = f"not coalesce(metadata ? '{litellm.OWN_CALL}', false)"
 MEASURES = {
@@ -29,7 +32,7 @@ MEASURES = {
     "completion tokens": ("sum(output_tokens + reasoning_tokens + audio_output_tokens)", "completion_tokens"),
     "cache read tokens": ("sum(cache_read_tokens)", "cache_read_input_tokens"),
     "cache write tokens": ("sum(cache_write_tokens)", "cache_creation_input_tokens"),
-    "spend": ("coalesce(sum(cost_amount), 0)", "spend"),
+    "spend": (f"coalesce(sum({_SAID}), 0)", "spend"),
 }
 # the tables, and what they tell apart besides day, key, provider and model: here, there
 _TABLES = {
@@ -195,13 +198,13 @@ def _compare(
         found = [
             Difference(table, *names, measure, a, b)
             for measure, a, b in zip(measures, own, other, strict=True)
-            if abs(a - b) > (tolerance if measure == "spend" else 0)
+            if minus(a, b).copy_abs() > (tolerance if measure == "spend" else 0)
         ]
         compared.differing += bool(found)
         result.differences.extend(found)
         for place, (a, b) in enumerate(zip(own, other, strict=True)):
-            compared.here[place] += a
-            compared.there[place] += b
+            compared.here[place] = plus(compared.here[place], a)
+            compared.there[place] = plus(compared.there[place], b)
 
 
 def _sums(

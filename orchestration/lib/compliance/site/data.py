@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
+from orchestration.lib import money
 from orchestration.lib.compliance import period as periods
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.rights import needs_role
@@ -129,7 +130,7 @@ class Data:
         for team in teams:
             for row in self.by_team.get((team, currency), []):
                 if row["cost"] and span.has(row["day"]):
-                    found[f"{row['day']}"] = found.get(f"{row['day']}", Decimal(0)) + row["cost"]
+                    found[f"{row['day']}"] = money.plus(found.get(f"{row['day']}", Decimal(0)), row["cost"])
         return found
 
     def team_models(self, span: Span) -> list[Row]:
@@ -204,7 +205,7 @@ def read(url: str) -> Data:
 
 def plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     """Their sum, where an unknown cost beside a known one counts as nothing."""
-    return other if one is None else one if other is None else one + other
+    return other if one is None else one if other is None else money.plus(one, other)
 
 
 def _spans(today: date, zone: str) -> Iterator[Span]:

@@ -16,6 +16,7 @@ from orchestration.lib.compliance.tables import as_text
 SHOWN = 250
 # where the report has another heading, or none
 _HEADINGS = HEADINGS | {
+    "change_share": "Change",
     "is_on_allowlist": "On an allow-list",
     "latency_p50_ms": "Median, ms",
     "latency_p95_ms": "95th percentile, ms",
@@ -30,7 +31,7 @@ _HEADINGS = HEADINGS | {
     "requests_flagged": "Flagged",
     "target_kind": "Kind",
     "team_coverage": "Of teams",
-    "threshold": "Crossed",
+    "threshold": "Reached",
     "unpriced_requests": "Without a price",
     "user_coverage": "Of people",
 }
@@ -92,7 +93,8 @@ class Listing:
         if is_of_thing or (not self.of_series and column in COUNTS):
             return f"{Decimal(value):,.0f}"
         if column in SHARES:
-            return f"{Decimal(value):.1%}".replace("%", "\N{NO-BREAK SPACE}%")
+            sign = "+" if column == "change_share" else ""
+            return f"{Decimal(value):{sign}.1%}".replace("%", "\N{NO-BREAK SPACE}%")
         return value[:16] if _MOMENT.fullmatch(value) else value
 
     @property

@@ -5,6 +5,7 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+from orchestration.lib.compliance.limits import is_used_up
 from orchestration.lib.compliance.site.data import Data
 from orchestration.lib.compliance.site.governance import open_findings
 from orchestration.lib.compliance.site.listing import Listing, listing, share, total
@@ -52,8 +53,8 @@ def _budgets(data: Data) -> Card:
     running = [row for row in data.rows["budgets"] if row["is_running"]]
     if not running:
         return Card("Budgets", "no data", "there is no running budget", href="budgets")
-    over = sum((row["used_share"] or 0) >= 1 for row in running)
-    soon = sum((row["used_share"] or 0) < 1 and row["runs_out_on"] is not None for row in running)
+    over = sum(map(is_used_up, running))
+    soon = sum(not is_used_up(row) and row["runs_out_on"] is not None for row in running)
     level = "problem" if over else "attention" if soon else "ok"
     return Card("Budgets used up", f"{over:,} of {len(running):,}", f"{soon:,} more will run out", level, "budgets")
 
@@ -70,7 +71,7 @@ def _state(data: Data) -> Iterator[Card]:
         else:
             yield Card(label, "no data", "no request in 30 days", href=href)
     blocked = total(data.rows["blocks"], "blocked_requests")
-    yield Card("Blocked by policies", f"{blocked:,}", "requests in 30 days", href="policies")
+    yield Card("Blocked", f"{blocked:,}", "requests by policies in 30 days", href="policies")
     waiting = total(data.rows["alerts"], "open")
     urgent = total(data.rows["alerts"], "open", lambda row: row["severity"] in ("critical", "high"))
     level = "problem" if urgent else "attention" if waiting else "ok"
@@ -136,7 +137,8 @@ def _movers(data: Data) -> Listing:
 
     # who it was is on other pages
     kinds = ("team", "model", "application")
-    rows = sorted((row for row in data.rows["movers"] if row["kind"] in kinds), key=size)
+    named = [{**row, "name": row["name"] or f"no {row['kind']}"} for row in data.rows["movers"] if row["kind"] in kinds]
+    rows = sorted(named, key=size)
     columns = ("name", "kind", "cost", "currency", "change_share")
     about = "Cost of the last seven days against the seven before them."
     empty = "No cost changed between the last two weeks."

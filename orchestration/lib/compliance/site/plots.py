@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate
+
+from orchestration.lib.money import plus, total
 
 HEIGHT = 220
 _TOP = 18
@@ -53,7 +56,7 @@ class Plot:
 
 def largest(series: Mapping[str, Mapping[str, Decimal]], others: str) -> list[tuple[str, Mapping[str, Decimal]]]:
     """The series with most in all, as many as have colours; the rest together under the name `others`."""
-    ordered = sorted(series.items(), key=lambda each: (-sum(each[1].values(), Decimal(0)), each[0]))
+    ordered = sorted(series.items(), key=lambda each: (-total(each[1].values()), each[0]))
     shown, rest = ordered[:SERIES], ordered[SERIES:]
     if len(rest) == 1:
         return ordered
@@ -61,7 +64,7 @@ def largest(series: Mapping[str, Mapping[str, Decimal]], others: str) -> list[tu
         together: dict[str, Decimal] = {}
         for _, values in rest:
             for day, value in values.items():
-                together[day] = together.get(day, Decimal(0)) + value
+                together[day] = plus(together.get(day, Decimal(0)), value)
         shown.append((others.format(len(rest)), together))
     return shown
 
@@ -79,7 +82,7 @@ def stacked(
     `whole` where values are counts.
     """
     said = "{:,.0f}".format if whole else amount
-    totals = [sum((values.get(day, Decimal(0)) for _, values in series), Decimal(0)) for day in days]
+    totals = [total(values.get(day) for _, values in series) for day in days]
     most = max(totals, default=Decimal(0))
     if most <= 0:
         return None
@@ -96,9 +99,7 @@ def stacked(
                 blocks.append(Block(round(step * (number + 0.1), 3), top, width, round(bottom - top, 1), place, says))
                 below += value
     highest = totals.index(most)
-    text = (
-        f"{said(sum(totals, Decimal(0)))} {unit} in {len(days)} days; the most on {days[highest]}: {said(most)} {unit}."
-    )
+    text = f"{said(total(totals))} {unit} in {len(days)} days; the most on {days[highest]}: {said(most)} {unit}."
     legend = [(f"s{place}", name) for place, (name, _) in enumerate(series)]
     return Plot(title, text, HEIGHT, _ticks(most), _labels(days), legend, blocks=blocks)
 
@@ -109,7 +110,7 @@ def burnt(
     """What was spent from the first day on, up to where it leads, against a limit. `spent` has the days so far."""
     if not spent or limit <= 0:
         return None
-    sums = [sum(spent[: number + 1], Decimal(0)) for number in range(len(spent))]
+    sums = list(accumulate(spent, plus))
     most = max(sums[-1], limit, expected or Decimal(0))
     step = 100 / len(days)
     so_far = [(0.0, _y(Decimal(0), most))]

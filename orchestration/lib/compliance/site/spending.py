@@ -6,6 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from orchestration.lib import money
+from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.site.data import Data, Row, Span, Spent, plus
 from orchestration.lib.compliance.site.listing import Listing, listing, share, state
 from orchestration.lib.compliance.site.page import (
@@ -60,15 +62,10 @@ def burn(budgets: Sequence[Row], title: str, name: str, about: str = "") -> Figu
     first = budgets[0]
     length = (first["period_end"] - first["period_start"]).days
     days = [f"{first['period_start'] + timedelta(days=number)}" for number in range(length)]
-    spent = [
-        sum((cost or Decimal(0) for cost in each), Decimal(0))
-        for each in zip(*(row["daily_spend"] for row in budgets), strict=True)
-    ]
-    limit = sum((row["limit_amount"] for row in budgets), Decimal(0))
+    spent = [money.total(each) for each in zip(*(row["daily_spend"] for row in budgets), strict=True)]
+    limit = money.total(row["limit_amount"] for row in budgets)
     expected = (
-        None
-        if any(row["expected"] is None for row in budgets)
-        else sum((row["expected"] for row in budgets), Decimal(0))
+        None if any(row["expected"] is None for row in budgets) else money.total(row["expected"] for row in budgets)
     )
     plot = burnt(title, days, spent, limit, expected, first["currency"])
     if plot is None:
@@ -197,7 +194,7 @@ def _models(data: Data, span: Span) -> Page:
         for row in rows:
             if row["currency"] == currency and row["cost"]:
                 daily = series.setdefault(f"{row['provider']}/{row['model']}", {})
-                daily[f"{row['day']}"] = daily.get(f"{row['day']}", Decimal(0)) + row["cost"]
+                daily[f"{row['day']}"] = money.plus(daily.get(f"{row['day']}", Decimal(0)), row["cost"])
         chart = _by_day(f"spend-by-day-{currency}", f"Spend by day and model, {currency}", span, series, currency)
         blocks += [chart] if chart else []
     blocks.append(Part(_by_model(data, rows, f"Spend by model, {span.name}", "models")))
@@ -220,9 +217,8 @@ def _budgets(data: Data, *, running: bool) -> Page:
     limits = [row for row in data.rows["budgets"] if row["is_running"] == running]
     blocks: list[Block] = []
     if running:
-        over = sum(state(f"{row['used_share'] or 0}", "used_share") == "problem" for row in limits)
-        near = sum(state(f"{row['used_share'] or 0}", "used_share") == "attention" for row in limits)
-        out = sum(row["runs_out_on"] is not None and (row["used_share"] or 0) < 1 for row in limits)
+        over, near = sum(map(is_used_up, limits)), sum(map(is_nearly_used_up, limits))
+        out = sum(row["runs_out_on"] is not None and not is_used_up(row) for row in limits)
         blocks.append(
             Cards(
                 [

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+from orchestration.lib.money import from_cents
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.report import Report, Row, bucket_results, bucket_row, dimensions
 from orchestration.lib.usage.sources.values import nested, text
@@ -58,8 +59,7 @@ def costs(page: Said) -> Iterator[Row]:
 
 
 def _from_cents(cents: Decimal | None) -> Decimal | None:
-    # exact at any precision
-    return None if cents is None else cents.scaleb(-2)
+    return None if cents is None else from_cents(cents)
 
 
 def _first(page: Said) -> Said:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 
 from orchestration.lib.usage.sources.adapter import Adapter, Found, Said, Source, Usage
-from orchestration.lib.usage.sources.values import Tokens, as_object, id_or_none, text, whole
+from orchestration.lib.usage.sources.values import Tokens, as_object, estimate, id_or_none, text, whole
 
 # so many messages may lie between two lines of one
 _OPEN = 10_000
@@ -41,9 +41,7 @@ def read(line: Said) -> Usage | None:
     tokens.take("cache_read_tokens", said.get("cache_read_input_tokens"))
     tokens.take("cache_write_tokens", said.get("cache_creation_input_tokens"))
     tokens.less("output_tokens", said.get("output_tokens"), {})
-    cost = text(line.get("costUSD"))
-    if cost is not None:
-        usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
+    estimate(usage, text(line.get("costUSD")))
     return usage
 
 

@@ -11,6 +11,8 @@ from orchestration.lib.usage.sources import text
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.objects import Read
 
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+
 
 class CsvRows:
     """A header, and the rows after it."""
@@ -29,6 +31,9 @@ class CsvRows:
         self.header = [trimmed(name) for name in header]
         if any(is_damaged(name) for name in self.header):
             raise GovernanceError(f"the header of {source} isn't UTF-8 text: save the file as CSV in UTF-8")
+        other = next((name for sign, name in _OTHER_SEPARATORS.items() if sign in self.header[0]), None)
+        if other and delimiter == "," and len(self.header) == 1:
+            raise GovernanceError(f"{source} is separated by {other}: save the file as CSV with commas")
 
     def records(self, positions: Sequence[int]) -> Iterator[Record]:
         """The values at these positions; a record that can't be read comes with what is wrong with it."""

@@ -4,7 +4,7 @@ The tool's CSV has a dozen columns, neither the request's id nor the provider am
 """
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
-from orchestration.lib.usage.sources.values import Tokens, as_object, first, text
+from orchestration.lib.usage.sources.values import Tokens, as_object, estimate, first, text
 
 # its classes don't overlap: it takes what it tells apart out of prompt and completion
 _TOKENS = {
@@ -41,8 +41,8 @@ def read(row: Said) -> Usage | None:
     for target, name in _TOKENS.items():
         tokens.take(target, row.get(name))
     cost = text(first(row, "costUSD", "cost_usd", "cost"))
-    if cost is not None:
-        usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
+    answered = text(row.get("cache_reference_id"))
+    estimate(usage, cost, is_known=answered is not None and answered.strip("0-") != "")
     return usage
 
 

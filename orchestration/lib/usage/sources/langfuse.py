@@ -7,6 +7,7 @@ from orchestration.lib.usage.sources.values import (
     Tokens,
     as_list,
     as_object,
+    estimate,
     first,
     id_or_none,
     milliseconds_between,
@@ -18,7 +19,14 @@ from orchestration.lib.usage.sources.values import (
 )
 
 _OPERATIONS = {"GENERATION": "chat", "EMBEDDING": "embedding"}
-_READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens", "cached_tokens")
+_READ = (
+    "input_cached_tokens",
+    "input_cache_read",
+    "cache_read_input_tokens",
+    "cached_tokens",
+    "cached_content_token_count",
+)
+_REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens", "thoughts_token_count")
 _WRITTEN = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write")
 
 
@@ -72,30 +80,40 @@ def read(observation: Said) -> Usage | None:
     _count(details, usage)
     costs = as_object(first(observation, "costDetails", "cost_details"))
     cost = text(first(observation, "calculatedTotalCost", "totalCost", "total_cost")) or text(costs.get("total"))
-    if cost is not None:
-        usage["cost_amount"], usage["cost_source"], usage["currency"] = cost, "estimated", "USD"
+    estimate(usage, cost, is_known=bool(costs))
     return usage
 
 
 def _count(details: Mapping[str, object], usage: Usage) -> None:
-    """It mostly leaves the parts out of input and output; where those two alone are the total, they are in them."""
+    """It mostly leaves the parts out of input and output; where its total says so, they are in the one or the other."""
     tokens = Tokens(usage)
-    given = first(details, "input", "input_tokens", "prompt_tokens")
-    made = first(details, "output", "output_tokens", "completion_tokens")
-    total = details.get("total")
+    given = first(details, "input", "input_tokens", "prompt_tokens", "prompt_token_count")
+    made = first(details, "output", "output_tokens", "completion_tokens", "candidates_token_count")
+    total = first(details, "total", "total_tokens", "total_token_count")
     inputs = {
         "read from a cache": tokens.take("cache_read_tokens", first(details, *_READ)),
         "written to a cache": tokens.take("cache_write_tokens", first(details, *_WRITTEN)),
         "of audio": tokens.take("audio_input_tokens", first(details, "input_audio_tokens", "input_audio")),
     }
-    reasoning = first(details, "output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
     outputs = {
-        "of reasoning": tokens.take("reasoning_tokens", reasoning),
+        "of reasoning": tokens.take("reasoning_tokens", first(details, *_REASONING)),
         "of audio": tokens.take("audio_output_tokens", first(details, "output_audio_tokens", "output_audio")),
     }
-    is_inside = total not in (None, "") and whole(total) == (whole(given) or 0) + (whole(made) or 0)
-    tokens.less("input_tokens", given, inputs if is_inside else {})
-    tokens.less("output_tokens", made, outputs if is_inside else {}, "output tokens")
+    of_input, of_output = sum(inputs.values()), sum(outputs.values())
+    if given is None and (all_of_it := whole(total)) is not None:
+        given = max(all_of_it - (whole(made) or 0) - of_input - of_output, 0)
+    in_input, in_output = _where(total, (whole(given) or 0) + (whole(made) or 0), of_input, of_output)
+    tokens.less("input_tokens", given, inputs if in_input else {})
+    tokens.less("output_tokens", made, outputs if in_output else {}, "output tokens")
+
+
+def _where(total: object, both: int, of_input: int, of_output: int) -> tuple[bool, bool]:
+    """Whether input has its parts, and output, by what the total is more than both; Gemini has its thoughts beside."""
+    known = whole(total)
+    for in_input, in_output in ((True, True), (True, False), (False, True)):
+        if known == both + (0 if in_input else of_input) + (0 if in_output else of_output):
+            return in_input, in_output
+    return False, False
 
 
 def adapter() -> Adapter:
@@ -121,7 +139,7 @@ SOURCE = Source(
         "model": "model",
         "operation": "type",
         "environment": "environment",
-        "input_tokens": "usageDetails.input",
+        "input_tokens": "usageDetails.input, else what the others leave of usageDetails.total",
         "cache_read_tokens": "usageDetails.input_cached_tokens, cache_read_input_tokens",
         "cache_write_tokens": "usageDetails.cache_creation_input_tokens",
         "output_tokens": "usageDetails.output",

@@ -5,15 +5,16 @@ from orchestration.lib.usage.sources.values import (
     Tokens,
     as_list,
     as_object,
+    estimate,
     first,
     id_or_none,
+    is_beside,
     key,
     meaning,
     milliseconds_between,
     name_of,
     nested,
     text,
-    whole,
 )
 
 # what LiteLLM says where it doesn't know
@@ -26,6 +27,7 @@ COLUMNS = (
     "call_type",
     "api_key",
     "spend",
+    "total_tokens",
     "prompt_tokens",
     "completion_tokens",
     "startTime",
@@ -103,8 +105,10 @@ def _count(row: Said, metadata: Said, usage: Usage) -> None:
         "of audio": tokens.take("audio_input_tokens", prompt.get("audio_tokens")),
     }
     tokens.less("input_tokens", row.get("prompt_tokens"), inputs)
+    reasoning = tokens.take("reasoning_tokens", completion.get("reasoning_tokens"))
+    whole_of = row.get("total_tokens"), row.get("prompt_tokens"), row.get("completion_tokens")
     outputs = {
-        "of reasoning": tokens.take("reasoning_tokens", completion.get("reasoning_tokens")),
+        "of reasoning": 0 if is_beside(reasoning, *whole_of) else reasoning,
         "of audio": tokens.take("audio_output_tokens", completion.get("audio_tokens")),
     }
     tokens.less("output_tokens", row.get("completion_tokens"), outputs, "output tokens")
@@ -112,16 +116,9 @@ def _count(row: Said, metadata: Said, usage: Usage) -> None:
 
 def _price(row: Said, metadata: Said, usage: Usage) -> None:
     """Its spend, exactly as written. It writes 0 also for a model whose price it doesn't know: that is no price."""
-    spend = text(row.get("spend"))
     usage["currency"] = "USD"
-    if spend is None:
-        return
-    used = (whole(row.get("prompt_tokens")) or 0) + (whole(row.get("completion_tokens")) or 0)
     from_cache = (text(row.get("cache_hit")) or "").lower() == "true" or row.get("cache_hit") is True
-    is_known = bool(as_object(metadata.get("cost_breakdown"))) or usage.get("status") != "success"
-    if spend.strip("0.-+") == "" and used and not from_cache and not is_known:
-        return
-    usage["cost_amount"], usage["cost_source"] = spend, "estimated"
+    estimate(usage, text(row.get("spend")), is_known=from_cache or bool(as_object(metadata.get("cost_breakdown"))))
 
 
 def _own_call(metadata: Said) -> str | None:

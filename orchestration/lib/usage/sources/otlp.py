@@ -12,8 +12,10 @@ from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
 from orchestration.lib.usage.sources.otlp_json import ExportRequest, closely, decode_request, spans
 from orchestration.lib.usage.sources.values import (
     Tokens,
+    estimate,
     from_nanoseconds,
     id_or_none,
+    is_beside,
     key,
     milliseconds_between,
     name_of,
@@ -195,9 +197,8 @@ def _usage(span: Said, said: Mapping[str, str], operation: str) -> Usage:
             metadata["session"] = said["conversation"]
     if (usage["application"] or "").startswith("unknown_service"):
         usage["application"] = None
-    if "cost" in said:
-        usage["cost_amount"], usage["cost_source"] = said["cost"], "estimated"
     _count(said, usage)
+    estimate(usage, get("cost"))
     return usage
 
 
@@ -215,8 +216,9 @@ def _count(said: Mapping[str, str], usage: Usage) -> None:
         "of audio": tokens.take("audio_input_tokens", get("audio_in")),
     }
     tokens.less("input_tokens", given, inputs)
+    reasoning = tokens.take("reasoning_tokens", get("reasoning"))
     outputs = {
-        "of reasoning": tokens.take("reasoning_tokens", get("reasoning")),
+        "of reasoning": 0 if is_beside(reasoning, get("total"), get("input"), made) else reasoning,
         "of audio": tokens.take("audio_output_tokens", get("audio_out")),
     }
     tokens.less("output_tokens", made, outputs, "output tokens")
@@ -256,6 +258,7 @@ SOURCE = Source(
         "audio_input_tokens": "llm.token_count.prompt_details.audio",
         "audio_output_tokens": "llm.token_count.completion_details.audio",
         "cost_amount": "gen_ai.usage.cost, llm.cost.total",
+        "currency": "USD where there is a cost",
         "cost_source": "estimated where there is a cost",
         "status": "status, error.type, gen_ai.response.finish_reasons",
         "error_code": "error.type",

@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TypedDict
 
 from orchestration.lib.usage.sources.adapter import Said
-from orchestration.lib.usage.sources.values import from_seconds, text, whole
+from orchestration.lib.usage.sources.values import as_number, from_seconds, text, whole
 
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}|$)").match
 _CURRENCY = re.compile("[A-Z]{3}").fullmatch
@@ -104,12 +104,11 @@ class Reader:
             if value is not None and value != "":
                 self.refuse(f"{name} is not a number")
             return None
-        try:
-            number = Decimal(said.strip())
-        except InvalidOperation:
+        number = as_number(said)
+        if number is None:
             self.refuse(f"{name} is not a number")
             return None
-        if not number.is_finite() or abs(number) >= 10**12:
+        if not -(10**12) < number < 10**12:
             self.refuse(f"{name} is not an amount below 10^12")
             return None
         exponent = number.as_tuple().exponent

@@ -9,11 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
+from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.adapter import Usage
 from orchestration.lib.usage.spellings import SPELLINGS
 
 _HEX_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}").fullmatch
-_WHOLE = re.compile(r"\s*[+]?([0-9]{1,12})(?:[.]0*)?\s*").fullmatch
+# as the targets of a file read it: ASCII, and no separators
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?").fullmatch
+_LONGEST_NUMBER = 400
 # how keys begin that providers and gateways hand out
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
 _EPOCH = date(1970, 1, 1)
@@ -195,11 +198,8 @@ def to_milliseconds(seconds: object) -> str | None:
     said = text(seconds)
     if said is None:
         return None
-    try:
-        number = Decimal(said)
-    except InvalidOperation:
-        return said
-    if not number.is_finite() or not 0 <= number < 10**6:
+    number = as_number(said)
+    if number is None or not 0 <= number < 10**6:
         return said
     return str((number * 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
@@ -210,8 +210,47 @@ def whole(value: object) -> int | None:
         return value if 0 <= value < 10**12 else None
     if type(value) is str and len(value) <= 12 and value.isascii() and value.isdigit():
         return int(value)
-    found = _WHOLE(value) if isinstance(value, str) else None
-    return int(found[1]) if found else None
+    number = as_number(value) if isinstance(value, str) else None
+    if number is None or not 0 <= number < 10**12 or number != number.to_integral_value():
+        return None
+    return int(number)
+
+
+def as_number(said: str) -> Decimal | None:
+    """A number as programs write it, exactly; None for what is none."""
+    said = said.strip()
+    if len(said) > _LONGEST_NUMBER or not _NUMBER(said):
+        return None
+    try:
+        return Decimal(said)
+    except InvalidOperation:
+        # an exponent that nothing can hold
+        return None
+
+
+def is_beside(part: int, total: object, given: object, made: object) -> bool:
+    """Whether a source counts a part beside input and output, where others have it in one of them: its total tells.
+
+    xAI has its reasoning tokens there, and Gemini its thoughts.
+    """
+    numbers = [whole(value) for value in (total, given, made)]
+    return part > 0 and None not in numbers and numbers[0] == sum(number or 0 for number in numbers[1:]) + part
+
+
+def estimate(usage: Usage, said: str | None, *, is_known: bool = False) -> None:
+    """What a source reckons that a request cost, in dollars, by a price list of its own; the tokens come first.
+
+    0 is what sources say of a model whose price they don't know: that is no cost of a request that used tokens, unless
+    it is known otherwise, or the request failed.
+    """
+    if said is None:
+        return
+    # most have a digit that tells
+    if not said.upper().partition("E")[0].strip("+-.0") and as_number(said) == 0:
+        failed = usage.get("status") in ("error", "blocked", "rate_limited")
+        if not failed and not is_known and any(whole(usage.get(name)) for name in TOKEN_CLASSES):
+            return
+    usage["cost_amount"], usage["cost_source"], usage["currency"] = said, "estimated", "USD"
 
 
 class Tokens:

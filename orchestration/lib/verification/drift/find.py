@@ -116,6 +116,7 @@ def reference_database(url: str, notify: Callable[[str], None] = lambda message:
                     ["build", "--resource-type", "model", "seed", "--vars", json.dumps(variables)],
                     with_database(url, name),
                     quiet=True,
+                    notify=notify,
                 )
             yield with_database(url, name)
         finally:
