@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import parsed
-import psycopg
 import pytest
 import seconds
 import unheard
-from engines import ENGINES, Engine, pglite
+from engines import ENGINES, Engine, is_pglite, pglite
 from engines.choice import is_chosen
 from psycopg import sql
-from psycopg.rows import TupleRow
 from shared_fixtures import (  # noqa: F401 - fixtures of several files
+    connection,
     embedded_home,
     embedded_server,
     emptied,
     emptied_and_refreshed,
+    idle,
     kept_for_long,
     load_csv,
     load_json,
@@ -43,7 +43,7 @@ from orchestration.lib.embedded.server import EmbeddedServer
 
 # a folder of the whole run, also where workers share it out
 SHARED = pytest.StashKey[Path]()
-# files that take longest on an engine, so that no worker is left with one at the end
+# files that take longest on an engine, some on one engine, so that no worker is left with one at the end
 LONGEST = (
     "test_rollup_evolution",
     # on Community: while one worker makes the template of postgres the other makes that one
@@ -56,7 +56,8 @@ LONGEST = (
     "test_drift_reference",
     "test_builds_side_by_side",
     "test_schema_changes",
-    "test_hypertables",
+    # the other edition starts with what this one makes
+    "test_hypertables timescaledb",
     "test_drift_check",
     "test_refused_builds",
     "test_drift",
@@ -79,6 +80,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engines(*names): of the tests that use `engine`: only on these")
     config.addinivalue_line("markers", "not_on_pglite(reason): needs a server, WebAssembly won't do")
+    config.addinivalue_line("markers", "knows_no_engine: is the same on each, so an ordinary run has it on postgres")
     if _is_worker(config):
         config.stash[SHARED] = Path(config.workerinput["shared"])  # type: ignore[attr-defined]
         return
@@ -129,7 +131,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             print(reason, *sorted(tests), sep="\n  ")
     if _is_worker(config):
         # the sort keeps the order of a file's tests on an engine
-        items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Of its file on its engine in LONGEST."""
+    names = (item.path.stem, f"{item.path.stem} {_engine_of(item)}")
+    return next((place for place, name in enumerate(LONGEST) if name in names), len(LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -167,9 +175,8 @@ def _is_meant_for_its_engine(item: pytest.Item) -> bool:
     engine = _engine_of(item)
     if engine is None:
         return True
-    is_pglite = engine != "postgres" and not os.environ.get("GOVERNANCE_TEST_DATABASE_URL")
     return all(engine in marker.args for marker in item.iter_markers("engines")) and not (
-        is_pglite and item.get_closest_marker("not_on_pglite")
+        is_pglite(engine) and item.get_closest_marker("not_on_pglite")
     )
 
 
@@ -178,6 +185,8 @@ def _is_chosen_for_its_engine(item: pytest.Item) -> bool:
     named = [marker.args for marker in item.iter_markers("engines")]
     if engine is None or any("postgres" not in names for names in named):
         return True
+    if item.get_closest_marker("knows_no_engine"):
+        return engine == "postgres"
     return is_chosen(engine, item.path.stem, item.name.partition("[")[0])
 
 
@@ -230,7 +239,7 @@ def durable_server(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[Em
 
 @contextmanager
 def _copied_server(pytestconfig: pytest.Config, *, durable: bool) -> Iterator[EmbeddedServer]:
-    made = _made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
+    made = made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
     # not below pytest's folder, which only its owner may enter: as root the server is run by another user
     home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
     home.chmod(0o711)
@@ -274,7 +283,7 @@ def template(server_url: str) -> str:
 def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]:
     """Each engine in turn."""
     name: str = request.param
-    if name == "postgres" or os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
+    if not is_pglite(name):
         server_url, template = request.getfixturevalue("server_url"), request.getfixturevalue("template")
         yield Engine(
             name,
@@ -290,7 +299,7 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
         with pglite.serving(data, apache=apache, patience=PATIENCE) as url:
             run_dbt(BUILD, url, quiet=True)
 
-    built = _made_once(request.config.stash[SHARED] / name, build)
+    built = made_once(request.config.stash[SHARED] / name, build)
     with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
         yield Engine(
             name,
@@ -303,10 +312,10 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
 def pglite_empty(pytestconfig: pytest.Config) -> Path:
     """Data folder of an empty database with TimescaleDB."""
     pglite.require()
-    return _made_once(pytestconfig.stash[SHARED] / "pglite_empty", pglite.create)
+    return made_once(pytestconfig.stash[SHARED] / "pglite_empty", pglite.create)
 
 
-def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
+def made_once(path: Path, make: Callable[[Path], None]) -> Path:
     """What the first one to ask for it makes in the shared folder, while other workers wait."""
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -323,14 +332,6 @@ def database(engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a database of this module's own, on each engine in turn, with a complete build of the project."""
     with engine.database(request.module.__name__.rsplit(".", 1)[-1]) as url:
         yield url
-
-
-@pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection[TupleRow]]:
-    """A connection whose transaction is rolled back after the test."""
-    with connect(database, autocommit=False) as connection:
-        yield connection
-        connection.rollback()
 
 
 @pytest.fixture
@@ -351,8 +352,8 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 def _kind(server_url: str) -> str:
-    with connect(server_url) as connection:
-        [loaded] = connection.execute("select current_setting('shared_preload_libraries')").fetchone() or [""]
+    with connect(server_url) as admin:
+        [loaded] = admin.execute("select current_setting('shared_preload_libraries')").fetchone() or [""]
     return "timescaledb" if "timescaledb" in loaded else "postgres"
 
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -11,15 +15,23 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]
 import pytest
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
-from dbt.parser.manifest import ManifestLoader
+from dbt.contracts.graph.manifest import Manifest
+from dbt.flags import get_flags
+from dbt.parser.manifest import ManifestLoader, extended_mashumaro_encoder, extended_mashumuro_decoder
+from dbt_common.invocation import get_invocation_id
 
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.warehouse.build_lock import APPLICATION
 
+_Stamp = tuple[str, int]
+_PARTS = [each.name for each in fields(Manifest) if not each.name.startswith("_")]
 
-def read_for_process(url: str, *options: str) -> None:
-    """dbt finds the project read when a process of its own builds this database with these options."""
-    run_dbt(["parse", *options], url, quiet=True, application=APPLICATION)
+
+def read_for_process(url: str, *options: str, application: str = APPLICATION) -> None:
+    """dbt finds the project read when a process of its own, as `application`, uses this database with these options."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Kept, "is_for_processes", True)
+        run_dbt(["parse", *options], url, quiet=True, application=application)
 
 
 @contextmanager
@@ -27,32 +39,95 @@ def kept_in(folder: Path) -> Iterator[None]:
     """While in it, dbt finds in its target folder what any test of the run has read with the same settings.
 
     It goes on from there as it does after any edit, and reads the files that differ: also in a copy of the project.
-    With other vars it would read everything again, for nothing: test_parsed.py compares.
+    With other vars or another database it would read everything again, for nothing: test_parsed.py compares.
     """
     folder.mkdir(exist_ok=True)
     dbts: Any = ManifestLoader
-    read, write = dbts.read_manifest_for_partial_parse, dbts.write_manifest_for_partial_parse
+    kept, write = _Kept(folder), dbts.write_manifest_for_partial_parse
 
     def read_or_take(loader: Any) -> Any:
-        manifest, kept = read(loader), folder / _key(loader)
-        if manifest is None and kept.exists():
-            target = Path(loader.root_project.project_target_path)
-            target.mkdir(parents=True, exist_ok=True)
-            _replace(target / PARTIAL_PARSE_FILE_NAME, _fitted(kept.read_bytes(), loader))
-            manifest = read(loader)
-        return manifest
+        return kept.read(loader)
 
     def write_and_keep(loader: Any) -> None:
         write(loader)
-        kept = folder / _key(loader)
-        if not kept.exists():
-            target = Path(loader.root_project.project_target_path)
-            _replace(kept, (target / PARTIAL_PARSE_FILE_NAME).read_bytes())
+        kept.keep(loader)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ManifestLoader, "read_manifest_for_partial_parse", read_or_take)
         patch.setattr(ManifestLoader, "write_manifest_for_partial_parse", write_and_keep)
         yield
+
+
+class _Kept:
+    """What dbt has read: in files that the workers share, and in this process as it is once a file was decoded."""
+
+    is_for_processes = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._states: dict[_Stamp, Any] = {}
+        self._decoded: dict[_Stamp, bytes] = {}
+
+    def keep(self, loader: Any) -> None:
+        """Keeps what dbt has just written into its target folder."""
+        kept = self._folder / _key(loader)
+        if not kept.exists():
+            _replace(kept, _target(loader).read_bytes())
+
+    def read(self, loader: Any) -> Any:
+        """What the target folder holds of these settings, else what any test has read with them."""
+        if not get_flags().PARTIAL_PARSE:  # type: ignore[no-untyped-call]
+            return None
+        own, kept = _target(loader), self._folder / _key(loader)
+        state = loader.manifest.state_check
+        if own.exists() and self._state(own) == state.to_dict():
+            manifest = self._decode(own)
+        elif kept.exists():
+            manifest = self._decode(kept)
+            manifest.state_check = state
+            _put_into(manifest, loader.root_project.credentials.database)
+            if self.is_for_processes:
+                own.parent.mkdir(parents=True, exist_ok=True)
+                _replace(own, manifest.to_msgpack(extended_mashumaro_encoder))
+        else:
+            return None
+        manifest.metadata.generated_at = datetime.now(UTC).replace(tzinfo=None)
+        manifest.metadata.invocation_id = get_invocation_id()
+        return manifest
+
+    def _state(self, path: Path) -> Any:
+        """The settings with which a file was read; None of one whose writer was killed."""
+        if (stamp := _stamp(path)) not in self._states:
+            try:
+                self._states[stamp] = msgpack.unpackb(path.read_bytes(), strict_map_key=False)["state_check"]
+            except ValueError:
+                self._states[stamp] = None
+        return self._states[stamp]
+
+    def _decode(self, path: Path) -> Manifest:
+        if (stamp := _stamp(path)) not in self._decoded:
+            manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+            # pickled as a whole it forgets one of its parts
+            self._decoded[stamp] = pickle.dumps({name: getattr(manifest, name) for name in _PARTS})
+        return Manifest(**pickle.loads(self._decoded[stamp]))
+
+
+def _stamp(path: Path) -> _Stamp:
+    return str(path), path.stat().st_mtime_ns
+
+
+def _target(loader: Any) -> Path:
+    return Path(loader.root_project.project_target_path, PARTIAL_PARSE_FILE_NAME)
+
+
+def _put_into(manifest: Manifest, database: str) -> None:
+    """As if it had been read for this database."""
+    for found in chain(manifest.nodes.values(), manifest.unit_tests.values(), *manifest.disabled.values()):
+        each: Any = found
+        if name := getattr(each, "relation_name", None):
+            each.relation_name = name.replace(f'"{each.database}".', f'"{database}".', 1)
+        if hasattr(each, "database"):
+            each.database = database
 
 
 def _key(loader: Any) -> str:
@@ -61,31 +136,6 @@ def _key(loader: Any) -> str:
     parts = [state.project_env_vars_hash.checksum]
     parts += [part for name, found in sorted(state.project_hashes.items()) for part in (name, found.checksum)]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()
-
-
-def _fitted(content: bytes, loader: Any) -> bytes:
-    """The same for the loader's database and vars."""
-    manifest = msgpack.unpackb(content, strict_map_key=False)
-    state = loader.build_manifest_state_check()
-    manifest["metadata"]["invocation_id"] = None
-    manifest["state_check"] |= {"profile_hash": state.profile_hash.to_dict(), "vars_hash": state.vars_hash.to_dict()}
-    _rename(manifest, loader.root_project.credentials.database)
-    fitted: bytes = msgpack.packb(manifest)
-    return fitted
-
-
-def _rename(found: Any, database: str) -> None:
-    """Puts the name of the database into every relation below."""
-    if isinstance(found, list):
-        for each in found:
-            _rename(each, database)
-    elif isinstance(found, dict):
-        if isinstance(name := found.get("relation_name"), str):
-            found["relation_name"] = name.replace(f'"{found["database"]}".', f'"{database}".', 1)
-        if isinstance(found.get("database"), str):
-            found["database"] = database
-        for each in found.values():
-            _rename(each, database)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,6 +1,7 @@
 """Fixtures that several files share: loads of usage, and an embedded server of a file's own."""
 
 import json
+import select
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner, Result
 from embedded_homes import new_home
+from engines import Engine, is_pglite
 
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import Connection, connect
@@ -18,6 +20,31 @@ from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.warehouse.refresh import refresh
+
+
+@pytest.fixture(scope="module")
+def idle(database: str) -> Iterator[list[Connection]]:
+    """The connection that the last test of the module gave back."""
+    kept: list[Connection] = []
+    yield kept
+    for connection in kept:
+        connection.close()
+
+
+@pytest.fixture
+def connection(engine: Engine, database: str, idle: list[Connection]) -> Iterator[Connection]:
+    """A connection whose transaction is rolled back after the test; the next one has it as new, functions compiled."""
+    # a server says nothing to an idle one but that it ends
+    connection = idle.pop() if idle and not select.select(idle, [], [], 0)[0] else connect(database, autocommit=False)
+    yield connection
+    connection.rollback()
+    if is_pglite(engine.name):
+        connection.close()
+        return
+    connection.autocommit = True
+    connection.execute("discard all")
+    connection.autocommit = False
+    idle.append(connection)
 
 
 @pytest.fixture

@@ -23,11 +23,12 @@
 {#
     Unchanged: nothing is sent. Compatible: create or replace. Incompatible: drop (restrict: fails where something that isn't
     ours depends on it; a rollup has views of ours, which are dropped and made again with it), create, grant again. A lock
-    is waited for 300 ms at a time, so readers never queue behind us for long.
+    is waited for 300 ms at a time, so readers never queue behind us for long, and for as long as a schema change waits.
 #}
 {% macro replace_view_in_place(relation, sql, recreate_dependents=false, security_barrier=false) %}
 {%- set options = ' with (security_barrier = true)' if security_barrier else '' %}
 {%- set name = relation.schema ~ '.' ~ relation.identifier %}
+{%- set patience = var('schema_change_patience') %}
 {#- each {{ sql }} ends its line, for it may end in a comment #}
 do $do$
 declare
@@ -35,6 +36,7 @@ declare
     grants text[];
     unchanged boolean;
     readers text;
+    deadline constant timestamptz := clock_timestamp() + interval '{{ patience }}';
     {%- if recreate_dependents %}
     dependents regclass[];
     statements text[];
@@ -78,7 +80,7 @@ begin
     if unchanged then
         return;
     end if;
-    for attempt in 1 .. 30 loop
+    loop
         begin
             set local lock_timeout = '300ms';
             begin
@@ -121,6 +123,10 @@ begin
             return;
         exception
             when lock_not_available or deadlock_detected then
+                if clock_timestamp() > deadline then
+                    raise exception 'could not replace view {{ name }} within {{ patience }}: other transactions kept it locked; see pg_locks, end them and build again'
+                        using errcode = 'lock_not_available';
+                end if;
                 perform pg_sleep(0.05 + random() * 0.1);
             when insufficient_privilege then
                 raise exception 'view {{ name }} is not that of this release, and % may not change it (%): run `governance build` as %, then build again',
@@ -132,7 +138,5 @@ begin
                     using errcode = 'dependent_objects_still_exist';
         end;
     end loop;
-    raise exception 'could not replace view {{ name }}: other transactions kept it locked; see pg_locks, end them and build again'
-        using errcode = 'lock_not_available';
 end $do$
 {% endmacro %}

@@ -1,5 +1,6 @@
 """What the project is tested on."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,3 +18,8 @@ class Engine:
     name: str
     database: Callable[[str], AbstractContextManager[str]]
     empty: Callable[[str], AbstractContextManager[str]]
+
+
+def is_pglite(engine: str) -> bool:
+    """Whether an engine of this name is a process of WebAssembly here, and no server."""
+    return engine != "postgres" and not os.environ.get("GOVERNANCE_TEST_DATABASE_URL")

@@ -51,10 +51,13 @@ def rows(url: str, query: str) -> list[TupleRow]:
 
 
 def totals(url: str, *rollups: str) -> list[tuple[int, Decimal]]:
-    found: list[tuple[int, Decimal]] = []
-    for rollup in rollups or USAGE_ROLLUPS:
-        found += rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
-    return found
+    query = "select sum(request_count)::int, sum(cost_amount) from rollups."
+    with connect(url) as connection:
+        return [
+            row
+            for rollup in rollups or USAGE_ROLLUPS
+            for row in connection.execute(f"{query}{rollup}".encode()).fetchall()
+        ]
 
 
 def kind(engine: Engine) -> str:

@@ -15,6 +15,7 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
+from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.warehouse.refresh import refresh
 
 Connection = psycopg.Connection[TupleRow]
@@ -35,10 +36,16 @@ def session(database: str) -> Iterator[Connection]:
         yield connection
 
 
-def test_a_build_passes_all_its_tests(database: str, engine: Engine) -> None:
+def test_a_second_build_passes_all_its_tests_and_leaves_the_catalog_as_it_is(database: str, engine: Engine) -> None:
+    with connect(database) as connection:
+        first = read_catalog(connection)
     # what a report says of rows that are given to it is the same on each, and half of what dbt's tests take
     elsewhere = [] if engine.name == "postgres" else ["--exclude", "resource_type:unit_test,fqn:governance.reporting.*"]
     run_dbt(["build", *elsewhere], database, quiet=True)
+    with connect(database) as connection:
+        assert compare_catalogs(first, read_catalog(connection)) == []
+    assert ("table", "core.users") in first.objects
+    assert first.objects["column", "core.users.email"].properties["nullability"] == "not null"
 
 
 def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session: Connection, database: str) -> None:
@@ -121,7 +128,7 @@ def build_view(database: str, tmp_path: Path) -> Callable[[str], None]:
             name: probe
             profile: governance
             macro-paths: ["{project_dir() / "macros"}"]
-            vars: {{time_series_engine: null}}
+            vars: {{time_series_engine: null, schema_change_patience: 2 seconds}}
             models: {{probe: {{+materialized: view, +schema: reporting}}}}
             """
         )

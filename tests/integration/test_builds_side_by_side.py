@@ -27,6 +27,7 @@ from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 Connection = psycopg.Connection[TupleRow]
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 BIN = Path(sys.executable).parent
+RULES = "verification"
 
 
 def two_builds(url: str, folder: Path, args: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -49,9 +50,10 @@ def test_two_builds_at_once_are_right_on_an_empty_database_and_after(
     engine: Engine, database: str, tmp_path: Path
 ) -> None:
     with engine.empty("two_builds") as url:
-        run_dbt(["parse"], url, quiet=True)
-        # then the seeds, a table and what reads it: each kind of node again
-        for args in (BUILD, [*BUILD, "--full-refresh", "--select", "resource_type:seed", "llm_metrics+1", "roles"]):
+        read_for_process(url, application="governance dbt")
+        # rules are views as reports are; then the seeds, a table and what reads it, rules too: each kind of node again
+        again = ["--full-refresh", "--select", "resource_type:seed", "llm_metrics+1", "roles"]
+        for args in ([*BUILD, "--exclude", RULES], [*BUILD, *again]):
             builds = list(two_builds(url, tmp_path / str(len(args)), args))
             outputs = [build.communicate()[0] for build in builds]
             assert [build.returncode for build in builds] == [0, 0], "\n".join(outputs)
@@ -62,7 +64,8 @@ def compare(url: str, expected: str) -> None:
     """Both databases have the same catalog, seeds and managed rows."""
     with connect(url) as connection, connect(expected) as template:
         found = read_catalog(connection)
-        assert [str(d) for d in compare_catalogs(fitted(read_catalog(template), found), found)] == []
+        differences = compare_catalogs(fitted(read_catalog(template), found), found)
+        assert [str(d) for d in differences if not (d.found is None and d.name.startswith(f"{RULES}."))] == []
         for seed in sorted(path.stem for path in (project_dir() / "seeds").glob("*.csv")):
             query = f"select count(*), md5(string_agg(s::text, '' order by s::text)) from seeds.{seed} as s".encode()
             assert connection.execute(query).fetchone() == template.execute(query).fetchone(), seed

@@ -1,24 +1,9 @@
 """Reading the catalog of a database: it says the same of databases that were built alike."""
 
 import pytest
-from engines import Engine
 
-from orchestration.lib.database.connection import Connection, connect
-from orchestration.lib.dbt.runner import run_dbt
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
-
-BUILD = ["build", "--resource-type", "model", "seed"]
-
-
-def test_a_second_build_leaves_the_catalog_as_it_is(engine: Engine) -> None:
-    with engine.database("catalog_twice") as url:
-        with connect(url) as connection:
-            first = read_catalog(connection)
-        run_dbt(BUILD, url, quiet=True)
-        with connect(url) as connection:
-            assert compare_catalogs(first, read_catalog(connection)) == []
-    assert ("table", "core.users") in first.objects
-    assert first.objects["column", "core.users.email"].properties["nullability"] == "not null"
 
 
 @pytest.mark.engines("postgres")

@@ -3,8 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from orchestration.lib.errors import GovernanceError
 from orchestration.lib.evidence.result import Verification
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, ensure_admin, hash_password, verify_password
 from orchestration.lib.settings import project_dir
-from orchestration.lib.verification.drift.find import RULE
+from orchestration.lib.verification.drift.find import RULE, find_drift
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.build_lock import build_lock
 
 PASSWORD = "a password of the test's own"
-EMPTY = "test_dagster_empty"
+EMPTY, REFERENCE = "test_dagster_empty", "test_dagster_reference"
 NOT_BUILT_BY_DBT = {
     *(dg.AssetKey(["compliance", f"{kind}_report"]) for kind in ("daily", "weekly", "monthly", "quarterly")),
     dg.AssetKey(["operations", "backup"]),
@@ -36,21 +37,37 @@ NOT_BUILT_BY_DBT = {
 }
 
 
-@pytest.fixture
-def empty(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """URL of a database in use that holds nothing; `template` leaves dbt's manifest in the tests' target folder."""
+@pytest.fixture(scope="module")
+def read(server_url: str, template: str) -> str:
+    """URL of EMPTY, for which dbt has read the project: definitions are made of its manifest in the tests' folder."""
     assert template
+    url = with_database(server_url, EMPTY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_WRITE_JSON", "true")
+        read_for_process(url)
+    return url
+
+
+@pytest.fixture(scope="module")
+def definitions(read: str) -> dg.Definitions:
+    from orchestration.definitions import defs
+
+    assert read
+    return defs()
+
+
+@pytest.fixture
+def empty(server_url: str, read: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a database in use that holds nothing."""
     with connect(server_url) as admin:
         admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(EMPTY)))
     ensure_database(server_url, EMPTY)
-    url = with_database(server_url, EMPTY)
-    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
+    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", read)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DBT_WRITE_JSON", "true")
     # they are neither assets nor checks
     monkeypatch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "exposure unit_test")
-    read_for_process(url)
-    return url
+    return read
 
 
 def passwords(url: str) -> list[str]:
@@ -60,11 +77,24 @@ def passwords(url: str) -> list[str]:
         return [row[0] for row in connection.execute(query, [ADMIN_EMAIL])]
 
 
-def test_everything_is_materialized_on_an_empty_database(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.definitions import defs
+@pytest.fixture
+def template_as_reference(server_url: str, template: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Deep drift compares with a build that is there; that it makes one by itself is in test_drift_check."""
+    name = sql.Identifier(REFERENCE)
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(name))
+        ensure_database(server_url, REFERENCE, template=template)
+        reference = with_database(server_url, REFERENCE)
+        monkeypatch.setattr(checks_of_verification, "find_drift", partial(find_drift, reference_url=reference))
+        yield
+        admin.execute(sql.SQL("drop database {} with (force)").format(name))
 
+
+@pytest.mark.usefixtures("template_as_reference")
+def test_everything_is_materialized_on_an_empty_database(
+    empty: str, definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", PASSWORD)
-    definitions = defs()
     graph = definitions.resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance)
@@ -117,9 +147,7 @@ def table(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[dict[str, Any]]
     return [dict(record.data) for record in shown.records]
 
 
-def test_what_the_command_line_built_and_tested_is_shown_once(built: str) -> None:
-    from orchestration.definitions import defs
-
+def test_what_the_command_line_built_and_tested_is_shown_once(built: str, definitions: dg.Definitions) -> None:
     # usage, and nobody who may administer
     with connect(built) as connection:
         connection.execute(
@@ -128,7 +156,6 @@ def test_what_the_command_line_built_and_tested_is_shown_once(built: str) -> Non
     # the template's build tested nothing
     with pytest.raises(GovernanceError, match="no_missing_administrator"):
         run_dbt(["test", "--select", "missing_administrator", "clock_skew"], built, quiet=True)
-    definitions = defs()
     repository = definitions.get_repository_def()
     sensor = repository.get_sensor_def("command_line_sensor")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -167,11 +194,9 @@ def test_what_the_command_line_built_and_tested_is_shown_once(built: str) -> Non
 
 
 def test_the_verification_job_runs_every_check_and_materializes_nothing(
-    built: str, monkeypatch: pytest.MonkeyPatch
+    built: str, definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for the build that deep drift compares with, which was made above and is in test_drift_check."""
-    from orchestration.definitions import defs
-
+    """But for the build that deep drift compares with."""
     monkeypatch.setattr(checks_of_verification, "find_drift", lambda _url, /: Verification([RULE]))
     with connect(built) as connection:
         connection.execute(
@@ -179,7 +204,6 @@ def test_the_verification_job_runs_every_check_and_materializes_nothing(
             " select now() + interval '1 hour', 'r' || n, 'p', 'm' || n, 'edge' from generate_series(1, 12) as n"
         )
         requests = connection.execute("select count(*) from core.llm_metrics").fetchall()
-        definitions = defs()
         with dg.DagsterInstance.ephemeral() as instance:
             result = definitions.resolve_job_def("verification_job").execute_in_process(
                 instance=instance, raise_on_error=False
@@ -211,9 +235,7 @@ def test_the_verification_job_runs_every_check_and_materializes_nothing(
         assert connection.execute("select count(*) from core.llm_metrics").fetchall() == requests
 
 
-def test_the_other_jobs_of_the_clock_do_what_they_say(built: str) -> None:
-    from orchestration.definitions import defs
-
+def test_the_other_jobs_of_the_clock_do_what_they_say(built: str, definitions: dg.Definitions) -> None:
     with connect(built) as connection:
         connection.execute("select internal.ensure_partitions('core.llm_metrics', '2020-01-07', '2020-01-07')")
         connection.execute(
@@ -225,7 +247,6 @@ def test_the_other_jobs_of_the_clock_do_what_they_say(built: str) -> None:
             " values ('kim@example.com', 'Kim', 'active', %s)",
             [hash_password("Admin123!", allow_weak=True)],
         )
-        definitions = defs()
         results = {}
         for job in ("refresh_job", "retention_job", "passwords_job"):
             results[job] = definitions.resolve_job_def(job).execute_in_process()
@@ -355,11 +376,9 @@ def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
     assert "password" not in " ".join(said)
 
 
-def test_a_build_beside_another_is_refused(empty: str) -> None:
-    from orchestration.definitions import defs
-
+def test_a_build_beside_another_is_refused(empty: str, definitions: dg.Definitions) -> None:
     roles = dg.AssetKey(["core", "roles"])
-    job = defs().resolve_implicit_global_asset_job_def()
+    job = definitions.resolve_implicit_global_asset_job_def()
     with build_lock(empty), dg.DagsterInstance.ephemeral() as instance:
         result = job.execute_in_process(instance=instance, asset_selection=[roles], raise_on_error=False)
     failure = result.get_step_failure_events()[0].step_failure_data

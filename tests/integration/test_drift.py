@@ -127,7 +127,7 @@ def test_a_plain_build_heals_what_is_said_to_need_no_more(engine: Engine, refere
             assert violations(connection, reference) == []
 
 
-def test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted(engine: Engine) -> None:
+def test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted(engine: Engine, warehouse: str) -> None:
     additions = """
         create role drift_reader;
         grant usage on schema reporting to drift_reader;
@@ -160,8 +160,7 @@ def test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted(en
         with connect(url) as connection:
             connection.execute(additions.encode())
         try:
-            with engine.database("drift_reference") as reference_url:
-                drift = collect(url, [partial(find_drift, reference_url=reference_url)], program=None)
+            drift = collect(url, [partial(find_drift, reference_url=warehouse)], program=None)
         finally:
             with connect(url) as connection:
                 connection.execute("drop owned by drift_reader; drop role drift_reader")

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
-from engines import Engine
+from conftest import PATIENCE, SHARED, made_once
+from engines import Engine, is_pglite, pglite
+from old_usage import rows, totals
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
@@ -31,26 +34,44 @@ NATIVE = "{time_series_engine: postgres, partitions_ahead: 1 day}"
 
 
 @pytest.fixture
-def native(engine: Engine) -> Iterator[str]:
+def native(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A database with native partitions, usage on both sides of the raw floor, and a view of someone's."""
-    with engine.empty("native") as url:
-        run_dbt(["build", "--resource-type", "model", "seed", "--vars", NATIVE], url, quiet=True)
-        with connect(url) as connection:
-            ensure_admin(connection, password=None, allow_default=False)
-            for time in (OLD, KEPT):
-                connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [time, time])
-            insert(connection, "old", OLD, 1)
-            insert(connection, "kept", KEPT, 2)
-            insert(connection, "in the default partition", HOUR - timedelta(days=100), 4)
-            insert(connection, "now", HOUR, 8)
-            connection.execute(
-                "insert into core.system_metrics (time, service, metric_name, value) values (%s, 's', 'm', 0.1)", [KEPT]
-            )
-        refresh(url)
-        with connect(url) as connection:
-            connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [FLOOR])
-            connection.execute("create view public.someones as select count(*) as n from core.llm_metrics")
+    if not is_pglite(engine.name):
+        with engine.empty("native") as url:
+            make_native(url)
+            yield url
+        return
+    empty: Path = request.getfixturevalue("pglite_empty")
+
+    def make(data: Path) -> None:
+        pglite.copy(empty, data)
+        with pglite.serving(data, apache=True, patience=PATIENCE) as url:
+            make_native(url)
+
+    # it is the same on both editions
+    made = made_once(request.config.stash[SHARED] / "native", make)
+    pglite.copy(made, tmp_path / "native")
+    with pglite.serving(tmp_path / "native", apache=engine.name != "timescaledb", patience=PATIENCE) as url:
         yield url
+
+
+def make_native(url: str) -> None:
+    run_dbt(["build", "--resource-type", "model", "seed", "--vars", NATIVE], url, quiet=True)
+    with connect(url) as connection:
+        ensure_admin(connection, password=None, allow_default=False)
+        for time in (OLD, KEPT):
+            connection.execute("select internal.ensure_partitions('core.llm_metrics', %s, %s)", [time, time])
+        insert(connection, "old", OLD, 1)
+        insert(connection, "kept", KEPT, 2)
+        insert(connection, "in the default partition", HOUR - timedelta(days=100), 4)
+        insert(connection, "now", HOUR, 8)
+        connection.execute(
+            "insert into core.system_metrics (time, service, metric_name, value) values (%s, 's', 'm', 0.1)", [KEPT]
+        )
+    refresh(url)
+    with connect(url) as connection:
+        connection.execute("select * from internal.drop_raw('llm_metrics', %s)", [FLOOR])
+        connection.execute("create view public.someones as select count(*) as n from core.llm_metrics")
 
 
 def insert(connection: "psycopg.Connection[TupleRow]", name: str, time: datetime, cost: int) -> None:
@@ -59,19 +80,6 @@ def insert(connection: "psycopg.Connection[TupleRow]", name: str, time: datetime
         " values (%s, %s, 'p', 'm', %s, 'provider', '{\"a\": 1}')",
         [time, name, cost],
     )
-
-
-def rows(url: str, query: str) -> list[TupleRow]:
-    with connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
-
-
-def totals(url: str) -> list[tuple[int, Decimal]]:
-    return [
-        found
-        for rollup in USAGE_ROLLUPS
-        for found in rows(url, f"select sum(request_count)::int, sum(cost_amount) from rollups.{rollup}")
-    ]
 
 
 class Killed(BaseException):

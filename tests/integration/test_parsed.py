@@ -8,7 +8,7 @@ from dbt.cli.main import dbtRunner
 from orchestration.lib.dbt.environment import dbt_environment, environment
 from orchestration.lib.settings import project_dir
 
-URL = "postgresql://nobody:nothing@127.0.0.1:5432/llm_governance"
+URL = "postgresql://nobody:nothing@127.0.0.1:5432/{}"
 # of what tests are asked, the window is read with the project; no test sets it
 OTHERS = {
     "verified_rollup_window": "1 day",
@@ -18,16 +18,17 @@ OTHERS = {
 }
 
 
-def test_what_dbt_reads_does_not_depend_on_vars(dbt_folder: None) -> None:
+def test_what_is_taken_for_another_database_and_other_vars_is_what_dbt_reads(dbt_folder: None) -> None:
     declared = yaml.safe_load((project_dir() / "dbt_project.yml").read_text())["vars"]
-    others = {name: OTHERS.get(name, "another") for name in declared}
-    kept = read()
-    assert read("--vars", yaml.safe_dump(others), "--no-partial-parse") == kept
+    others = yaml.safe_dump({name: OTHERS.get(name, "another") for name in declared})
+    assert read("llm_governance")
+    taken = read("another", "--vars", others)
+    assert taken == read("another", "--vars", others, "--no-partial-parse")
 
 
-def read(*options: str) -> dict[str, Any]:
+def read(database: str, *options: str) -> dict[str, Any]:
     """The project as dbt reads it."""
-    with environment(dbt_environment(URL)):
+    with environment(dbt_environment(URL.format(database))):
         result = dbtRunner().invoke(["--log-level", "none", "parse", *options])
     assert result.success, result.exception
     found: dict[str, Any] = without_times(result.result.to_dict())  # type: ignore[union-attr]

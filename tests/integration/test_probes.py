@@ -98,7 +98,18 @@ def break_guard(connection: Connection, probe: Probe) -> None:
     connection.execute(sql.SQL("drop index core.{}").format(sql.Identifier(probe.guard)))
 
 
-@pytest.mark.parametrize("probe", PROBES, ids=[probe.name for probe in PROBES])
+def knows_no_engine(probe: Probe) -> bool:
+    """Whether what guards it is of a table that is the same on each."""
+    return "metrics" not in probe.sql + probe.prepare + probe.holds
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        pytest.param(probe, id=probe.name, marks=[pytest.mark.knows_no_engine] if knows_no_engine(probe) else [])
+        for probe in PROBES
+    ],
+)
 def test_a_probe_finds_its_guard_broken(engine: Engine, warehouse: str, probe: Probe) -> None:
     if engine.name == "timescaledb" and probe.name in OF_INCREMENTAL_ROLLUPS:
         pytest.skip("continuous aggregates keep a log of their own")

@@ -45,7 +45,7 @@ class Release:
                 profile: governance
                 macro-paths: ["{project_dir() / "macros"}", macros]
                 on-run-start: ["{{{{ apply_schema_changes() }}}}"]
-                vars: {{time_series_engine: null, schema_change_patience: 4 seconds}}
+                vars: {{time_series_engine: null, schema_change_patience: 2 seconds}}
                 models: {{probe: {{+materialized: ephemeral}}}}
                 """
             )
@@ -203,7 +203,7 @@ def assert_all_applied(session: Connection) -> None:
 def test_eight_appliers_at_once_apply_each_change_once(session: Connection, database: str, release: Release) -> None:
     add_changes(release)
     with release.applier(database) as apply, ThreadPoolExecutor(8) as pool:
-        for _ in range(8):
+        for _ in range(4):
             for applier in [pool.submit(apply) for _ in range(8)]:
                 applier.result()
             assert_all_applied(session)
@@ -321,7 +321,7 @@ def test_a_change_waits_behind_an_application_without_stopping_others(
         application.execute("insert into probe.t values (2)")
         with pytest.raises(
             DbtDatabaseError,
-            match=r"change_9001_first changed nothing, for it did not get its locks within 4 seconds: end the open "
+            match=r"change_9001_first changed nothing, for it did not get its locks within 2 seconds: end the open "
             r"transactions, or wait for them, and build again. Open: .*pid \d+ \(gateway\) since 20",
         ):
             apply()

@@ -8,10 +8,10 @@ from decimal import Decimal
 import psycopg
 import pytest
 from engines import Engine
-from psycopg.rows import TupleRow
+from old_usage import rows, totals
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.usage.load import IngestError, ingest_rows
 from orchestration.lib.warehouse.refresh import refresh
@@ -24,15 +24,22 @@ COMPRESSED = (
 )
 
 
-@pytest.fixture
-def warehouse(engine: Engine) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def shared(engine: Engine) -> Iterator[str]:
     with engine.database("traps") as url:
         yield url
 
 
-def rows(url: str, query: str) -> list[TupleRow]:
-    with connect(url) as connection:
-        return connection.execute(query.encode()).fetchall()
+@pytest.fixture
+def warehouse(shared: str) -> Iterator[str]:
+    """A warehouse without usage that nothing was dropped from."""
+    yield shared
+    with connect(shared) as connection:
+        stored = connection.execute("select internal.stored_relation(name, version) from internal.rollup_state")
+        for relation in ("core.llm_metrics", *(name for (name,) in stored.fetchall())):
+            connection.execute("select drop_chunks(%s::regclass, older_than => 'infinity'::timestamptz)", [relation])
+        connection.execute("update internal.time_series set dropped_before = '-infinity', gone = '{}'")
+        connection.execute("delete from internal.time_series_parts")
 
 
 def insert(url: str, name: str, time: datetime, cost: int) -> None:
@@ -46,7 +53,7 @@ def insert(url: str, name: str, time: datetime, cost: int) -> None:
 
 def costs(url: str) -> set[Decimal]:
     """What the rollups say in sum; one value where they agree."""
-    return {rows(url, f"select sum(cost_amount) from rollups.{rollup}")[0][0] for rollup in USAGE_ROLLUPS}
+    return {cost for _, cost in totals(url)}
 
 
 def run_job(url: str, policy: str, relation: str) -> None:
@@ -162,11 +169,13 @@ def test_old_buckets_in_columns_take_late_rows(warehouse: str) -> None:
 
 def test_a_var_changes_beside_compressed_chunks(warehouse: str) -> None:
     insert(warehouse, "old", HOUR - timedelta(days=100), 1)
+    refresh(warehouse)
     run_job(warehouse, "policy_compression", "core.llm_metrics")
     assert rows(warehouse, COMPRESSED) == [(1,)]
     build(warehouse, compress_after="9 days")
     assert rows(warehouse, COMPRESSED) == [(1,)]
     assert costs(warehouse) == {Decimal(1)}
+    build(warehouse)
 
 
 def load(url: str, names: Iterator[str], time: datetime) -> None:
@@ -184,10 +193,7 @@ def test_few_late_rows_pass_the_limit_of_decompressed_tuples(warehouse: str) -> 
     load(warehouse, (f"r{i}" for i in range(50)), late)
     compress(warehouse)
     with connect(warehouse) as connection:
-        connection.execute(
-            "do $$ begin execute format('alter database %I set timescaledb.max_tuples_decompressed_per_dml_transaction"
-            " = 5', current_database()); end $$"
-        )
+        limit(connection, "5")
         connection.execute("set timescaledb.max_tuples_decompressed_per_dml_transaction = 5")
         with pytest.raises(psycopg.Error, match="tuple decompression limit"):
             connection.execute("update core.llm_metrics set cost_amount = 1")
@@ -195,6 +201,16 @@ def test_few_late_rows_pass_the_limit_of_decompressed_tuples(warehouse: str) -> 
     refresh(warehouse)
     assert costs(warehouse) == {Decimal(60)}
     assert rows(warehouse, COMPRESSED) == [(1,)]
+    with connect(warehouse) as connection:
+        limit(connection, "default")
+
+
+def limit(connection: Connection, tuples: str) -> None:
+    """For every later session."""
+    connection.execute(
+        "do $$ begin execute format('alter database %I set timescaledb.max_tuples_decompressed_per_dml_transaction ="
+        f" {tuples}', current_database()); end $$".encode()
+    )
 
 
 def test_a_load_that_breaks_off_leaves_its_chunks_compressed(warehouse: str) -> None:

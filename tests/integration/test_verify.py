@@ -13,6 +13,7 @@ from psycopg import sql
 
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.identity import passwords
 from orchestration.lib.identity.accounts import hash_password
 from orchestration.lib.identity.passwords import PASSWORDS
 from orchestration.lib.verification.run import verify
@@ -166,6 +167,13 @@ def test_the_command_works_for_a_reader_and_names_what_is_missing(warehouse: str
             connection.execute(sql.SQL("drop owned by {0}; drop role {0}").format(reader))
 
 
+@pytest.fixture
+def few_guesses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a quarter of a second an account."""
+    monkeypatch.setattr(passwords, "COMMON", ("admin", "changeme"))
+
+
+@pytest.mark.usefixtures("few_guesses")
 def test_a_password_is_compared_once_and_found(warehouse: str) -> None:
     with connect(warehouse) as connection:
         for address, password in {
@@ -210,6 +218,7 @@ def test_a_hash_that_cannot_be_compared_is_told_and_stops_nobody(warehouse: str)
     assert run(warehouse, "--select", "identity").exit_code == 1
 
 
+@pytest.mark.usefixtures("few_guesses")
 def test_passwords_that_could_not_be_compared_leave_the_other_rules_their_answers(warehouse: str) -> None:
     with connect(warehouse) as connection:
         add_user(connection, status="active", password_hash=hash_password("changeme", allow_weak=True))

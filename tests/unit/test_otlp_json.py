@@ -22,7 +22,7 @@ def without_nothing(said: Any) -> dict[str, object]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_both_say_the_same(data: st.DataObject) -> None:
     request = data.draw(export_requests() | st.sampled_from(GOLDEN_REQUESTS))

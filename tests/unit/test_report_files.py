@@ -161,7 +161,7 @@ def test_without_source_the_error_says_which_to_try(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=70)
 @given(data=st.data())
 def test_no_record_stops_a_report(name: str, data: st.DataObject) -> None:
     """Whatever stands in the place of a value, a row is right or has a reason against it; no amount is a float."""

@@ -28,6 +28,8 @@ _INITIAL_SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %a ",
 }
+# of a throw-away server: a client's share of each login is a few milliseconds otherwise
+_FORGETFUL_SETTINGS = {"scram_iterations": "1"}
 
 
 def initialize(
@@ -49,7 +51,8 @@ def initialize(
             for path in (password_file, staging):
                 os.chown(path, identity["user"], identity["group"], follow_symlinks=False)
     try:
-        options = [part for name, value in _INITIAL_SETTINGS.items() for part in ("--set", f"{name}={value}")]
+        settings = _INITIAL_SETTINGS | ({} if durable else _FORGETFUL_SETTINGS)
+        options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
         result = folder.run(
             [
                 binaries / "initdb",
