@@ -96,16 +96,7 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]
     # every ten seconds its sensors say that nothing happened
-    options = [
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-        "--module-name",
-        "orchestration.definitions",
-    ]
+    options = f"--host {HOST} --port {port} --log-level warning --module-name orchestration.definitions".split()
     os.chdir(project_dir())
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
 

@@ -357,7 +357,7 @@ def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
         ui.open_ui(3999, said.append)
     assert started["program"] == sys.executable
     assert started["arguments"].endswith(
-        "-m dagster dev --host 127.0.0.1 --port 3999 --module-name orchestration.definitions"
+        "-m dagster dev --host 127.0.0.1 --port 3999 --log-level warning --module-name orchestration.definitions"
     )
     assert (Path(started["DAGSTER_HOME"]) / "dagster.yaml").exists()
     assert any(started["GOVERNANCE_ADMIN_PASSWORD"] in sentence for sentence in said)
