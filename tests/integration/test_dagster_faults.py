@@ -112,7 +112,8 @@ for event in result.get_step_failure_events():
 
 def test_a_full_disk_leaves_no_report(home: Path, day: str) -> None:
     said = subprocess.run([sys.executable, "-c", _FULL, day], capture_output=True, text=True, check=True).stdout
-    assert said == "cannot write a file: File too large; see to that, then run it again\n"
+    folder = home / "reports" / f"day-{day}"
+    assert said == f"cannot write {folder}: File too large; see to that, then run it again\n"
     assert list((home / "reports").iterdir()) == []
 
 
