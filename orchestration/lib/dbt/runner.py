@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 _SHOWN = 10
 # between two lines that say how far it is
 _SECONDS = 5
+# the events that end a node, and which field of each says how many there are
+_TOTALS = {
+    "LogModelResult": "total",
+    "LogNodeResult": "total",
+    "LogSeedResult": "total",
+    "LogTestResult": "num_models",
+}
 
 
 def run_dbt(
@@ -75,11 +82,10 @@ def _progress(notify: Callable[[str], None]) -> Callable[["EventMsg"], None]:
 
     def hear(event: "EventMsg") -> None:
         nonlocal told
-        if not re.fullmatch("Log(Model|Test|Seed|Node)Result", event.info.name):
-            return
-        if time.monotonic() - told >= _SECONDS:
+        total = _TOTALS.get(event.info.name)
+        if total and time.monotonic() - told >= _SECONDS:
             told = time.monotonic()
-            notify(f"{event.data.index} of {event.data.total}")
+            notify(f"{event.data.index} of {getattr(event.data, total)}")
 
     return hear
 
