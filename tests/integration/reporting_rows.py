@@ -22,6 +22,11 @@ def noon(days_ago: int) -> datetime:
     return today - timedelta(days=days_ago)
 
 
+def running_hour() -> datetime:
+    """A time of now: no rollup has stored its hour yet, so reports know it without a refresh."""
+    return datetime.now(UTC)
+
+
 def add_request(connection: Connection, time: datetime, **values: Any) -> None:
     """One request; unpriced unless it has a cost_amount."""
     request = {"time": time, "request_id": f"r-{next(_ids)}", "provider": "openai", "model": "gpt-4o"} | values

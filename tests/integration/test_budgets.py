@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from core_rows import Connection, add, add_team, add_user, refused, value
 from psycopg.errors import CheckViolation, ExclusionViolation, RestrictViolation
-from reporting_rows import add_request, noon, only, report
+from reporting_rows import add_request, noon, only, report, running_hour
 
 from orchestration.lib.database.connection import connect
 from orchestration.lib.dbt.runner import run_dbt
@@ -160,9 +160,9 @@ def test_each_kind_of_target_counts_its_own_spend(connection: Connection) -> Non
     key = add(connection, "api_keys", user_id=user, name="batch", key_prefix="sk_abcd", key_hash=b"k" * 32)
     mine = {"team_id": team, "user_id": user, "api_key_id": key, "application": "chat"}
     tags = '{"project": ["x", "y"], "run": "1"}'
-    add_request(connection, noon(0), **mine, cost_amount=Decimal("1.5"), tags=tags)
-    add_request(connection, noon(0), **mine, cost_amount=Decimal(9), currency="EUR")
-    add_request(connection, noon(0), application="other", cost_amount=Decimal(4))
+    add_request(connection, running_hour(), **mine, cost_amount=Decimal("1.5"), tags=tags)
+    add_request(connection, running_hour(), **mine, cost_amount=Decimal(9), currency="EUR")
+    add_request(connection, running_hour(), application="other", cost_amount=Decimal(4))
     for target in (
         {"user_id": user},
         {"api_key_id": key},

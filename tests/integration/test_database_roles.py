@@ -13,7 +13,7 @@ from definer_functions import definer_functions
 from engines import Engine
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from reporting_rows import add_request, noon
+from reporting_rows import add_request, noon, running_hour
 
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
@@ -279,7 +279,7 @@ def test_a_manager_sees_own_teams_and_a_leaky_function_no_others(connection: Con
     (role,) = connection.execute("select id from core.roles where slug = 'team-manager'").fetchone() or (None,)
     add(connection, "user_roles", user_id=manager, role_id=role, team_id=above)
     for team in (above, below, other):
-        add_request(connection, noon(0), team_id=team, cost_amount=1, currency="USD")
+        add_request(connection, running_hour(), team_id=team, cost_amount=1, currency="USD")
         add(connection, "team_members", team_id=team, user_id=visitor)
     connection.execute(
         "create table public.seen (team uuid); grant insert, select on public.seen to governance_app;"
@@ -320,7 +320,7 @@ def test_a_manager_who_logs_in_is_nobody_else_and_learns_sizes_at_most(warehouse
         for user, team in ((ann, mine), (bob, other)):
             add(owner, "user_roles", user_id=user, role_id=role, team_id=team)
             add(owner, "team_members", team_id=team, user_id=user)
-            add_request(owner, noon(0), team_id=team, cost_amount=41 if team == mine else 4711, currency="USD")
+            add_request(owner, running_hour(), team_id=team, cost_amount=41 if team == mine else 4711, currency="USD")
         name = sql.Identifier(login)
         owner.execute(sql.SQL("create role {} login password {}").format(name, PASSWORD))
         try:
