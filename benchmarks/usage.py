@@ -116,6 +116,8 @@ class Usage:
             "delete from core.llm_metrics where time between %s and %s and request_id in (select 'req-' ||"
             " md5(format('request-%%s-%%s', %s::text, n)) from generate_series(%s::bigint, %s::bigint) as n)",
             [*(self.begin + timedelta(seconds=n * self.seconds) for n in (first - 1, last + 1)), salt, first, last],
+            # a plan for any times would decompress every chunk
+            prepare=False,
         )
 
     def load(
