@@ -187,19 +187,13 @@ def leaf(data: bytes) -> bytes:
 
 def merkle_root(hashes: list[bytes]) -> bytes:
     """Root of a tree over these leaves, RFC 6962."""
-    if not hashes:
-        return hashlib.sha256(b"").digest()
-    while len(hashes) > 1:
-        odd = hashes[-1:] if len(hashes) % 2 else []
-        pairs = zip(hashes[::2], hashes[1::2], strict=False)
-        hashes = [hashlib.sha256(b"\1" + left + right).digest() for left, right in pairs] + odd
-    return hashes[0]
+    return merkle_roots(hashes, [len(hashes)])[len(hashes)]
 
 
 def merkle_roots(hashes: list[bytes], sizes: Iterable[int]) -> dict[int, bytes]:
     """The root of a tree over the first so many of these leaves, for each size that there is, in one pass."""
     wanted = {size for size in sizes if size <= len(hashes)}
-    found = {0: merkle_root([])}
+    found = {0: hashlib.sha256(b"").digest()}
     # roots of whole trees, each of a power of two leaves, the larger first
     peaks: list[bytes] = []
     for number, digest in enumerate(hashes[: max(wanted, default=0)], 1):
