@@ -36,7 +36,6 @@ cross join
         select keyed.said ->> 0 as tag_value, 1 as place, null::numeric[] as shares
         where jsonb_array_length(keyed.said) <= 1
         union all
-        -- each value once, in the order they were given
         select named.tag_values[places.place], places.place, named.shares
         from (
             select
@@ -47,14 +46,7 @@ cross join
                                 keyed.cost, array_fill(1::numeric, array[cardinality(several.tag_values)])
                             )
                 end as shares
-            from (
-                select array_agg(given.tag_value order by given.place) as tag_values
-                from (
-                    select part.element #>> '{}' as tag_value, min(part.place) as place
-                    from jsonb_array_elements(keyed.said) with ordinality as part (element, place)
-                    group by 1
-                ) as given
-            ) as several
+            from ({{ list_tag_values('keyed.said') }}) as several
             where jsonb_array_length(keyed.said) > 1
         ) as named
         cross join lateral generate_subscripts(named.tag_values, 1) as places (place)

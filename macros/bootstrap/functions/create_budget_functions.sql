@@ -49,14 +49,7 @@ begin
                     jsonb_path_query_array({{ tags_of_cost('m.tags') }}, keys.path)
                     || coalesce(jsonb_path_query_array({{ tags_of_cost('m.tags') }}, keys.flat_path), '[]') as said
             ) as given
-            cross join lateral (
-                select array_agg(v.tag_value order by v.place) as tag_values
-                from (
-                    select part.element #>> '{}' as tag_value, min(part.place) as place
-                    from jsonb_array_elements(given.said) with ordinality as part (element, place)
-                    group by 1
-                ) as v
-            ) as each
+            cross join lateral ({{ list_tag_values('given.said') | indent(12) }}) as each
             where starts_with(target, keys.tag_key || '=')
                 and m.time >= low and m.time < high and m.cost_amount > 0 and m.currency = spent_in
                 and named.tag_value = any (each.tag_values)
