@@ -15,13 +15,12 @@ from psycopg.rows import TupleRow
 
 from orchestration.lib.audit import verify_offline
 from orchestration.lib.audit.verify_offline import Checkpoint, Entry, PublicKey, Report, Seal
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.folders import whole_folder
 
-Connection = psycopg.Connection[TupleRow]
 Read = TypeVar("Read")
 
 _PATIENCE = "60s"

@@ -4,15 +4,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.rights import needs_role
 from orchestration.lib.errors import GovernanceError
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # as many entries a seal, where transactions are not larger
 MOST = 10_000
@@ -62,7 +57,7 @@ def watch(url: str, *, seconds: float) -> Iterator[int]:
             time.sleep(max(0.0, seconds - (time.monotonic() - began)))
 
 
-def _seal(connection: "psycopg.Connection[TupleRow]") -> int:
+def _seal(connection: Connection) -> int:
     # anybody can take the lock that one sealer at a time has, and would stop sealing without a word
     connection.execute(f"set lock_timeout = '{_PATIENCE}'")
     with needs_role("sealing the trail", "governance_sealer"):

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
-Connection = psycopg.Connection[TupleRow]
+from orchestration.lib.database.connection import Connection
 
 # of our schemas; rows of a partition or chunk are those of its table, what a continuous aggregate stores is a view
 _TABLES = """

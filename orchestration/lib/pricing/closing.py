@@ -3,17 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from orchestration.lib.compliance.period import Period, now, parsed_month
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.pricing.reprice import Scope, effect
 from orchestration.lib.warehouse.refresh import refresh
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,7 @@ def closed_until(url: str) -> datetime | None:
     return ends.astimezone(UTC) if ends else None
 
 
-def _first_open(connection: "psycopg.Connection[TupleRow]", month: Period, today: date, *, through: bool) -> date:
+def _first_open(connection: Connection, month: Period, today: date, *, through: bool) -> date:
     """The first month that is open, which is the one to close, or with `through` it or one before it."""
     row = connection.execute(
         """
@@ -123,7 +118,7 @@ def _first_open(connection: "psycopg.Connection[TupleRow]", month: Period, today
     return first
 
 
-def _closed(connection: "psycopg.Connection[TupleRow]") -> list[ClosedPeriod]:
+def _closed(connection: Connection) -> list[ClosedPeriod]:
     rows = connection.execute(
         """
         select

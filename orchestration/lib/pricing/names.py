@@ -2,18 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.pricing.price_file import Price
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 Pair = tuple[str, str]
 
 
-def names_of(connection: "psycopg.Connection[TupleRow]", said: Iterable[Pair]) -> dict[Pair, Pair]:
+def names_of(connection: Connection, said: Iterable[Pair]) -> dict[Pair, Pair]:
     """What reports call each provider and model."""
     pairs = sorted(set(said))
     rows = connection.execute(

@@ -7,15 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.pricing.price_file import Key, Price
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -110,11 +105,11 @@ def _as_row(price: Price) -> dict[str, object]:
     }
 
 
-def _planned(connection: "psycopg.Connection[TupleRow]", prices: Sequence[Price], observed_on: date) -> Changes:
+def _planned(connection: Connection, prices: Sequence[Price], observed_on: date) -> Changes:
     return plan(present_prices(connection, {price.key.price_list for price in prices} | {"list"}), prices, observed_on)
 
 
-def present_prices(connection: "psycopg.Connection[TupleRow]", price_lists: Iterable[str]) -> list[Price]:
+def present_prices(connection: Connection, price_lists: Iterable[str]) -> list[Price]:
     """The prices of some price lists that aren't superseded."""
     rows = connection.execute(
         """

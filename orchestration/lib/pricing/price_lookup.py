@@ -7,15 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, explained
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ def applied_prices(url: str, question: Question) -> list[AppliedPrice]:
     return found
 
 
-def _team(connection: "psycopg.Connection[TupleRow]", team: str) -> object:
+def _team(connection: Connection, team: str) -> object:
     row = connection.execute(
         "select id from core.teams where slug = %s and deleted_at is null limit 1", [team]
     ).fetchone()
@@ -105,14 +100,14 @@ def _team(connection: "psycopg.Connection[TupleRow]", team: str) -> object:
     return row[0]
 
 
-def _providers(connection: "psycopg.Connection[TupleRow]") -> list[str]:
+def _providers(connection: Connection) -> list[str]:
     rows = connection.execute(
         "select distinct provider from core.model_prices where superseded_at is null order by 1"
     ).fetchall()
     return [provider for (provider,) in rows]
 
 
-def _found(connection: "psycopg.Connection[TupleRow]") -> list[AppliedPrice]:
+def _found(connection: Connection) -> list[AppliedPrice]:
     units: dict[UUID, list[UnitPrice]] = defaultdict(list)
     for price_id, *unit in connection.execute(
         """
@@ -143,7 +138,7 @@ def _found(connection: "psycopg.Connection[TupleRow]") -> list[AppliedPrice]:
     ]
 
 
-def _why_not(connection: "psycopg.Connection[TupleRow]", question: Question) -> str:
+def _why_not(connection: Connection, question: Question) -> str:
     rows = connection.execute(
         "select provider, model, min(nullif(valid_from, '-infinity')) from core.model_prices"
         " where superseded_at is null and price_list = 'list' group by 1, 2"

@@ -8,14 +8,13 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError, explained
 from orchestration.lib.money import total
 
 if TYPE_CHECKING:
-    import psycopg
     from psycopg.rows import TupleRow
 
 _DAY = timedelta(days=1)
@@ -181,9 +180,7 @@ def proceed(url: str, progress: Callable[[Revision], None] = lambda revision: No
         return _numbered(connection, revision.number)
 
 
-def _reprice(
-    connection: "psycopg.Connection[TupleRow]", revision: Revision, low: datetime, high: datetime, opened: set[str]
-) -> None:
+def _reprice(connection: Connection, revision: Revision, low: datetime, high: datetime, opened: set[str]) -> None:
     if _compute(connection, revision.scope, low, high, keeps=True):
         row = connection.execute(
             "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
@@ -194,7 +191,7 @@ def _reprice(
     connection.execute("select internal.reprice(%s, %s, %s)", [revision.number, low, high])
 
 
-def _finish(connection: "psycopg.Connection[TupleRow]", number: int) -> None:
+def _finish(connection: Connection, number: int) -> None:
     connection.execute(
         """
         update core.price_revisions as r
@@ -230,7 +227,7 @@ def _finish(connection: "psycopg.Connection[TupleRow]", number: int) -> None:
 
 
 @contextmanager
-def _session(url: str) -> "Iterator[psycopg.Connection[TupleRow]]":
+def _session(url: str) -> Iterator[Connection]:
     with connect(url) as connection:
         connection.execute("set timezone = 'UTC'")
         connection.execute("set jit = off")
@@ -244,9 +241,7 @@ def _session(url: str) -> "Iterator[psycopg.Connection[TupleRow]]":
         yield connection
 
 
-def _compute(
-    connection: "psycopg.Connection[TupleRow]", scope: Scope, low: datetime, high: datetime, *, keeps: bool
-) -> int:
+def _compute(connection: Connection, scope: Scope, low: datetime, high: datetime, *, keeps: bool) -> int:
     row = connection.execute(
         "select internal.begin_repricing(%s, %s, %s, %s, %s, %s)",
         [low, high, scope.provider, scope.model, scope.only_unpriced, keeps],
@@ -255,9 +250,7 @@ def _compute(
     return int(row[0])
 
 
-def _slices(
-    connection: "psycopg.Connection[TupleRow]", scope: Scope, since: datetime
-) -> Iterator[tuple[datetime, datetime]]:
+def _slices(connection: Connection, scope: Scope, since: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Days of UTC, as far as there are requests."""
     row = connection.execute(
         "select min(time), max(time) from core.llm_metrics where time >= %s and time < %s", [since, scope.ends]
@@ -274,12 +267,12 @@ def _slices(
         low = high
 
 
-def _unfinished(connection: "psycopg.Connection[TupleRow]") -> Revision | None:
+def _unfinished(connection: Connection) -> Revision | None:
     row = connection.execute(f"{_REVISIONS} where finished_at is null order by id limit 1").fetchone()
     return _revision(row) if row else None
 
 
-def _numbered(connection: "psycopg.Connection[TupleRow]", number: int) -> Revision:
+def _numbered(connection: Connection, number: int) -> Revision:
     row = connection.execute(f"{_REVISIONS} where id = %s", [number]).fetchone()
     assert row is not None
     return _revision(row)

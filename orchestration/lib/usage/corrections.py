@@ -8,18 +8,15 @@ which tell what request it is of, and `source` and `price_id`, which aren't abou
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.owners.resolution import GIVEN, UNRESOLVED
 from orchestration.lib.usage.costing import STORED_COST, costed
 from orchestration.lib.usage.reading import Reading, listed, quoted
 from orchestration.lib.usage.record import TARGETS, TOKEN_CLASSES
 from orchestration.lib.usage.rewriting import rewrite
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 Conflict = Literal["keep", "replace", "quarantine"]
 
@@ -59,7 +56,7 @@ class Corrections:
 
     def __init__(
         self,
-        connection: "psycopg.Connection[TupleRow]",
+        connection: Connection,
         source: str,
         reading: Reading,
         into: str,

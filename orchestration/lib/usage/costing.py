@@ -2,15 +2,11 @@
 # ruff: noqa: S608 - statements are built of this module's own words and quoted values
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.usage.record import TOKEN_CLASSES
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # what our prices make of a request, beside the columns that a source can fill
 COMPUTED = ("list_cost_amount", "computed_cost_amount", "source_cost_amount")
@@ -28,9 +24,7 @@ class StagedCosts:
     that were applied are kept for who asks later.
     """
 
-    def __init__(
-        self, connection: "psycopg.Connection[TupleRow]", targets: Collection[str], currency: str, *, keeps_prices: bool
-    ) -> None:
+    def __init__(self, connection: Connection, targets: Collection[str], currency: str, *, keeps_prices: bool) -> None:
         self._connection, self._targets, self._currency, self._keeps = connection, targets, currency, keeps_prices
         connection.execute("drop table if exists pg_temp.ingest_costs")
         connection.execute(

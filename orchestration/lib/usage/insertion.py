@@ -1,16 +1,12 @@
 """How the rows of a batch come into the table: with owners and cost, and plainly where nothing is there yet."""
 
-from typing import TYPE_CHECKING
-
 import psycopg
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.usage.costing import StagedCosts
 from orchestration.lib.usage.ledger import Inserted
 from orchestration.lib.usage.owners import StagedOwners
 from orchestration.lib.usage.reading import Reading
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 
 class Insertion:
@@ -21,9 +17,7 @@ class Insertion:
     apart cost little either.
     """
 
-    def __init__(
-        self, connection: "psycopg.Connection[TupleRow]", reading: Reading, into: str, *, keeps_prices: bool
-    ) -> None:
+    def __init__(self, connection: Connection, reading: Reading, into: str, *, keeps_prices: bool) -> None:
         self._connection, self._reading, self._into = connection, reading, into
         self._owners = StagedOwners(connection, reading.targets, reading.source())
         self._costs = StagedCosts(connection, reading.targets, reading.currency, keeps_prices=keeps_prices)

@@ -10,18 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.replaced import adjust, refuse_replaced_since, replaced_times, take_back
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,7 @@ class Ledger:
     def __init__(self, mapping: Mapping[str, str], constants: Mapping[str, str]) -> None:
         self._mapping, self._constants = json.dumps(dict(mapping)), json.dumps(dict(constants))
 
-    def begin(self, connection: "psycopg.Connection[TupleRow]", source: str) -> None:
+    def begin(self, connection: Connection, source: str) -> None:
         """To be called first, when nothing about the load as such is wrong."""
         self._connection = connection
         with connection.transaction():
@@ -129,7 +125,7 @@ _ALL_TOKENS = " + ".join(f"coalesce({name}, 0)" for name in TOKEN_CLASSES)
 
 
 def note_report(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     report: str,
     source: str,
     number: int,
@@ -227,7 +223,7 @@ def undo(url: str, which: str) -> Undone:
                 connection.execute("select internal.close_chunks(%s)", [opened])
 
 
-def _choose(connection: "psycopg.Connection[TupleRow]", which: str) -> Load:
+def _choose(connection: Connection, which: str) -> Load:
     by_number = which.isascii() and which.isdigit() and len(which) < 10
     # a file also by its name without the folder that it was loaded from
     condition = (
@@ -260,7 +256,7 @@ _ROWS = """
 """
 
 
-def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str, object]:
+def _bounds(connection: Connection, load: Load) -> dict[str, object]:
     row = connection.execute(
         "select min(ingested_at), max(ingested_at), min(oldest), max(newest), sum(cost_amount), sum(tokens)"
         " from internal.load_batches where load_id = %s and loaded > 0",
@@ -271,7 +267,7 @@ def _bounds(connection: "psycopg.Connection[TupleRow]", load: Load) -> dict[str,
     return {"load": load.number, **dict(zip(names, row, strict=True))}
 
 
-def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list[str]:
+def _open_chunks(connection: Connection, load: Load) -> list[str]:
     loaded = f"select m.time from core.llm_metrics as m, {_ROWS} union all" if load.loaded else ""
     # read to the end before a chunk that was read is decompressed
     days = connection.execute(
@@ -285,7 +281,7 @@ def _open_chunks(connection: "psycopg.Connection[TupleRow]", load: Load) -> list
     return list(opened[0]) if opened and opened[0] else []
 
 
-def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone:
+def _take_back(connection: Connection, load: Load) -> Undone:
     marked = connection.execute(
         "update internal.loads set undone_at = now() where id = %s and undone_at is null", [load.number]
     )
@@ -307,7 +303,7 @@ def _take_back(connection: "psycopg.Connection[TupleRow]", load: Load) -> Undone
     return Undone(load, rows, quarantined, restored)
 
 
-def _restore_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+def _restore_report(connection: Connection, load: Load) -> int:
     """The lines of an invoice's version before, which hold again, or which the version after has taken the place of."""
     return connection.execute(
         """
@@ -322,7 +318,7 @@ def _restore_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> i
     ).rowcount
 
 
-def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+def _delete_report(connection: Connection, load: Load) -> int:
     """Those that are there: a newer report of a period has taken the place of others."""
     return connection.execute(
         "delete from core.provider_usage as p using internal.load_batches as b"
@@ -331,7 +327,7 @@ def _delete_report(connection: "psycopg.Connection[TupleRow]", load: Load) -> in
     ).rowcount
 
 
-def _delete_rows(connection: "psycopg.Connection[TupleRow]", load: Load) -> int:
+def _delete_rows(connection: Connection, load: Load) -> int:
     bounds = _bounds(connection, load)
     row = connection.execute(
         f"""

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from orchestration.lib.collecting import collecting_rarely
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.corrections import Conflict
 from orchestration.lib.usage.encoding import Record, encode
@@ -22,10 +22,6 @@ from orchestration.lib.usage.reports import ingest_reports
 from orchestration.lib.usage.sources.adapter import Source
 from orchestration.lib.usage.sources.catalogue import REPORTS, source_named
 from orchestration.lib.usage.trial import Trial, TrialMerger
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 __all__ = ["IngestError", "IngestReport", "Position", "Progress", "Trial", "ingest_files", "ingest_rows"]
 
@@ -69,7 +65,7 @@ def ingest_files(
     on_conflict: Conflict = "keep",
     batch_rows: int = _BATCH_ROWS,
     trials: list[Trial] | None = None,
-    connection: "psycopg.Connection[TupleRow] | None" = None,
+    connection: "Connection | None" = None,
     progress: Callable[[Progress], None] = lambda progress: None,
     notify: Callable[[str], None] = lambda message: None,
 ) -> IngestReport:
@@ -161,7 +157,7 @@ def ingest_files(
 
 @contextmanager
 def _opened(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     file: UsageFile | str,
     source: Source | None,
     mapping: Mapping[str, str],
@@ -188,7 +184,7 @@ def _telling(source: str, notify: Callable[[str], None]) -> Callable[[str], None
 
 
 def ingest_rows(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     targets: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,

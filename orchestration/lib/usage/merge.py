@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from orchestration.lib import errors
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.corrections import Changed, Conflict, Corrections
@@ -85,7 +86,7 @@ class UsageMerger:
 
     def __init__(
         self,
-        connection: "psycopg.Connection[TupleRow]",
+        connection: Connection,
         source: str,
         targets: Sequence[str],
         constants: Mapping[str, str],

@@ -3,15 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, explained
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 EVERY_PROVIDER = "*"
 AS_SAID = "as said"
@@ -100,7 +96,7 @@ def spellings(url: str) -> list[Spelling]:
     return list(found.values())
 
 
-def name_new_models(connection: "psycopg.Connection[TupleRow]") -> None:
+def name_new_models(connection: Connection) -> None:
     """Names what the batch in ingest_rows brings and nothing has brought before, by today's rules.
 
     Best in a transaction of its own: another load that brings the same then waits for no more than this.
@@ -168,7 +164,7 @@ def drop_alias(url: str, kind: str, said: str, provider: str = EVERY_PROVIDER) -
         return _changes(before, _names(connection))
 
 
-def _provider(connection: "psycopg.Connection[TupleRow]", said: str) -> str:
+def _provider(connection: Connection, said: str) -> str:
     if said == EVERY_PROVIDER:
         return said
     row = connection.execute(
@@ -178,7 +174,7 @@ def _provider(connection: "psycopg.Connection[TupleRow]", said: str) -> str:
     return str(row[0])
 
 
-def _refuse_circle(connection: "psycopg.Connection[TupleRow]", alias: Alias, provider: str) -> None:
+def _refuse_circle(connection: Connection, alias: Alias, provider: str) -> None:
     pair = [alias.said, ""] if alias.kind == "provider" else [provider, alias.said]
     row = connection.execute(
         "select provider_origin, origin from internal.resolve_names(array[%s], array[%s])", pair
@@ -191,7 +187,7 @@ def _refuse_circle(connection: "psycopg.Connection[TupleRow]", alias: Alias, pro
         )
 
 
-def _names(connection: "psycopg.Connection[TupleRow]") -> dict[tuple[str, str], tuple[str, str]]:
+def _names(connection: Connection) -> dict[tuple[str, str], tuple[str, str]]:
     rows = connection.execute("select provider, model, canonical_provider, canonical_model from internal.model_names")
     return {(provider, model): (name, canonical) for provider, model, name, canonical in rows}
 

@@ -2,8 +2,8 @@
 # ruff: noqa: S608 - statements are built of this module's own words
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.owners.resolution import (
     GIVEN,
     OWNERS,
@@ -13,10 +13,6 @@ from orchestration.lib.owners.resolution import (
     resolution,
 )
 
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
-
 
 class StagedOwners:
     """Fills the temporary table ingest_owners, which is empty again at the end of each transaction.
@@ -25,7 +21,7 @@ class StagedOwners:
     expression for the source of a row of ingest_rows, `targets` what its columns are.
     """
 
-    def __init__(self, connection: "psycopg.Connection[TupleRow]", targets: Collection[str], source: str) -> None:
+    def __init__(self, connection: Connection, targets: Collection[str], source: str) -> None:
         self._connection, self._source = connection, source
         self._may_name = bool({"metadata", *OWNERS} & set(targets))
         self._metadata = "r.metadata" if "metadata" in targets else "null::jsonb"

@@ -4,11 +4,10 @@ import contextlib
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from orchestration.lib import errors
-from orchestration.lib.database.connection import connect, without_password
+from orchestration.lib.database.connection import Connection, connect, without_password
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
 from orchestration.lib.usage.files import Position
@@ -17,10 +16,6 @@ from orchestration.lib.usage.sources.adapted import AdaptedSource
 from orchestration.lib.usage.sources.adapter import Source
 from orchestration.lib.usage.sources.jsonl import decode
 from orchestration.lib.usage.sources.objects import Read
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # so long before the latest request that was read may others have begun that weren't there yet
 LATE = timedelta(days=1)
@@ -45,7 +40,7 @@ def location_name(location: str) -> str:
 class Marks:
     """How far one location was read, kept in the warehouse; `connection` is that of the load, in autocommit mode."""
 
-    def __init__(self, connection: "psycopg.Connection[TupleRow]", source: str, location: str) -> None:
+    def __init__(self, connection: Connection, source: str, location: str) -> None:
         self._connection, self._key = connection, [source, location]
 
     def begin(self) -> datetime:
@@ -160,9 +155,7 @@ class LiteLlmDatabase:
                 yield _number(row.get("request_id")), None, None, row
 
 
-def columns_of(
-    connection: "psycopg.Connection[TupleRow]", name: str, table: str, schema: str | None
-) -> tuple[str, list[str]]:
+def columns_of(connection: Connection, name: str, table: str, schema: str | None) -> tuple[str, list[str]]:
     """The schema of a table of LiteLLM's and its columns. Raises GovernanceError where it isn't there, or not once."""
     with errors.explained():
         found = connection.execute(

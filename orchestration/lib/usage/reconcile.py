@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from orchestration.lib import errors
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.money import minus, plus
 from orchestration.lib.usage.pull import columns_of, location_name, plain
@@ -16,7 +16,6 @@ from orchestration.lib.usage.sources.values import SECRET
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg.rows import TupleRow
 
 # what it said, where our prices count too
 _SAID = "case when price_id is null or computed_cost_amount is not null then cost_amount else source_cost_amount end"
@@ -146,7 +145,7 @@ def reconcile(
     return result
 
 
-def _bounds(connection: "psycopg.Connection[TupleRow]", name: str) -> tuple[date, date, date | None]:
+def _bounds(connection: Connection, name: str) -> tuple[date, date, date | None]:
     row = connection.execute(
         "select (internal.raw_floor('llm_metrics') at time zone 'UTC')::date + 1,"
         " (now() at time zone 'UTC')::date - 1, (select (high_water at time zone 'UTC')::date"
@@ -159,8 +158,8 @@ def _bounds(connection: "psycopg.Connection[TupleRow]", name: str) -> tuple[date
 
 
 def _compare(
-    here: "psycopg.Connection[TupleRow]",
-    there: "psycopg.Connection[TupleRow]",
+    here: Connection,
+    there: Connection,
     table: str,
     schema: str,
     columns: list[str],
@@ -208,7 +207,7 @@ def _compare(
 
 
 def _sums(
-    connection: "psycopg.Connection[TupleRow]", query: "psycopg.sql.SQL | psycopg.sql.Composed", days: dict[str, date]
+    connection: Connection, query: "psycopg.sql.SQL | psycopg.sql.Composed", days: dict[str, date]
 ) -> Iterator[tuple[Names, Sums]]:
     with connection.cursor(name="sums") as cursor:
         cursor.itersize = _FETCHED

@@ -1,14 +1,9 @@
 """What a load replaced in requests that were stored before it: kept in internal.changed_requests, and taken back."""
 # ruff: noqa: S608 - statements are built of this module's own words
 
-from typing import TYPE_CHECKING
-
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.rewriting import rewrite
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 _OWN = "select b.ingested_at from internal.load_batches as b where b.load_id = %(load)s"
 
@@ -18,7 +13,7 @@ def replaced_times() -> str:
     return f"select time from internal.changed_requests where decision = 'replaced' and changed_at in ({_OWN})"
 
 
-def adjust(connection: "psycopg.Connection[TupleRow]", notes: str, before: str, after: str) -> None:
+def adjust(connection: Connection, notes: str, before: str, after: str) -> None:
     """Adds what the notes of a query changed, from the column `before` to `after`, to the sums of their loads."""
     connection.execute(
         f"""
@@ -44,7 +39,7 @@ def adjust(connection: "psycopg.Connection[TupleRow]", notes: str, before: str, 
     )
 
 
-def take_back(connection: "psycopg.Connection[TupleRow]", load: int, name: str) -> int:
+def take_back(connection: Connection, load: int, name: str) -> int:
     """Gives requests that the load replaced their values again, and removes its notes; returns how many they were.
 
     In a transaction that is open. Raises GovernanceError where they are no longer as the load left them.
@@ -111,7 +106,7 @@ def take_back(connection: "psycopg.Connection[TupleRow]", load: int, name: str) 
     return int(replaced)
 
 
-def refuse_replaced_since(connection: "psycopg.Connection[TupleRow]", load: int, name: str) -> None:
+def refuse_replaced_since(connection: Connection, load: int, name: str) -> None:
     """Raises GovernanceError where another load replaced rows of this one; forgets what others only said of them."""
     since = connection.execute(
         f"""

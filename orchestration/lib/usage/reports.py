@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from orchestration.lib import errors
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.files import OpenReportFile, Position, UsageFile
@@ -21,10 +20,6 @@ from orchestration.lib.usage.ledger import note_report
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.report import Report, Row
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # what a newer one takes the place of
 _PERIOD = ("account", "report", "provider", "period_start", "period_end")
@@ -98,7 +93,7 @@ def ingest_reports(
 
 
 def _stage(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     opened: OpenReportFile,
     file: int,
     report: Report,
@@ -139,7 +134,7 @@ def _stage(
     return page
 
 
-def _refuse_parts(connection: "psycopg.Connection[TupleRow]", files: Sequence[str], result: IngestReport) -> None:
+def _refuse_parts(connection: Connection, files: Sequence[str], result: IngestReport) -> None:
     """Refuses the other lines of a file of which one can't be read, and of its invoices: their sum would be wrong."""
     reason = "another line of the invoice can't be read, so nothing of it is loaded"
     moved = connection.execute(
@@ -166,7 +161,7 @@ def _refuse_parts(connection: "psycopg.Connection[TupleRow]", files: Sequence[st
 
 
 def _merge(
-    connection: "psycopg.Connection[TupleRow]",
+    connection: Connection,
     report: Report,
     files: Sequence[str],
     constants: Mapping[str, str],
@@ -256,7 +251,7 @@ def _merge(
     result.duplicate = sum(staged) - result.loaded - changed
 
 
-def _refuse_zones(connection: "psycopg.Connection[TupleRow]") -> None:
+def _refuse_zones(connection: Connection) -> None:
     """A zone that Python knows and the server doesn't would stop the report that reads it."""
     unknown = connection.execute(
         "select distinct zone from report_rows where zone not in (select name from pg_timezone_names) limit 1"
@@ -265,7 +260,7 @@ def _refuse_zones(connection: "psycopg.Connection[TupleRow]") -> None:
         raise GovernanceError(f"the database knows no time zone {unknown[0]}: write it as Europe/Berlin or UTC")
 
 
-def _changed_invoices(connection: "psycopg.Connection[TupleRow]", result: IngestReport, replaces: bool) -> int:
+def _changed_invoices(connection: Connection, result: IngestReport, replaces: bool) -> int:
     """Notes the invoices that say something else than those that are there; returns how many lines of them stay out."""
     found = connection.execute(
         "select invoice_id, provider, cost_before, cost, lines from report_changed where is_there order by 1, 2"
@@ -282,7 +277,7 @@ def _changed_invoices(connection: "psycopg.Connection[TupleRow]", result: Ingest
     return lines
 
 
-def _refuse_overlaps(connection: "psycopg.Connection[TupleRow]", source: str) -> None:
+def _refuse_overlaps(connection: Connection, source: str) -> None:
     """Buckets of an hour beside those of their day would count twice."""
     scopes = ", ".join(_PERIOD)
     found = connection.execute(

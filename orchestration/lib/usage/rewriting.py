@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.usage.costing import COMPUTED
 from orchestration.lib.usage.reading import listed, quoted
 from orchestration.lib.usage.record import TARGETS
@@ -21,7 +22,7 @@ _COLUMNS = listed(name for name in (*TARGETS, *COMPUTED) if name not in ("time",
 _ORDER = ("team_id", "model", "user_id")
 
 
-def rewrite(connection: "psycopg.Connection[TupleRow]", into: str, changes: str, values: str) -> int:
+def rewrite(connection: Connection, into: str, changes: str, values: str) -> int:
     """Writes the JSON objects in the column `values` of `changes` (request_id, time, …) over the columns they name.
 
     In a transaction that is open. Returns the number of rows; raises SerializationFailure if one is gone.
@@ -49,9 +50,7 @@ def rewrite(connection: "psycopg.Connection[TupleRow]", into: str, changes: str,
     return written
 
 
-def _one_by_one(
-    connection: "psycopg.Connection[TupleRow]", into: str, changes: str, values: str, bounds: dict[str, str]
-) -> int:
+def _one_by_one(connection: Connection, into: str, changes: str, values: str, bounds: dict[str, str]) -> int:
     rows = connection.execute(
         f"""
         select c.request_id, c.time, c.{values}::text, {listed(f"m.{name}" for name in _ORDER)}
@@ -82,7 +81,7 @@ def _setting(said: str) -> str:
 
 
 @contextmanager
-def _lookups(connection: "psycopg.Connection[TupleRow]") -> Iterator[None]:
+def _lookups(connection: Connection) -> Iterator[None]:
     """Rows are looked up by the index one by one, whatever statistics of a table say that is filling just now."""
     wanted = {"enable_nestloop": "on", "enable_hashjoin": "off", "enable_mergejoin": "off"}
     before = _one(connection, f"select {listed(f'current_setting({quoted(name)})' for name in wanted)}")
@@ -93,7 +92,7 @@ def _lookups(connection: "psycopg.Connection[TupleRow]") -> Iterator[None]:
         connection.execute(f"set local {name} = {value}")
 
 
-def _one(connection: "psycopg.Connection[TupleRow]", query: str) -> "TupleRow":
+def _one(connection: Connection, query: str) -> "TupleRow":
     row = connection.execute(query).fetchone()
     assert row is not None
     return row

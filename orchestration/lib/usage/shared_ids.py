@@ -6,15 +6,11 @@ A gateway, a tracer and the application see one request at moments that differ, 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.usage.reading import quoted
 from orchestration.lib.usage.sources.values import SHORTEST_ID
-
-if TYPE_CHECKING:
-    import psycopg
-    from psycopg.rows import TupleRow
 
 # what calls requests by an id that no other request has, most of them by the provider's
 SHARING = ("helicone", "langfuse", "litellm", "openrouter", "otlp")
@@ -27,9 +23,7 @@ class SharedIds:
     `source` is what the rows name as theirs, None where they don't share ids with others.
     """
 
-    def __init__(
-        self, connection: "psycopg.Connection[TupleRow]", targets: Sequence[str], constants: Mapping[str, str]
-    ) -> None:
+    def __init__(self, connection: Connection, targets: Sequence[str], constants: Mapping[str, str]) -> None:
         self._connection = connection
         source = constants.get("source")
         self.source = source if source in SHARING and "request_id" in targets else None
