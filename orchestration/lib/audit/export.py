@@ -126,9 +126,8 @@ def verified(url: str, anchors: Iterable[Path], keys: list[PublicKey]) -> Report
 
 def read_checkpoints(connection: Connection, anchors: Iterable[Path], keys: list[PublicKey]) -> list[Checkpoint]:
     """Those that are of use for the log as it is."""
-    row = connection.execute("select coalesce(max(sequence), 0) from internal.audit_seals").fetchone()
-    assert row is not None
-    return verify_offline.read_checkpoints(anchors, keys, seals=row[0])
+    [(seals,)] = connection.execute("select coalesce(max(sequence), 0) from internal.audit_seals")
+    return verify_offline.read_checkpoints(anchors, keys, seals=seals)
 
 
 def export(url: str, folder: Path) -> Path:

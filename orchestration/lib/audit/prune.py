@@ -41,8 +41,7 @@ def prune(url: str, before: datetime, reason: str, key_file: Path, anchors: Sequ
         )
     with connect(url, application="governance audit prune") as connection:
         connection.execute("select pg_advisory_lock(%s)", [Lock.PRUNE])
-        row = connection.execute("select internal.prune_audit_trail(%s, %s)", [before, reason.strip()]).fetchone()
-        assert row is not None
-        if not row[0]:
+        [(entries,)] = connection.execute("select internal.prune_audit_trail(%s, %s)", [before, reason.strip()])
+        if not entries:
             return Pruned(0, [])
-        return Pruned(row[0], sign.sign(url, key_file, anchors, accepts_pruning=True).kept_in)
+        return Pruned(entries, sign.sign(url, key_file, anchors, accepts_pruning=True).kept_in)

@@ -61,9 +61,8 @@ def _seal(connection: Connection) -> int:
     # anybody can take the lock that one sealer at a time has, and would stop sealing without a word
     connection.execute(f"set lock_timeout = '{_PATIENCE}'")
     with needs_role("sealing the trail", "governance_sealer"):
-        row = connection.execute("select internal.seal_audit_trail(%s)", [MOST]).fetchone()
-    assert row is not None
-    return int(row[0])
+        [(sealed,)] = connection.execute("select internal.seal_audit_trail(%s)", [MOST])
+    return int(sealed)
 
 
 def status(url: str) -> Status:
@@ -72,7 +71,7 @@ def status(url: str) -> Status:
         needs_role("the state of the trail", "governance_auditor"),
         connect(url, application="governance audit status") as connection,
     ):
-        row = connection.execute(
+        [row] = connection.execute(
             """
             select
                 (select epoch from internal.audit_epoch),
@@ -94,8 +93,7 @@ def status(url: str) -> Status:
             from (select true) as one
             left join lateral (select * from internal.audit_seals order by sequence desc limit 1) as last on true
             """
-        ).fetchone()
-    assert row is not None
+        )
     return Status(*row)
 
 
@@ -109,6 +107,5 @@ def begin_epoch(url: str, *, reason: str) -> int:
             "a new epoch needs a reason, such as the backup that was restored: it is kept in the trail"
         )
     with connect(url, application="governance audit recover") as connection:
-        row = connection.execute("select internal.begin_audit_epoch(%s)", [reason.strip()]).fetchone()
-    assert row is not None
-    return int(row[0])
+        [(epoch,)] = connection.execute("select internal.begin_audit_epoch(%s)", [reason.strip()])
+    return int(epoch)

@@ -73,7 +73,7 @@ def backup(
         connection.execute("set transaction isolation level repeatable read, read only")
         assert_readable(connection)
         others = _closed_schemas(connection)
-        row = connection.execute(
+        [(snapshot, made_at, database, server, timescaledb, epoch, seals, seal_hash, changes)] = connection.execute(
             """
             select
                 pg_export_snapshot(), now(), current_database(), current_setting('server_version_num')::integer / 10000,
@@ -83,9 +83,7 @@ def backup(
                 (select encode(seal_hash, 'hex') from internal.audit_seals order by sequence desc limit 1),
                 array(select name from internal.schema_changes order by name)
             """
-        ).fetchone()
-        assert row is not None
-        snapshot, made_at, database, server, timescaledb, epoch, seals, seal_hash, changes = row
+        )
         folder = output / f"{made_at.astimezone(UTC):{NAME}}"
         if folder.exists():
             # another one was made in this second

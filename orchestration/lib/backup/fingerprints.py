@@ -43,11 +43,10 @@ def fingerprints(connection: Connection) -> dict[str, Fingerprint]:
     found = {}
     for schema, table in connection.execute(_TABLES).fetchall():
         columns = [name for (name,) in connection.execute(_COLUMNS, [schema, table]).fetchall()]
-        row = connection.execute(
+        [counted] = connection.execute(
             sql.SQL(
                 "select count(*), coalesce(sum(hashtextextended(row({})::text, 0)::numeric), 0)::text from {}"
             ).format(sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier(schema, table))
-        ).fetchone()
-        assert row is not None
-        found[f"{schema}.{table}"] = Fingerprint(row[0], row[1])
+        )
+        found[f"{schema}.{table}"] = Fingerprint(*counted)
     return found

@@ -60,8 +60,8 @@ def restore(
             connection.execute("select public.timescaledb_post_restore()")
     tell("comparing every table with the backup")
     with connect(url, autocommit=False) as connection:
-        row = connection.execute("select current_setting('timescaledb.restoring', true)").fetchone()
-        if row is not None and row[0] == "on":
+        [(restoring,)] = connection.execute("select current_setting('timescaledb.restoring', true)")
+        if restoring == "on":
             raise GovernanceError("TimescaleDB is still restoring: run `select timescaledb_post_restore()` there")
         there = fingerprints(connection)
     different = sorted(
@@ -80,7 +80,7 @@ def restore(
 def _assert_fits(url: str, manifest: Manifest) -> int:
     """Returns the server's major version."""
     with connect(url) as connection:
-        row = connection.execute(
+        [(server, available, is_used, versions)] = connection.execute(
             """
             select
                 current_setting('server_version_num')::integer / 10000,
@@ -93,9 +93,7 @@ def _assert_fits(url: str, manifest: Manifest) -> int:
                     select version from pg_available_extension_versions where name = 'timescaledb'
                 )
             """
-        ).fetchone()
-    assert row is not None
-    server, available, is_used, versions = row
+        )
     if is_used:
         raise GovernanceError("the database isn't empty: restore into one that `create database` has just made")
     if server < manifest.server:
@@ -114,7 +112,7 @@ def _assert_fits(url: str, manifest: Manifest) -> int:
 def _assert_may_restore(url: str, manifest: Manifest) -> list[str]:
     """Returns the roles of the backup that the server has not."""
     with connect(url) as connection:
-        row = connection.execute(
+        [(absent, may_create, role, database)] = connection.execute(
             """
             select
                 array(select n from unnest(%s::text[]) as n where to_regrole(quote_ident(n)) is null order by 1),
@@ -122,9 +120,7 @@ def _assert_may_restore(url: str, manifest: Manifest) -> list[str]:
                 quote_ident(current_user), quote_ident(current_database())
             """,
             [manifest.roles],
-        ).fetchone()
-        assert row is not None
-        absent, may_create, role, database = row
+        )
         if not may_create:
             raise GovernanceError(
                 f"{connection.info.user} may not restore into this database; let its owner run "

@@ -35,8 +35,7 @@ def kept(connection: Connection, keys: Sequence[PublicKey], checkpoints: Sequenc
 
 def verified(connection: Connection, kept: Kept) -> dict[str, Any]:
     """The verdict about the audit trail in the transaction of the report, and how much it rests on."""
-    counts = connection.execute(_COUNTS).fetchone()
-    assert counts is not None
+    [counts] = connection.execute(_COUNTS)
     found: dict[str, Any] = {
         "rows_in_the_trail": counts[0],
         "rows_verified": 0,

@@ -77,24 +77,20 @@ def open_part(url: str, scope: Scope) -> Scope:
 def closed_until(url: str) -> datetime | None:
     """The first instant that is not in a closed month; None where no month is closed."""
     with explained(), connect(url) as connection:
-        row = connection.execute("select max(ends_at) from core.closed_periods").fetchone()
-    assert row is not None
-    ends: datetime | None = row[0]
+        [(ends,)] = connection.execute("select max(ends_at) from core.closed_periods")
     return ends.astimezone(UTC) if ends else None
 
 
 def _first_open(connection: Connection, month: Period, today: date, *, through: bool) -> date:
     """The first month that is open, which is the one to close, or with `through` it or one before it."""
-    row = connection.execute(
+    [(last_closed, with_usage, revision)] = connection.execute(
         """
         select
             (select max(month) from core.closed_periods),
             (select min(month) from reporting.period_totals where not is_closed),
             (select min(id) from core.price_revisions where finished_at is null)
         """
-    ).fetchone()
-    assert row is not None
-    last_closed, with_usage, revision = row
+    )
     if month.first > today:
         raise GovernanceError(f"{month.name} is in the future: a month can be closed when it has ended")
     if month.after > today:

@@ -63,7 +63,7 @@ def scope_of_days(
 ) -> Scope:
     """The requests of days of the reporting zone, from the first to before the last; without one: all there are."""
     with explained(), connect(url) as connection:
-        row = connection.execute(
+        [(starts, ends)] = connection.execute(
             """
             select
                 coalesce(%(first)s::timestamp at time zone z.value, (select min(time) from core.llm_metrics), now()),
@@ -72,9 +72,8 @@ def scope_of_days(
             where z.name = 'reporting_timezone'
             """,
             {"first": first, "last": last},
-        ).fetchone()
-    assert row is not None
-    starts, ends = row[0].astimezone(UTC), row[1].astimezone(UTC)
+        )
+    starts, ends = starts.astimezone(UTC), ends.astimezone(UTC)
     if ends <= starts:
         raise GovernanceError(f"--to {last} is not after --from {first}: give the first day, and the first one after")
     return Scope(starts, ends, provider and provider.lower(), model, only_unpriced)
@@ -130,14 +129,15 @@ def begin(url: str, scope: Scope, reason: str, requested_by: str, *, into_closed
                 f"revision {stopped.number} ({stopped.reason}) has not ended: `governance reprice --resume` goes on"
             )
         # a month is closed only while no revision is open, so it stays so until this one has ended
-        closed = connection.execute("select max(month) from core.closed_periods where ends_at > %s", [scope.starts])
-        last = closed.fetchone()
-        if last and last[0] and not into_closed:
+        [(closed,)] = connection.execute(
+            "select max(month) from core.closed_periods where ends_at > %s", [scope.starts]
+        )
+        if closed and not into_closed:
             raise GovernanceError(
-                f"{last[0]:%Y-%m} is closed: give --into-closed to charge the difference as adjustments, "
+                f"{closed:%Y-%m} is closed: give --into-closed to charge the difference as adjustments, "
                 "or a later --from"
             )
-        row = connection.execute(
+        [(number,)] = connection.execute(
             """
             insert into core.price_revisions
                 (reason, requested_by, from_time, to_time, provider, model, only_unpriced, done_before)
@@ -154,16 +154,15 @@ def begin(url: str, scope: Scope, reason: str, requested_by: str, *, into_closed
                 scope.only_unpriced,
                 scope.starts,
             ],
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
+        )
+    return int(number)
 
 
 def proceed(url: str, progress: Callable[[Revision], None] = lambda revision: None) -> Revision:
     """Does what is left of the revision that has not ended, a day at a time. Rollups follow at a refresh."""
     with explained(), _session(url) as connection:
-        locked = connection.execute("select pg_try_advisory_lock(%s)", [Lock.REPRICE]).fetchone()
-        if not locked or not locked[0]:
+        [(is_locked,)] = connection.execute("select pg_try_advisory_lock(%s)", [Lock.REPRICE])
+        if not is_locked:
             raise GovernanceError("another session is repricing: wait for its end")
         revision = _unfinished(connection)
         if not revision:
@@ -182,11 +181,11 @@ def proceed(url: str, progress: Callable[[Revision], None] = lambda revision: No
 
 def _reprice(connection: Connection, revision: Revision, low: datetime, high: datetime, opened: set[str]) -> None:
     if _compute(connection, revision.scope, low, high, keeps=True):
-        row = connection.execute(
+        [(chunks,)] = connection.execute(
             "select internal.open_chunks('llm_metrics', array_agg(day), array_agg(rows)) from ("
             "select date_trunc('day', time) as day, count(*) as rows from pg_temp.repriced group by 1) as days"
-        ).fetchone()
-        opened.update(row[0] or [] if row else [])
+        )
+        opened.update(chunks or [])
     # one transaction: the figures, what they replace, and how far it is done
     connection.execute("select internal.reprice(%s, %s, %s)", [revision.number, low, high])
 
@@ -242,21 +241,18 @@ def _session(url: str) -> Iterator[Connection]:
 
 
 def _compute(connection: Connection, scope: Scope, low: datetime, high: datetime, *, keeps: bool) -> int:
-    row = connection.execute(
+    [(requests,)] = connection.execute(
         "select internal.begin_repricing(%s, %s, %s, %s, %s, %s)",
         [low, high, scope.provider, scope.model, scope.only_unpriced, keeps],
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    )
+    return int(requests)
 
 
 def _slices(connection: Connection, scope: Scope, since: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Days of UTC, as far as there are requests."""
-    row = connection.execute(
+    [(first, last)] = connection.execute(
         "select min(time), max(time) from core.llm_metrics where time >= %s and time < %s", [since, scope.ends]
-    ).fetchone()
-    assert row is not None
-    first, last = row
+    )
     if first is None:
         return
     low = max(since, first.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0))
@@ -273,8 +269,7 @@ def _unfinished(connection: Connection) -> Revision | None:
 
 
 def _numbered(connection: Connection, number: int) -> Revision:
-    row = connection.execute(f"{_REVISIONS} where id = %s", [number]).fetchone()
-    assert row is not None
+    [row] = connection.execute(f"{_REVISIONS} where id = %s", [number])
     return _revision(row)
 
 

@@ -42,6 +42,5 @@ class Insertion:
 
     def _run(self, lines: str, *, skips_duplicates: bool, named: bool) -> Inserted:
         statement = self._reading.insertion(lines, self._into, skips_duplicates=skips_duplicates, has_owners=named)
-        row = self._connection.execute(statement).fetchone()
-        assert row is not None
+        [row] = self._connection.execute(statement)
         return Inserted(*row)

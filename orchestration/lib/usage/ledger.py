@@ -78,12 +78,10 @@ class Ledger:
         """To be called first, when nothing about the load as such is wrong."""
         self._connection = connection
         with connection.transaction():
-            row = connection.execute(
+            [(self.number,)] = connection.execute(
                 "insert into internal.loads (source, mapping, constants) values (%s, %s, %s) returning id",
                 [source, self._mapping, self._constants],
-            ).fetchone()
-            assert row is not None
-            (self.number,) = row
+            )
             # of the session, so it outlives the transaction that makes the load visible
             connection.execute("select pg_advisory_lock(%s, %s)", [Lock.LOAD, self.number])
 
@@ -204,8 +202,8 @@ def undo(url: str, which: str) -> Undone:
     """
     with connect(url) as connection:
         load = _choose(connection, which)
-        locked = connection.execute("select pg_try_advisory_lock(%s, %s)", [Lock.LOAD, load.number]).fetchone()
-        if not locked or not locked[0]:
+        [(is_locked,)] = connection.execute("select pg_try_advisory_lock(%s, %s)", [Lock.LOAD, load.number])
+        if not is_locked:
             raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
         connection.execute("set timezone = 'UTC'")
         # as a load does
@@ -257,12 +255,11 @@ _ROWS = """
 
 
 def _bounds(connection: Connection, load: Load) -> dict[str, object]:
-    row = connection.execute(
+    [row] = connection.execute(
         "select min(ingested_at), max(ingested_at), min(oldest), max(newest), sum(cost_amount), sum(tokens)"
         " from internal.load_batches where load_id = %s and loaded > 0",
         [load.number],
-    ).fetchone()
-    assert row is not None
+    )
     names = ("first", "last", "oldest", "newest", "cost", "tokens")
     return {"load": load.number, **dict(zip(names, row, strict=True))}
 
@@ -274,11 +271,11 @@ def _open_chunks(connection: Connection, load: Load) -> list[str]:
         f"select date_trunc('day', time), count(*) from ({loaded} {replaced_times()}) as t group by 1",
         _bounds(connection, load),
     ).fetchall()
-    opened = connection.execute(
+    [(opened,)] = connection.execute(
         "select internal.open_chunks('llm_metrics', %s::timestamptz[], %s::bigint[])",
         [[day for day, _ in days], [rows for _, rows in days]],
-    ).fetchone()
-    return list(opened[0]) if opened and opened[0] else []
+    )
+    return opened or []
 
 
 def _take_back(connection: Connection, load: Load) -> Undone:
@@ -329,7 +326,7 @@ def _delete_report(connection: Connection, load: Load) -> int:
 
 def _delete_rows(connection: Connection, load: Load) -> int:
     bounds = _bounds(connection, load)
-    row = connection.execute(
+    [(floor, *there)] = connection.execute(
         f"""
         select
             internal.raw_floor('llm_metrics'),
@@ -337,9 +334,7 @@ def _delete_rows(connection: Connection, load: Load) -> int:
         from core.llm_metrics as m, {_ROWS}
         """,
         bounds,
-    ).fetchone()
-    assert row is not None
-    floor, *there = row
+    )
     name = f"load {load.number} of {load.source}"
     if bounds["oldest"] < floor:
         raise GovernanceError(

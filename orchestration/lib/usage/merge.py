@@ -371,8 +371,7 @@ class UsageMerger:
         return self._connection.execute(statement).rowcount
 
     def _row(self, query: str) -> "TupleRow":
-        row = self._connection.execute(query).fetchone()
-        assert row is not None
+        [row] = self._connection.execute(query)
         return row
 
 

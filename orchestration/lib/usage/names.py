@@ -167,19 +167,15 @@ def drop_alias(url: str, kind: str, said: str, provider: str = EVERY_PROVIDER) -
 def _provider(connection: Connection, said: str) -> str:
     if said == EVERY_PROVIDER:
         return said
-    row = connection.execute(
+    [(provider,)] = connection.execute(
         "select canonical_provider from internal.resolve_names(array[%s], array[''])", [said]
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    )
+    return str(provider)
 
 
 def _refuse_circle(connection: Connection, alias: Alias, provider: str) -> None:
     pair = [alias.said, ""] if alias.kind == "provider" else [provider, alias.said]
-    row = connection.execute(
-        "select provider_origin, origin from internal.resolve_names(array[%s], array[%s])", pair
-    ).fetchone()
-    assert row is not None
+    [row] = connection.execute("select provider_origin, origin from internal.resolve_names(array[%s], array[%s])", pair)
     if row[alias.kind == "model"].startswith(f"{AS_SAID},"):
         raise GovernanceError(
             f"another rule calls {alias.canonical} {alias.said}, so neither would be a name: take that one back first "

@@ -32,8 +32,8 @@ class StagedOwners:
         if not self._may_name:
             return False
         named = f"{names_owners(self._metadata, 'r.kept')} and r.reasons is null and r.{lines}"
-        row = self._connection.execute(f"select exists (select from ingest_rows as r where {named})").fetchone()
-        if row == (False,):
+        [(are_named,)] = self._connection.execute(f"select exists (select from ingest_rows as r where {named})")
+        if not are_named:
             return False
         self._connection.execute(
             "create temporary table if not exists ingest_owners"

@@ -46,12 +46,11 @@ class Marks:
     def begin(self) -> datetime:
         """From where to read: the mark less the late window, else as far back as raw rows reach."""
         with errors.explained():
-            row = self._connection.execute(
+            [row] = self._connection.execute(
                 "select greatest(internal.raw_floor('llm_metrics'), ("
                 "select high_water - %s from internal.source_marks where source = %s and location = %s))",
                 [LATE, *self._key],
-            ).fetchone()
-        assert row is not None
+            )
         begin: datetime = row[0]
         return begin
 

@@ -146,14 +146,12 @@ def reconcile(
 
 
 def _bounds(connection: Connection, name: str) -> tuple[date, date, date | None]:
-    row = connection.execute(
+    [(first, yesterday, mark)] = connection.execute(
         "select (internal.raw_floor('llm_metrics') at time zone 'UTC')::date + 1,"
         " (now() at time zone 'UTC')::date - 1, (select (high_water at time zone 'UTC')::date"
         " from internal.source_marks where source = 'litellm' and location = %s)",
         [name],
-    ).fetchone()
-    assert row is not None
-    first, yesterday, mark = row
+    )
     return first, yesterday, mark
 
 

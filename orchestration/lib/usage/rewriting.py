@@ -93,6 +93,5 @@ def _lookups(connection: Connection) -> Iterator[None]:
 
 
 def _one(connection: Connection, query: str) -> "TupleRow":
-    row = connection.execute(query).fetchone()
-    assert row is not None
+    [row] = connection.execute(query)
     return row

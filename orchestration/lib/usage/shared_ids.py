@@ -86,5 +86,5 @@ class SharedIds:
         return (low, high) if aligned else span
 
     def _holds(self, query: str) -> bool:
-        row = self._connection.execute(f"select exists ({query})").fetchone()
-        return row is not None and bool(row[0])
+        [(holds,)] = self._connection.execute(f"select exists ({query})")
+        return bool(holds)
