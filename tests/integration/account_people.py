@@ -3,9 +3,10 @@
 import secrets
 from uuid import UUID
 
-from core_rows import Connection, add_user, value
+from core_rows import add_user, value
 
 from orchestration.lib.accounts import Actor, MfaKeys, grant_role
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.identity.accounts import hash_password
 
 PASSWORD = "correct horse battery"

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from core_rows import Connection
+from orchestration.lib.database.connection import Connection
 
 
 def stored(connection: Connection, entry: UUID) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from core_rows import Connection
-
 from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.seal import seal
 from orchestration.lib.audit.verify_offline import Checkpoint, Report
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 ADD = """
     insert into core.audit_logs (actor_type, actor_label, action, resource_type, before, metadata)

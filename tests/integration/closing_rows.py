@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from core_rows import Connection
+from orchestration.lib.database.connection import Connection
 
 TABLES = (
     "llm_metrics", "shared_costs", "cost_adjustments", "closed_totals", "closed_periods", "price_revision_rows",

@@ -9,12 +9,9 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from orchestration.lib.database.connection import connect
-
-Connection = psycopg.Connection[TupleRow]
+from orchestration.lib.database.connection import Connection, connect
 
 
 def add(connection: Connection, table: str, **values: Any) -> UUID:

@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from core_rows import Connection, add
+from core_rows import add
 from psycopg import sql
 from psycopg.types.json import Jsonb
+
+from orchestration.lib.database.connection import Connection
 
 CLASSES = (
     "input_tokens",

@@ -4,9 +4,10 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core_rows import Connection
 from psycopg import sql
 from psycopg.rows import dict_row
+
+from orchestration.lib.database.connection import Connection
 
 USAGE_ROLLUPS = tuple(
     f"llm_{what}_{bucket}"

@@ -10,10 +10,9 @@ from itertools import count
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
 from hypothesis import strategies as st
 from psycopg import sql
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import dict_row
 from rollup_oracle import (
     POLICY,
     SUBTEAM,
@@ -30,6 +29,7 @@ from rollup_oracle import (
     rollups,
 )
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.owners.resolution import UNRESOLVED
 from orchestration.lib.warehouse.refresh import refresh
@@ -46,8 +46,6 @@ TAGS = (
 STEADY = "steady"  # the request that no history touches
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 CLOSED = NOW - timedelta(hours=4)  # where the pretended last refresh left the watermark
-
-Connection = psycopg.Connection[TupleRow]
 
 
 @lru_cache

@@ -7,12 +7,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, refused, value
+from core_rows import add, add_team, add_user, refused, value
 from psycopg.errors import CheckViolation, IntegrityError, RaiseException
 
 from orchestration.lib.compliance.decisions import carry_out, read_decisions
 from orchestration.lib.compliance.report import write_report
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 
 pytestmark = pytest.mark.engines("postgres")

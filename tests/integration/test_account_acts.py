@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 import pytest
 from account_people import PASSWORD, acts, person, unique
-from core_rows import Connection, add_team, value
+from core_rows import add_team, value
 
 from orchestration.lib import accounts
 from orchestration.lib.accounts import SYSTEM, Actor, SignedIn
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import verify_password
 

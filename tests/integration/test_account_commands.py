@@ -11,11 +11,11 @@ import pytest
 import shared_fixtures
 from account_people import PASSWORD, person, unique
 from click.testing import CliRunner, Result
-from core_rows import Connection, add_team, value
+from core_rows import add_team, value
 
 from orchestration.cli.main import main
 from orchestration.lib import accounts
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.totp import SECONDS, code_at, read_keys
 

@@ -8,13 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from core_rows import Connection, add, add_team, refused, value
+from core_rows import add, add_team, refused, value
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.errors import CheckViolation, InvalidParameterValue, RestrictViolation, UniqueViolation
 from reporting_rows import add_request, noon, report
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 UNIT = Decimal("1e-12")

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 from audit_attacks import ATTACKS
 from audit_trails import ADD, Trail, past_the_triggers
 from click.testing import CliRunner
-from core_rows import Connection, value
+from core_rows import value
 from engines import Engine
 from psycopg.errors import InsufficientPrivilege, RaiseException, SerializationFailure
 
@@ -19,7 +18,7 @@ from orchestration.lib.audit import export, sign, verify_offline
 from orchestration.lib.audit.recover import note_of
 from orchestration.lib.audit.seal import begin_epoch, seal, status
 from orchestration.lib.audit.verify_offline import Verdict
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 
 pytestmark = pytest.mark.engines("postgres")
@@ -290,7 +289,7 @@ def test_a_seal_outlives_a_crash_where_commits_may_not(fresh: Trail) -> None:
 def test_nothing_is_left_of_an_export_that_failed(
     trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[object]:
+    def broken(connection: Connection) -> Iterator[object]:
         raise OSError("No space left on device")
 
     monkeypatch.setattr(export, "seals", broken)

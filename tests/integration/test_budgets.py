@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, refused, value
+from core_rows import add, add_team, add_user, refused, value
 from psycopg.errors import CheckViolation, ExclusionViolation, RestrictViolation
 from reporting_rows import add_request, noon, only, report, running_hour
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.warehouse.refresh import refresh
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from click.testing import Result
 from closing_rows import FIRST, SECOND, THIS_MONTH, at, back, empty, named
-from core_rows import Connection, add, add_team, refused, value
+from core_rows import add, add_team, refused, value
 from price_rows import add_price
 from psycopg.errors import ForeignKeyViolation, RestrictViolation
 from reporting_rows import add_request, report
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.pricing.closing import close, closed_periods
 from orchestration.lib.pricing.reprice import Scope, begin, proceed

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from core_rows import Connection, add, add_role, add_team, add_user, refused, value
+from core_rows import add, add_role, add_team, add_user, refused, value
 from psycopg.errors import CheckViolation, ExclusionViolation, ForeignKeyViolation
+
+from orchestration.lib.database.connection import Connection
 
 NOW = datetime.now(UTC)
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 from audit_entries import stored
-from core_rows import Connection, add, refused, value
+from core_rows import add, refused, value
 from psycopg import sql
 from psycopg.errors import CheckViolation, InsufficientPrivilege
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 # version 1 of the canonical form; a change of this list is a new version
 FIELDS = (

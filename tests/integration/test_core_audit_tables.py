@@ -7,8 +7,10 @@ from uuid import UUID
 
 import pytest
 from audit_entries import stored
-from core_rows import Connection, add, add_policy, add_role, add_team, add_user, delete, refused, value
+from core_rows import add, add_policy, add_role, add_team, add_user, delete, refused, value
 from psycopg.errors import InvalidParameterValue
+
+from orchestration.lib.database.connection import Connection
 
 
 def trail(connection: Connection, resource: UUID) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """What every core table promises, asked of the catalog: names, comments, indexes, pinned functions."""
 
-from core_rows import Connection, value
+from core_rows import value
+
+from orchestration.lib.database.connection import Connection
 
 OLTP_TABLES = {
     "users", "mfa_secrets", "sessions", "api_keys", "roles", "user_roles", "teams", "team_members", "policies",

@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import pytest
-from core_rows import Connection, add, add_policy, add_team, add_user, delete, refused, value
+from core_rows import add, add_policy, add_team, add_user, delete, refused, value
 from psycopg.errors import RestrictViolation
+
+from orchestration.lib.database.connection import Connection
 
 INSTEAD = {
     "users": "set status to deactivated, and deleted_at, instead",

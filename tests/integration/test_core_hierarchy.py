@@ -7,13 +7,13 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from core_rows import Connection, add_role, add_team, delete, refused, value
+from core_rows import add_role, add_team, delete, refused, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import IsolationLevel, sql
 from psycopg.errors import CheckViolation, ForeignKeyViolation, SerializationFailure
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 TREES: dict[str, tuple[str, Callable[..., UUID]]] = {
     "roles": ("parent_role_id", add_role),

@@ -8,8 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, delete, refused, value
+from core_rows import add, add_team, add_user, delete, refused, value
 from psycopg.errors import CheckViolation, Error, ForeignKeyViolation, NotNullViolation, UniqueViolation
+
+from orchestration.lib.database.connection import Connection
 
 BCRYPT = "$2b${cost}$" + "a" * 53
 NOW = datetime.now(UTC)

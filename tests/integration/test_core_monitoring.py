@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_policy, add_team, add_user, delete, refused
+from core_rows import add, add_policy, add_team, add_user, delete, refused
 from psycopg.errors import CheckViolation, ForeignKeyViolation, UniqueViolation
+
+from orchestration.lib.database.connection import Connection
 
 NOW = datetime.now(UTC)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from core_rows import Connection, add, add_role, value
+from core_rows import add, add_role, value
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ADMIN_EMAIL, DEFAULT_ADMIN_PASSWORD, ensure_admin, verify_password

@@ -7,10 +7,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from core_rows import Connection, add_team, refused, value
+from core_rows import add_team, refused, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from price_rows import CLASSES, JUNE, MAY, OraclePrice, add_agreement, add_price, computed, cost, costs, oracle
+
+from orchestration.lib.database.connection import Connection
 
 # arithmetic on numeric and text, the same on every engine
 pytestmark = pytest.mark.engines("postgres")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import psycopg
 import pytest
 
 from orchestration.defs import failures
@@ -19,7 +18,7 @@ from orchestration.defs.compliance.periods import KINDS
 from orchestration.defs.retention import jobs as retention
 from orchestration.lib.compliance import sections
 from orchestration.lib.compliance.report import verify_report
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 
 pytestmark = [
     pytest.mark.engines("postgres"),
@@ -139,7 +138,7 @@ def test_raw_rows_are_dropped_once_although_the_database_went_away(home: Path, d
     assert observation.asset_observation_data.asset_observation.metadata["rows dropped"].value == 1
 
 
-def _end_who_waits(url: str, reader: psycopg.Connection[Any]) -> int:
+def _end_who_waits(url: str, reader: Connection) -> int:
     """Ends the session that waits for the reader, then lets the reader go; how many it ended."""
     with connect(url, application="test") as admin:
         for _ in range(1000):

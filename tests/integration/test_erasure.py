@@ -10,13 +10,14 @@ from uuid import UUID
 import pytest
 import shared_fixtures
 from account_people import KEYS, acts, person
-from core_rows import Connection, add, add_team, refused, value
+from core_rows import add, add_team, refused, value
 from psycopg import sql
 from psycopg.errors import InvalidParameterValue
 
 from orchestration.lib import accounts
 from orchestration.lib.accounts import Actor, SignedIn
 from orchestration.lib.audit import export, seal, sign, verify_offline
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.refresh import refresh
 

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
-from core_rows import Connection, add, add_team, value
+from core_rows import add, add_team, value
 from focus_rules import broken_rules
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from price_rows import add_agreement, add_price
 from reporting_rows import report
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.export.focus import Exported, export_focus
 from orchestration.lib.usage.merge import IngestReport

@@ -10,10 +10,9 @@ import pytest
 from conftest import PATIENCE, SHARED, made_once
 from engines import Engine, is_pglite, pglite
 from old_usage import rows, totals
-from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.accounts import ensure_admin
@@ -74,7 +73,7 @@ def make_native(url: str) -> None:
         connection.execute("create view public.someones as select count(*) as n from core.llm_metrics")
 
 
-def insert(connection: "psycopg.Connection[TupleRow]", name: str, time: datetime, cost: int) -> None:
+def insert(connection: Connection, name: str, time: datetime, cost: int) -> None:
     connection.execute(
         "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source, tags)"
         " values (%s, %s, 'p', 'm', %s, 'provider', '{\"a\": 1}')",

@@ -4,17 +4,15 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 import shared_fixtures
 from core_rows import add_team, add_user
 from owner_rows import AT, OWNERS, Run, request
 from usage_loads import Load, query
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.owners import attribution
 from orchestration.lib.owners.given import identity
@@ -153,7 +151,7 @@ def test_a_decision_that_breaks_off_changes_nothing_and_can_be_made_again(
     before = query(database, OWNERS)
     real = attribution.move
 
-    def killed(connection: "psycopg.Connection[Any]", moves: attribution.Move) -> None:
+    def killed(connection: Connection, moves: attribution.Move) -> None:
         real(connection, moves)
         connection.execute("select pg_terminate_backend(pg_backend_pid())")
 

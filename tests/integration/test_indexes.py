@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_rows import Connection
 from engines import Engine
 
 from benchmarks.organisation import Size, load_organisation
-from orchestration.lib.database.connection import connect, has_relation
+from orchestration.lib.database.connection import Connection, connect, has_relation
 from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.engines("postgres")

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -31,7 +30,7 @@ from usage_loads import (
 )
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.connection import Connection, connect, ensure_database, with_database
 from orchestration.lib.database.in_use import start
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.processes import wait_until
@@ -68,7 +67,7 @@ def test_a_batch_that_loses_a_deadlock_is_merged_again(database: str, tmp_path: 
     path = tmp_path / "usage.csv"
     path.write_text("\n".join([*numbered(100), "now,p,m,bad,1"]))
 
-    def insert(writer: "psycopg.Connection[Any]", number: int) -> None:
+    def insert(writer: Connection, number: int) -> None:
         at = RECENT + timedelta(seconds=number)
         writer.execute(
             "insert into core.llm_metrics (time, request_id, provider, model, input_tokens)"
@@ -242,7 +241,7 @@ def test_progress_follows_each_batch(database: str, tmp_path: Path) -> None:
     assert seen[-1][1]
 
 
-def test_input_is_valid_agrees_with_the_cast(connection: "psycopg.Connection[Any]") -> None:
+def test_input_is_valid_agrees_with_the_cast(connection: Connection) -> None:
     rows = connection.execute(
         """
         select internal.input_is_valid(input, type_name)

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from closing_rows import back, empty
-from core_rows import Connection, add, add_team, value
+from core_rows import add, add_team, value
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from reporting_rows import USAGE_ROLLUPS, noon, report
 
 from orchestration.lib.compliance.report import write_report
 from orchestration.lib.compliance.site.write import write_site
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.export.focus import export_focus
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.warehouse.refresh import refresh

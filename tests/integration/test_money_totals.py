@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from closing_rows import THIS_MONTH, at, back, empty, named
-from core_rows import Connection, add, add_team, value
+from core_rows import add, add_team, value
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from price_rows import add_agreement, add_price
 from reporting_rows import add_request, report
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.pricing.closing import close
 from orchestration.lib.pricing.reprice import Scope, begin, proceed
 from orchestration.lib.warehouse.refresh import refresh

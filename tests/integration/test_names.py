@@ -8,13 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from core_rows import Connection, refused
+from core_rows import refused
 from genai_prices import data_snapshot, types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.errors import CheckViolation, InvalidRegularExpression, UniqueViolation
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.settings import project_dir
 
 # rules are SQL that knows no engine

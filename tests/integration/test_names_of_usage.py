@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from core_rows import Connection, add_team, add_user, value
+from core_rows import add_team, add_user, value
 from reporting_rows import add_request, noon, report
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.usage.merge import IngestReport
 from orchestration.lib.usage.names import Alias, add_alias, drop_alias
 from orchestration.lib.warehouse.refresh import refresh

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_rows import Connection, add_user, value
+from core_rows import add_user, value
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 from organisation_oracle import ADMIN, ROOT, Oracle, RefusedError, Rows
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.organisation.plan import Options
 from orchestration.lib.organisation.run import carry_out_import, compare, read_files

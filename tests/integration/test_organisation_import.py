@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, value
+from core_rows import add, add_team, add_user, value
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.organisation.plan import Options, Plan
 from orchestration.lib.organisation.run import carry_out_import, compare, read_files

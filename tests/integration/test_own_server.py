@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.connection import Connection, connect, with_database
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
@@ -203,7 +203,7 @@ def test_what_others_have_under_our_names_is_left_alone(server_url: str, dbt_fol
         assert settings_of(other) == []
 
 
-def made(connection: "psycopg.Connection[tuple[object, ...]]") -> list[tuple[object, ...]]:
+def made(connection: Connection) -> list[tuple[object, ...]]:
     """Schemas and relations, extensions, and the database's settings."""
     return connection.execute(
         "select nspname::text, relname::text from pg_namespace as n left join pg_class as c on c.relnamespace = n.oid"
@@ -214,7 +214,7 @@ def made(connection: "psycopg.Connection[tuple[object, ...]]") -> list[tuple[obj
     ).fetchall()
 
 
-def settings_of(connection: "psycopg.Connection[tuple[object, ...]]") -> list[str]:
+def settings_of(connection: Connection) -> list[str]:
     rows = connection.execute(
         "select unnest(setconfig) from pg_db_role_setting"
         " where setrole = 0 and setdatabase = (select oid from pg_database where datname = current_database())"

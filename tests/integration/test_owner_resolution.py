@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from owner_oracle import Identity, Key, Membership, Request, Team, User, World, overlap, write
 from psycopg.types.json import Jsonb
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.owners.resolution import KINDS, resolution
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

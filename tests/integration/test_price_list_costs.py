@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from core_rows import Connection
 from genai_prices import Usage, calc_price, data_snapshot
 from genai_prices.types import ConditionalPrice, TimeOfDateConstraint
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.usage.record import TOKEN_CLASSES
 
 pytestmark = pytest.mark.engines("postgres")

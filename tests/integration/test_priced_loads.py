@@ -6,11 +6,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from core_rows import Connection, value
+from core_rows import value
 from price_rows import add_agreement, add_price
 from usage_loads import T, counts, query
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.merge import IngestReport
 

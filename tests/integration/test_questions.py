@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from core_rows import Connection, add_team
+from core_rows import add_team
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.settings import project_dir
 
 QUERIES = [

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from core_rows import Connection, add, add_policy, add_team, add_user
+from core_rows import add, add_policy, add_team, add_user
 from pypdf import PdfReader
 
 from orchestration.lib.compliance import controls, paper, render
 from orchestration.lib.compliance.report import verify_report, write_report
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import yaml
-from core_rows import Connection, value
+from core_rows import value
 
+from orchestration.lib.database.connection import Connection
 from orchestration.lib.settings import project_dir
 
 CONTRACT = {

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user
+from core_rows import add, add_team, add_user
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from reporting_rows import add_request, noon, report, stored_buckets
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.warehouse.refresh import refresh

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from core_rows import Connection, add, add_policy, add_team, add_user, value
+from core_rows import add, add_policy, add_team, add_user, value
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reporting_rows import only, report
+
+from orchestration.lib.database.connection import Connection
 
 # days from now: it holds between them, from the first on and up to the second, which may be open
 SPANS: dict[str, tuple[int, int | None]] = {

@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from core_rows import Connection, add, add_role, add_team, add_user, value
+from core_rows import add, add_role, add_team, add_user, value
 from reporting_rows import executed_plan, only, report, rows_read
+
+from orchestration.lib.database.connection import Connection
 
 
 def grant(connection: Connection, user: object, role: object, **values: Any) -> None:

@@ -3,10 +3,10 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from core_rows import Connection, add, add_policy, add_role, add_team, add_user, value
+from core_rows import add, add_policy, add_role, add_team, add_user, value
 from reporting_rows import add_request, noon, only, report
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from core_rows import Connection, add, add_team, add_user, value
+from core_rows import add, add_team, add_user, value
 from reporting_rows import add_request, executed_plan, noon, only, report, rows_read
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from core_rows import Connection, value
+from core_rows import value
 from price_rows import add_price
 from usage_loads import NOW, counts
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.pricing.reprice import Effect, Scope, begin, effect, proceed
 from orchestration.lib.usage.ledger import undo

@@ -20,7 +20,6 @@ from rollup_histories import (
     ACTIONS,
     CLOSED,
     NOW,
-    Connection,
     Warehouse,
     clock_changes,
     dbt,
@@ -30,7 +29,7 @@ from rollup_histories import (
 )
 from rollup_oracle import POLICY, SUBTEAM, TEAM, USERS, Oracle
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_operation
 from orchestration.lib.warehouse.refresh import refresh
 

@@ -18,7 +18,7 @@ from old_usage import FLOOR, HOUR, KEPT, OLD, fill, insert, kind, rows, totals
 from psycopg.rows import TupleRow
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
@@ -338,7 +338,7 @@ def test_views_are_kept_where_one_must_wait(warehouse: str, project: Project) ->
 
 
 @contextmanager
-def holding(url: str, statement: str) -> "Iterator[psycopg.Connection[TupleRow]]":
+def holding(url: str, statement: str) -> Iterator[Connection]:
     """A transaction that keeps what the statement locked."""
     with connect(url, autocommit=False) as holder:
         # who waits for it without an end isn't left hanging
@@ -349,9 +349,7 @@ def holding(url: str, statement: str) -> "Iterator[psycopg.Connection[TupleRow]]
 
 
 @contextmanager
-def when_waited_for(
-    url: str, holder: "psycopg.Connection[TupleRow]", act: Callable[[], Answer]
-) -> Iterator[Future[Answer]]:
+def when_waited_for(url: str, holder: Connection, act: Callable[[], Answer]) -> Iterator[Future[Answer]]:
     """Acts, beside the block, as soon as another session waits for the holder."""
     holders = [holder.info.backend_pid]
     deadline = monotonic() + 120

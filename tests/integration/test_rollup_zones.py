@@ -10,13 +10,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from core_rows import Connection
 from engines import Engine
 from old_usage import FLOOR, KEPT, NOON, fill, insert, kind, rows, totals
 from parsed import read_for_process
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.embedded.processes import wait_until
 from orchestration.lib.errors import GovernanceError

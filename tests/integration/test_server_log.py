@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from core_rows import Connection, add_user
+from core_rows import add_user
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.settings import project_dir
 
 CANARY = "canary-5ecret-0f-5omebody"

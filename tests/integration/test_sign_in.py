@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 import shared_fixtures
 from account_people import HASH, KEYS, PASSWORD, person
-from core_rows import Connection, value
+from core_rows import value
 
 from orchestration.lib import accounts
 from orchestration.lib.accounts import MfaKeys, SignInRefusedError
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.sign_in import MOST_FAILURES
 from orchestration.lib.identity.totp import SECONDS, backup_code_hash, code_at

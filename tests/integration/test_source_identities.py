@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 import shared_fixtures
-from core_rows import Connection, add, refused
+from core_rows import add, refused
 from owner_rows import AT, OWNERS, Run, request
 from psycopg.errors import CheckViolation, ExclusionViolation
 from usage_loads import Load, counts, query
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.refresh import refresh
 
 pytestmark = pytest.mark.usefixtures("undecided")

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 from audit_trails import ADD, Trail
-from core_rows import Connection, add, add_role, add_team, add_user
+from core_rows import add, add_role, add_team, add_user
 from psycopg import sql
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.identity.erasure import erase_user
 
