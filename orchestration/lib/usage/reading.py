@@ -120,30 +120,35 @@ class Reading:
         A row that is there already is left out, and its line noted in ingest_known unless no row is new; without
         `skips_duplicates` it violates a constraint.
         """
-        conflict = known = order = ""
-        if skips_duplicates:
-            # of records of one request the first is stored
-            order = "order by r.line"
-            conflict = "on conflict (request_id, time) do nothing"
-        if skips_duplicates and "request_id" in self.targets:
-            known = f""",
-        repeated as (
-            select request_id, time
-            from ingest_rows
-            where reasons is null and {lines}
-            group by request_id, time
-            having count(*) > 1
-        ),
-        known as (
-            insert into ingest_known (line)
-            select r.line
+        values = self._values(has_owners=has_owners)
+        lacks = f"metadata ? '{UNRESOLVED}'" if has_owners else "false"
+        owners = "left join ingest_owners as o using (line)" if has_owners else ""
+        # of records of one request the first is stored
+        order = "order by r.line" if skips_duplicates else ""
+        conflict = "on conflict (request_id, time) do nothing" if skips_duplicates else ""
+        known = _known(lines) if skips_duplicates and "request_id" in self.targets else ""
+        return f"""
+        with {self._named(lines)},
+        inserted as (
+            insert into {into} ({listed(values)})
+            select {listed(values.values())}
             from ingest_rows as r
-            left join inserted as i on i.request_id = r.request_id and i.time = r.time
-            left join repeated as t on t.request_id = r.request_id and t.time = r.time
-            where r.reasons is null and r.request_id is not null and r.{lines}
-                and (i.request_id is null or t.request_id is not null)
-                and (select count(*) from inserted) > 0
-        )"""
+            left join named as n using (line)
+            left join ingest_costs as cost using (line)
+            {owners}
+            where r.reasons is null and r.{lines}{self._is_new()}
+            {order}
+            {conflict}
+            returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
+        ){known}
+        select
+            count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time),
+            count(*) filter (where lacks_owner)
+        from inserted
+        """
+
+    def _values(self, *, has_owners: bool) -> dict[str, str]:
+        """What each column of the table gets of a row r of ingest_rows, its name n, its cost, and its owners o."""
         values = {name: f"r.{name}" for name in self.targets}
         for name, target in TARGETS.items():
             if target.default is not None and name in values:
@@ -162,17 +167,18 @@ class Reading:
             else coalesce({metadata}, '{{}}')
                 || jsonb_build_object('source_values', coalesce({earlier}, '{{}}') || r.kept)
         end"""
-        owners, lacks = "", "false"
         if has_owners:
-            lacks = f"metadata ? '{UNRESOLVED}'"
-            owners = "left join ingest_owners as o using (line)"
             values |= {name: f"coalesce({values.get(name, 'null')}, o.{name})" for name in OWNERS}
             unmarked = f"{values['metadata']} - array['{UNRESOLVED}', '{GIVEN}']"
             values["metadata"] = (
                 f"case when o.line is null then {values['metadata']} else {unmarked} || coalesce(o.marks, '{{}}') end"
             )
+        return values
+
+    def _named(self, lines: str) -> str:
+        """The parts of a query that lead to `named`: which of equal rows without a request_id each of them is."""
         seen = "on conflict (time, digest) do update set before = s.total, total = s.total + excluded.total"
-        spelled = spelled_name = is_new = join = ""
+        spelled = spelled_name = join = ""
         if self.spelled_before:
             # both kinds of digests in one table: of the spelling the hash of the digest
             spelled = f"""
@@ -185,16 +191,7 @@ class Reading:
             ordinal = "e.before + row_number() over (partition by u.time, u.spelled order by u.line)"
             spelled_name = f", {_name('u.spelled', ordinal)} as spelled_name"
             join = "inner join spelled as e on e.time = u.time and e.digest = sha256(u.spelled)"
-            # a subquery for each row that isn't pulled up: a join would read the whole table
-            is_new = f"""
-            and (
-                select true from core.llm_metrics as m
-                where m.request_id = n.spelled_name and m.time = r.time
-                    and m.ingested_at < {quoted(self.spelled_before)}
-                limit 1
-            ) is null"""
-        return f"""
-        with unnamed as (
+        return f"""unnamed as (
             select line, time, digest, spelled
             from ingest_rows
             where digest is not null and reasons is null and {lines}
@@ -213,24 +210,20 @@ class Reading:
             from unnamed as u
             inner join counted as c using (time, digest)
             {join}
-        ),
-        inserted as (
-            insert into {into} ({listed(values)})
-            select {listed(values.values())}
-            from ingest_rows as r
-            left join named as n using (line)
-            left join ingest_costs as cost using (line)
-            {owners}
-            where r.reasons is null and r.{lines}{is_new}
-            {order}
-            {conflict}
-            returning request_id, time, cost_amount, total_tokens, {lacks} as lacks_owner
-        ){known}
-        select
-            count(*), coalesce(sum(cost_amount), 0), coalesce(sum(total_tokens), 0), min(time), max(time),
-            count(*) filter (where lacks_owner)
-        from inserted
-        """
+        )"""
+
+    def _is_new(self) -> str:
+        """Condition for a row that no earlier release has stored by how it is spelled."""
+        if not self.spelled_before:
+            return ""
+        # a subquery for each row that isn't pulled up: a join would read the whole table
+        return f"""
+            and (
+                select true from core.llm_metrics as m
+                where m.request_id = n.spelled_name and m.time = r.time
+                    and m.ingested_at < {quoted(self.spelled_before)}
+                limit 1
+            ) is null"""
 
     def _lines(self) -> str:
         """The staged lines, their values replaced by what they mean."""
@@ -312,6 +305,28 @@ _REFUSALS = """case
                         when wrong is null then '{}'
                         else array(select w from unnest(string_to_array(wrong, e'\\n')) as w where w not like '~%')
                     end"""
+
+
+def _known(lines: str) -> str:
+    """The part of a query that notes the lines whose request is stored already, unless none is new."""
+    return f""",
+        repeated as (
+            select request_id, time
+            from ingest_rows
+            where reasons is null and {lines}
+            group by request_id, time
+            having count(*) > 1
+        ),
+        known as (
+            insert into ingest_known (line)
+            select r.line
+            from ingest_rows as r
+            left join inserted as i on i.request_id = r.request_id and i.time = r.time
+            left join repeated as t on t.request_id = r.request_id and t.time = r.time
+            where r.reasons is null and r.request_id is not null and r.{lines}
+                and (i.request_id is null or t.request_id is not null)
+                and (select count(*) from inserted) > 0
+        )"""
 
 
 def _json_as_spelled(name: str) -> str:
