@@ -90,32 +90,7 @@ def resolution(rows: str, key: str) -> str:
         cross join lateral (values {named}) as n (kind, place, name)
         where n.name <> ''
     ),
-    candidates as materialized ({_CANDIDATES}),
-    bounds as (
-        select number, kind, low as at from candidates
-        union
-        select number, kind, high from candidates
-    ),
-    spans as (
-        select number, kind, at as low, lead(at) over (partition by number, kind order by at) as high from bounds
-    ),
-    best as (
-        select
-            s.number, s.kind, s.low, s.high, c.user_id, c.team_id, c.api_key_id,
-            rank() over (partition by s.number, s.kind, s.low order by c.way, c.place) as place
-        from spans as s
-        inner join candidates as c on c.number = s.number and c.kind = s.kind and c.low <= s.low and s.high <= c.high
-    ),
-    answers as materialized (
-        select
-            number, kind, low, high, count(*) as choices,
-            case when count(*) = 1 then (array_agg(user_id))[1] end as user_id,
-            case when count(*) = 1 then (array_agg(team_id))[1] end as team_id,
-            case when count(*) = 1 then (array_agg(api_key_id))[1] end as api_key_id
-        from best
-        where place = 1
-        group by number, kind, low, high
-    ),
+    {_ANSWERS},
     found as materialized (
         select
             {own}, s.time, o.given, o.user_name, o.team_name, o.key_name, o.project, o.end_user,
@@ -136,28 +111,7 @@ def resolution(rows: str, key: str) -> str:
 {answers}
         left join core.api_keys as a on a.id = {key_of}
     ),
-    memberships as materialized (
-        select
-            m.user_id, m.team_id, m.joined_at as low,
-            least(coalesce(m.left_at, 'infinity'), coalesce(t.deleted_at, 'infinity')) as high
-        from core.team_members as m
-        inner join core.teams as t on t.id = m.team_id
-        where m.user_id in (select f.user_id from found as f where f.team_id is null and f.team_name is null)
-    ),
-    membership_bounds as (
-        select user_id, low as at from memberships where low < high
-        union
-        select user_id, high from memberships where low < high
-    ),
-    membership_spans as (
-        select user_id, at as low, lead(at) over (partition by user_id order by at) as high from membership_bounds
-    ),
-    teams_of as materialized (
-        select s.user_id, s.low, s.high, count(*) as teams, (array_agg(m.team_id))[1] as team_id
-        from membership_spans as s
-        inner join memberships as m on m.user_id = s.user_id and m.low <= s.low and s.high <= m.high
-        group by s.user_id, s.low, s.high
-    ),
+    {_TEAMS_OF},
     placed as (
         select
             f.*,
@@ -176,30 +130,7 @@ def resolution(rows: str, key: str) -> str:
     )
     select
         {found}, f.time, f.user_id, f.placed_team as team_id, f.api_key_id,
-        nullif(jsonb_strip_nulls(jsonb_build_object(
-            'user', case
-                when f.user_reason is not null then jsonb_build_array(f.user_name, f.user_reason)
-                when f.known_by = 'user' and f.membership_reason is not null
-                    then jsonb_build_array(coalesce(f.user_name, f.user_id::text), f.membership_reason)
-            end,
-            'team', case when f.team_reason is not null then jsonb_build_array(f.team_name, f.team_reason) end,
-            'key', case
-                when f.key_reason is not null then jsonb_build_array(f.key_name, f.key_reason)
-                when f.known_by = 'key' and f.membership_reason is not null
-                    then jsonb_build_array(coalesce(f.key_name, f.api_key_id::text), f.membership_reason)
-            end,
-            'project', case
-                when f.project_reason is not null and f.placed_team is null and f.team_name is null
-                    then jsonb_build_array(f.project, f.project_reason)
-                when f.known_by = 'project' and f.membership_reason is not null
-                    then jsonb_build_array(f.project, f.membership_reason)
-            end,
-            'end_user', case
-                when f.end_user_reason is not null then jsonb_build_array(f.end_user, f.end_user_reason)
-                when f.known_by = 'end_user' and f.membership_reason is not null
-                    then jsonb_build_array(f.end_user, f.membership_reason)
-            end
-        )), '{{}}') as unresolved
+        {_UNRESOLVED} as unresolved
     from placed as f
     """
 
@@ -275,3 +206,78 @@ _CANDIDATES = f"""
         inner join core.api_keys as a on a.key_prefix = n.name
         where n.kind = 'key'
 """
+# who is meant by each name of an owner from `low` to before `high`: the one candidate by the best way
+_ANSWERS = f"""candidates as materialized ({_CANDIDATES}),
+    bounds as (
+        select number, kind, low as at from candidates
+        union
+        select number, kind, high from candidates
+    ),
+    spans as (
+        select number, kind, at as low, lead(at) over (partition by number, kind order by at) as high from bounds
+    ),
+    best as (
+        select
+            s.number, s.kind, s.low, s.high, c.user_id, c.team_id, c.api_key_id,
+            rank() over (partition by s.number, s.kind, s.low order by c.way, c.place) as place
+        from spans as s
+        inner join candidates as c on c.number = s.number and c.kind = s.kind and c.low <= s.low and s.high <= c.high
+    ),
+    answers as materialized (
+        select
+            number, kind, low, high, count(*) as choices,
+            case when count(*) = 1 then (array_agg(user_id))[1] end as user_id,
+            case when count(*) = 1 then (array_agg(team_id))[1] end as team_id,
+            case when count(*) = 1 then (array_agg(api_key_id))[1] end as api_key_id
+        from best
+        where place = 1
+        group by number, kind, low, high
+    )"""
+# the team of who is in one team, from `low` to before `high`
+_TEAMS_OF = """memberships as materialized (
+        select
+            m.user_id, m.team_id, m.joined_at as low,
+            least(coalesce(m.left_at, 'infinity'), coalesce(t.deleted_at, 'infinity')) as high
+        from core.team_members as m
+        inner join core.teams as t on t.id = m.team_id
+        where m.user_id in (select f.user_id from found as f where f.team_id is null and f.team_name is null)
+    ),
+    membership_bounds as (
+        select user_id, low as at from memberships where low < high
+        union
+        select user_id, high from memberships where low < high
+    ),
+    membership_spans as (
+        select user_id, at as low, lead(at) over (partition by user_id order by at) as high from membership_bounds
+    ),
+    teams_of as materialized (
+        select s.user_id, s.low, s.high, count(*) as teams, (array_agg(m.team_id))[1] as team_id
+        from membership_spans as s
+        inner join memberships as m on m.user_id = s.user_id and m.low <= s.low and s.high <= m.high
+        group by s.user_id, s.low, s.high
+    )"""
+# what was said and not found, a name and a reason for each kind
+_UNRESOLVED = """nullif(jsonb_strip_nulls(jsonb_build_object(
+            'user', case
+                when f.user_reason is not null then jsonb_build_array(f.user_name, f.user_reason)
+                when f.known_by = 'user' and f.membership_reason is not null
+                    then jsonb_build_array(coalesce(f.user_name, f.user_id::text), f.membership_reason)
+            end,
+            'team', case when f.team_reason is not null then jsonb_build_array(f.team_name, f.team_reason) end,
+            'key', case
+                when f.key_reason is not null then jsonb_build_array(f.key_name, f.key_reason)
+                when f.known_by = 'key' and f.membership_reason is not null
+                    then jsonb_build_array(coalesce(f.key_name, f.api_key_id::text), f.membership_reason)
+            end,
+            'project', case
+                when f.project_reason is not null and f.placed_team is null and f.team_name is null
+                    then jsonb_build_array(f.project, f.project_reason)
+                when f.known_by = 'project' and f.membership_reason is not null
+                    then jsonb_build_array(f.project, f.membership_reason)
+            end,
+            'end_user', case
+                when f.end_user_reason is not null then jsonb_build_array(f.end_user, f.end_user_reason)
+                when f.known_by = 'end_user' and f.membership_reason is not null
+                    then jsonb_build_array(f.end_user, f.membership_reason)
+            end
+        )), '{}')"""
