@@ -39,7 +39,7 @@ class Oracle:
                 new.people[email][1] = GONE
         new._put_teams(teams)
         new._put_memberships(people, ends=ends or deactivates)
-        new._put_keys(keys, was=self)
+        new._put_keys(keys)
         if deactivates and "keys" in files:
             self._revoke_missing(new, keys, forced=forced)
         new._clear()
@@ -91,7 +91,7 @@ class Oracle:
                 if ends:
                     self.grants = {grant for grant in self.grants if grant[0] != email or grant in granted}
 
-    def _put_keys(self, rows: Rows, *, was: "Oracle") -> None:
+    def _put_keys(self, rows: Rows) -> None:
         for row in rows:
             digest = row["key_hash"]
             prefix, name, user, team, revoked = self.keys.get(digest, ["", "", "", "", ""])

@@ -19,7 +19,7 @@ from orchestration.lib.evidence.result import Rule, Verification, Violation
 from orchestration.lib.evidence.store import collect, drop_old_evidence
 from orchestration.lib.verification.run import verify
 
-RULES = [Rule(name, "made up", "warn", "", "") for name in ("a", "b")]
+RULES = [Rule(name, "made up", "warn") for name in ("a", "b")]
 
 
 @pytest.fixture

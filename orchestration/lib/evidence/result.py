@@ -12,13 +12,11 @@ SEVERITIES = ("error", "warn", "info")
 
 @dataclass(frozen=True)
 class Rule:
-    """What is asked: in the family of that name, with the page that explains it."""
+    """What is asked, and the family that it belongs to."""
 
     rule: str
     family: str
     severity: str
-    description: str
-    docs: str
 
 
 @dataclass(frozen=True)

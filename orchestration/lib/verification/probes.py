@@ -13,13 +13,7 @@ from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
 from orchestration.lib.verification.probing import Outcome, Probe, outcomes, read_probes
 
-RULE = Rule(
-    "probe",
-    "probes",
-    "error",
-    "What must be refused is refused, and what must happen by itself happens.",
-    "docs/rules/probes.md",
-)
+RULE = Rule("probe", "probes", "error")
 PROBES = read_probes(Path(__file__).with_suffix(".toml"))
 _FIX = "Run `governance verify --deep`, which names what guards it and how to put it back."
 

@@ -13,13 +13,7 @@ from orchestration.lib.errors import explained
 from orchestration.lib.evidence.result import Rule, Verification, Violation
 from orchestration.lib.verification.probing import Probe, become, outcomes, read_probes
 
-RULE = Rule(
-    "role_probe",
-    "probes",
-    "error",
-    "Each role of the database may what it needs and is refused everything else.",
-    "docs/rules/probes.md",
-)
+RULE = Rule("role_probe", "probes", "error")
 ROLES = ("owner", "migrator", "dbt", "app", "sealer", "auditor", "reader")
 ROLE_PROBES = read_probes(Path(__file__).with_suffix(".toml"))
 _FIX = "Run `governance roles apply`, which puts rights right, and look at who changed them."

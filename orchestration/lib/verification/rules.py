@@ -43,7 +43,7 @@ def ask_rules(url: str, /, *, rules: Sequence[Rule], timeout_seconds: float) -> 
 
 def _rules(connection: Connection) -> list[Rule]:
     """All rules, the errors first."""
-    query = "select rule, family, severity, description, docs from verification.rules"
+    query = "select rule, family, severity from verification.rules"
     try:
         with connection.cursor(row_factory=class_row(Rule)) as cursor:
             rules = cursor.execute(query).fetchall()

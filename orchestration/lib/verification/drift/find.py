@@ -23,13 +23,7 @@ from orchestration.lib.settings import dbt_target
 from orchestration.lib.verification.drift.catalog import Catalog, Difference, compare_catalogs, fitted, read_catalog
 from orchestration.lib.verification.drift.fixes import fix_of
 
-RULE = Rule(
-    "deep_drift",
-    "drift",
-    "error",
-    "Everything in our schemas is as the project would build it, and nothing else is in them.",
-    "docs/rules/drift.md",
-)
+RULE = Rule("deep_drift", "drift", "error")
 _NAME = "governance_drift_of_{}"
 _LONGEST_NAME = 63  # bytes
 # set aside by a change of a rollup, for an operator to drop
