@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from orchestration.lib.database.chunks import ready_for_chunks
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.owners.resolution import (
@@ -62,11 +63,7 @@ def prepare(connection: Connection) -> None:
     connection.execute("set work_mem = '64MB'")
     # what is joined has no statistics
     connection.execute("set enable_nestloop = off")
-    connection.execute(
-        "select set_config(name, value, false) from pg_settings inner join (values"
-        " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
-        " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
-    )
+    ready_for_chunks(connection)
 
 
 def find(connection: Connection, names: Collection[Name] | None, *, reattributes: bool) -> Move:

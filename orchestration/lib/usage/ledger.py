@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import psycopg
 
+from orchestration.lib.database.chunks import ready_for_chunks
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.errors import GovernanceError
@@ -206,12 +207,7 @@ def undo(url: str, which: str) -> Undone:
         if not is_locked:
             raise GovernanceError(f"load {load.number} of {load.source} is still running: wait for its end, or stop it")
         connection.execute("set timezone = 'UTC'")
-        # as a load does
-        connection.execute(
-            "select set_config(name, value, false) from pg_settings inner join (values"
-            " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
-            " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
-        )
+        ready_for_chunks(connection)
         opened = [] if load.report else _open_chunks(connection, load)
         try:
             with connection.transaction():

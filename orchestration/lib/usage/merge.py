@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from orchestration.lib import errors
+from orchestration.lib.database.chunks import ready_for_chunks
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
@@ -113,13 +114,7 @@ class UsageMerger:
             self._execute("set work_mem = '64MB'")
             # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
             self._execute("set enable_nestloop = off")
-            # a late row in a compressed chunk lets TimescaleDB decompress a thousand; its limit means whole tables. Its
-            # own way to read chunks takes fifteen times as long for a lookup by values of another table
-            self._execute(
-                "select set_config(name, value, false) from pg_settings inner join (values"
-                " ('timescaledb.max_tuples_decompressed_per_dml_transaction', '0'),"
-                " ('timescaledb.enable_chunk_append', 'off')) as wanted (name, value) using (name)"
-            )
+            ready_for_chunks(connection)
             floor, ceiling, currency, spelled_before, prefers_prices, was_refused, is_moving = self._row(
                 f"""
                 select
