@@ -125,67 +125,76 @@ def sign(
     """
     if not anchors:
         raise GovernanceError("name a folder in which the owner of the database can't write, to keep the checkpoint in")
-    named = _read(key_file)
+    name, key = _read(key_file)
     with _alone(key_file):
-        return _sign(url, key_file, named, anchors, accepts_recovery, accepts_pruning, stamp)
+        state, keys = _state(key_file), public_keys(key_file)
+        last = _last(state, keys) or _largest(anchors, keys)
+        log = _read_log(url)
+        signed = _signed_before(log, last, anchors, keys, accepts_recovery=accepts_recovery)
+        if log.tombstone > signed and not accepts_pruning:
+            raise GovernanceError(
+                f"not signed: seal {log.tombstone} says that entries were deleted since the last checkpoint; if that "
+                "was meant, sign with --after-pruning"
+            )
+        if not log.hashes:
+            raise GovernanceError("nothing is sealed yet: run `governance audit seal` first")
+        history = max((each.history for each in recoveries(log.recovered)), default=0)
+        checkpoint = Checkpoint(name, len(log.hashes), merkle_root(log.hashes).hex(), history)
+        is_kept = last == checkpoint and state.exists()
+        text = state.read_text(encoding="utf-8") if is_kept else _note(key, checkpoint)
+        kept_in = [_keep(folder, checkpoint, text) for folder in anchors]
+        if not is_kept:
+            replace(state, text.encode())
+        stamps = [path.with_suffix(".checkpoint.tsr") for path in kept_in]
+        if stamp is not None and not all(path.exists() for path in stamps):
+            stamped = stamp(text.encode())
+            for path in stamps:
+                replace(path, stamped)
+    recovered = [note for number, note in log.recovered if number > signed]
+    return Signed(checkpoint, last != checkpoint, kept_in, signed, recovered)
 
 
-def _sign(
-    url: str,
-    key_file: Path,
-    named: tuple[str, Ed25519PrivateKey],
-    anchors: Sequence[Path],
-    accepts_recovery: bool,
-    accepts_pruning: bool,
-    stamp: Callable[[bytes], bytes] | None,
-) -> Signed:
-    name, key = named
-    state = _state(key_file)
-    keys = public_keys(key_file)
-    last = _last(state, keys) or _largest(anchors, keys)
+@dataclass(frozen=True)
+class _Log:
+    """The log as it is: hashes of its seals, number and note of its recoveries, number of its last tombstone or 0."""
+
+    hashes: list[bytes]
+    recovered: list[tuple[int, str]]
+    tombstone: int
+
+
+def _read_log(url: str) -> _Log:
+    hashes: list[bytes] = []
+    recovered: list[tuple[int, str]] = []
+    tombstone = 0
     with export.snapshot(url) as connection:
-        hashes: list[bytes] = []
-        notes: list[tuple[int, str]] = []
-        tombstones = 0
         for seal in export.seals(connection):
             hashes.append(leaf(seal.text.encode()))
             kind, note = json.loads(seal.text)[3], json.loads(seal.text)[-1]
-            notes += [(len(hashes), note or "")] if kind == "recovery" else []
-            tombstones = len(hashes) if kind == "tombstone" else tombstones
-    signed = 0
-    if last is not None and last.signs(hashes):
-        signed = last.size
-        if notes and notes[-1][0] > signed and not accepts_recovery:
+            if kind == "recovery":
+                recovered.append((len(hashes), note or ""))
+            elif kind == "tombstone":
+                tombstone = len(hashes)
+    return _Log(hashes, recovered, tombstone)
+
+
+def _signed_before(
+    log: _Log, last: Checkpoint | None, anchors: Sequence[Path], keys: Sequence[PublicKey], *, accepts_recovery: bool
+) -> int:
+    """How many seals are as they were signed; raises GovernanceError where the log isn't the one that was signed."""
+    if last is None:
+        return 0
+    if last.signs(log.hashes):
+        if log.recovered and log.recovered[-1][0] > last.size and not accepts_recovery:
+            number, note = log.recovered[-1]
             raise GovernanceError(
-                f"not signed: seal {notes[-1][0]} says that the trail was recovered since the last checkpoint: "
-                f"{notes[-1][1]}; if that is so, sign with --after-recovery"
+                f"not signed: seal {number} says that the trail was recovered since the last checkpoint: {note}; "
+                "if that is so, sign with --after-recovery"
             )
-    elif last is not None:
-        _refuse_another_history(hashes, [note for _, note in notes] if accepts_recovery else [], last)
-        # what was given up covers none of the seals that are there
-        signed = signed_until(hashes, anchors, keys)
-    if tombstones > signed and not accepts_pruning:
-        raise GovernanceError(
-            f"not signed: seal {tombstones} says that entries were deleted since the last checkpoint; if that was "
-            "meant, sign with --after-pruning"
-        )
-    root = merkle_root(hashes)
-    history = max((each.history for each in recoveries(notes)), default=0)
-    checkpoint = Checkpoint(name, len(hashes), root.hex(), history)
-    if not hashes:
-        raise GovernanceError("nothing is sealed yet: run `governance audit seal` first")
-    is_kept = last == checkpoint and state.exists()
-    text = state.read_text(encoding="utf-8") if is_kept else _note(key, checkpoint)
-    kept_in = [_keep(folder, checkpoint, text) for folder in anchors]
-    if not is_kept:
-        replace(state, text.encode())
-    stamps = [path.with_suffix(".checkpoint.tsr") for path in kept_in]
-    if stamp is not None and not all(path.exists() for path in stamps):
-        stamped = stamp(text.encode())
-        for path in stamps:
-            replace(path, stamped)
-    recovered = [note for number, note in notes if number > signed]
-    return Signed(checkpoint, last != checkpoint, kept_in, signed, recovered)
+        return last.size
+    _refuse_another_history(log.hashes, [note for _, note in log.recovered] if accepts_recovery else [], last)
+    # what was given up covers none of the seals that are there
+    return signed_until(log.hashes, anchors, keys)
 
 
 def signed_until(hashes: list[bytes], anchors: Sequence[Path], keys: Sequence[PublicKey]) -> int:
