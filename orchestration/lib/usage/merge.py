@@ -107,37 +107,10 @@ class UsageMerger:
         self._given = list(targets)
         self._targets = [name for name in TARGETS if name in targets or name in constants]
         with explained():
-            self._execute("set timezone = 'UTC'")
-            self._execute("set datestyle = 'ISO'")
-            self._execute("set client_encoding = 'UTF8'")
-            self._execute("set jit = off")
-            self._execute("set work_mem = '64MB'")
-            # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
-            self._execute("set enable_nestloop = off")
-            ready_for_chunks(connection)
-            floor, ceiling, currency, spelled_before, prefers_prices, was_refused, is_moving = self._row(
-                f"""
-                select
-                    internal.raw_floor('llm_metrics'),
-                    now() + interval '1 day',
-                    (select value from internal.settings where name = 'default_currency'),
-                    -- a new database has had no rows of earlier releases
-                    (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
-                    exists (select from internal.settings where name = 'cost_precedence' and value = 'prices'),
-                    exists (select from internal.quarantine where source = {quoted(source)}),
-                    (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
-                """
-            )
-            if is_moving:
-                raise GovernanceError(
-                    "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` "
-                    "has ended"
-                )
-            limits = floor, ceiling, currency, spelled_before, prefers_prices
-            self._reading = Reading(self._given, self._targets, self._values, *limits)
-            self._has_quarantine = was_refused
+            self._configure()
+            self._reading = self._made_reading()
             self._staged = 0
-            self._span: tuple[datetime, datetime] = floor, ceiling
+            self._span = self._reading.floor, self._reading.ceiling
             self._insertion = Insertion(connection, self._reading, self._into, keeps_prices=self._is_noted)
             self._shared_ids = SharedIds(connection, self._targets, constants)
             self._corrections = Corrections(
@@ -157,6 +130,37 @@ class UsageMerger:
             self._create_tables(constants)
             if self._ledger:
                 self._ledger.begin(connection, source)
+
+    def _configure(self) -> None:
+        self._execute("set timezone = 'UTC'")
+        self._execute("set datestyle = 'ISO'")
+        self._execute("set client_encoding = 'UTF8'")
+        self._execute("set jit = off")
+        self._execute("set work_mem = '64MB'")
+        # the temporary tables have no statistics, so the planner might choose one for joins of whole batches
+        self._execute("set enable_nestloop = off")
+        ready_for_chunks(self._connection)
+
+    def _made_reading(self) -> Reading:
+        """By the settings of the warehouse as they are now."""
+        *settings, self._has_quarantine, is_moving = self._row(
+            f"""
+            select
+                internal.raw_floor('llm_metrics'),
+                now() + interval '1 day',
+                (select value from internal.settings where name = 'default_currency'),
+                -- a new database has had no rows of earlier releases
+                (select applied_at from internal.schema_changes where id = 8 and kind = 'applied'),
+                exists (select from internal.settings where name = 'cost_precedence' and value = 'prices'),
+                exists (select from internal.quarantine where source = {quoted(self._source)}),
+                (select relkind = 'v' from pg_class where oid = 'core.llm_metrics'::regclass)
+            """
+        )
+        if is_moving:
+            raise GovernanceError(
+                "llm_metrics is being moved to a hypertable: load again when `governance move-to-hypertables` has ended"
+            )
+        return Reading(self._given, self._targets, self._values, *settings)
 
     def _check_constants(self, constants: Mapping[str, str]) -> None:
         for name, value in constants.items():
