@@ -192,30 +192,7 @@ def _merge(
             )
         else:
             _refuse_overlaps(connection, source)
-        digest = f"md5(string_agg(row({_LISTED})::text, chr(10) order by row({_LISTED})::text))"
-        connection.execute("drop table if exists pg_temp.report_changed")
-        connection.execute(
-            f"""
-            create temporary table report_changed as
-            with said as (
-                select {scopes}, {digest} as digest, min(file) as file, count(*) as lines, sum(cost_amount) as cost
-                from report_rows group by {scopes}
-            ),
-            stored as (
-                select {scopes}, {digest} as digest, sum(cost_amount) as cost
-                from core.provider_usage as a
-                where source = %s and replaced_at is null and exists (select from said as b where {same})
-                group by {scopes}
-            )
-            select
-                {", ".join(f"b.{name}" for name in scope)}, b.file, b.lines, b.cost, a.cost as cost_before,
-                a.digest is not null as is_there
-            from said as b
-            left join stored as a on {same}
-            where a.digest is distinct from b.digest
-            """,
-            [source],
-        )
+        _find_changed(connection, source, scope, same)
         changed = _changed_invoices(connection, result, replaces) if report.is_invoice else 0
         if report.is_invoice:
             connection.execute(
@@ -236,19 +213,52 @@ def _merge(
             f" from report_rows as a inner join report_changed as b on {same}",
             [source, list(files)],
         ).rowcount
-        # of a file that is read again only what is refused now is kept
-        connection.execute("delete from internal.quarantine where source = any(%s)", [list(files)])
-        connection.execute(
-            "insert into internal.quarantine (source, quarantined_at, line, reasons, row_data, row_hash)"
-            " select (%s::text[])[file + 1], now() + file * interval '1 microsecond', line, reasons, row_data,"
-            " sha256(convert_to(row_data::text, 'UTF8')) from report_refused on conflict (source, line, row_hash)"
-            " do nothing",
-            [list(files)],
-        )
+        _quarantine(connection, files)
         for number, (file, rows) in enumerate(zip(files, staged, strict=True)):
             note_report(connection, source, file, number, rows, constants)
     result.loaded, result.changed = loaded - result.replaced, changed
     result.duplicate = sum(staged) - result.loaded - changed
+
+
+def _find_changed(connection: Connection, source: str, scope: Sequence[str], same: str) -> None:
+    """Fills report_changed with the periods or invoices, by the columns of `scope`, that aren't stored just so."""
+    scopes = ", ".join(scope)
+    digest = f"md5(string_agg(row({_LISTED})::text, chr(10) order by row({_LISTED})::text))"
+    connection.execute("drop table if exists pg_temp.report_changed")
+    connection.execute(
+        f"""
+        create temporary table report_changed as
+        with said as (
+            select {scopes}, {digest} as digest, min(file) as file, count(*) as lines, sum(cost_amount) as cost
+            from report_rows group by {scopes}
+        ),
+        stored as (
+            select {scopes}, {digest} as digest, sum(cost_amount) as cost
+            from core.provider_usage as a
+            where source = %s and replaced_at is null and exists (select from said as b where {same})
+            group by {scopes}
+        )
+        select
+            {", ".join(f"b.{name}" for name in scope)}, b.file, b.lines, b.cost, a.cost as cost_before,
+            a.digest is not null as is_there
+        from said as b
+        left join stored as a on {same}
+        where a.digest is distinct from b.digest
+        """,
+        [source],
+    )
+
+
+def _quarantine(connection: Connection, files: Sequence[str]) -> None:
+    """Of a file that is read again only what is refused now is kept."""
+    connection.execute("delete from internal.quarantine where source = any(%s)", [list(files)])
+    connection.execute(
+        "insert into internal.quarantine (source, quarantined_at, line, reasons, row_data, row_hash)"
+        " select (%s::text[])[file + 1], now() + file * interval '1 microsecond', line, reasons, row_data,"
+        " sha256(convert_to(row_data::text, 'UTF8')) from report_refused on conflict (source, line, row_hash)"
+        " do nothing",
+        [list(files)],
+    )
 
 
 def _refuse_zones(connection: Connection) -> None:
