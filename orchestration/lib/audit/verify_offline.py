@@ -241,17 +241,11 @@ def verify(
         report.seals += 1
         name = f"seal {report.seals}"
         said = _said(seal, name)
+        hashes.append(leaf(seal.text.encode()))
         expected = [report.seals, previous, total + said.entry_count]
-        if [said.sequence, said.previous_hash, said.total_count] != expected or len(seal.ids) != said.entry_count:
-            report.add(Verdict.SEAL_BROKEN, name, "it does not follow the seal before it")
-        if said.low != place[1] if said.epoch == place[0] else (said.epoch < place[0] or said.low != 0):
-            report.add(Verdict.SEAL_BROKEN, name, "its span does not begin where the one before ended")
-        digest = leaf(seal.text.encode())
-        if digest.hex() != seal.seal_hash:
-            report.add(Verdict.SEAL_BROKEN, name, "its hash is not that of its content")
-        if merkle_root(seal.leaves).hex() != said.root:
-            report.add(Verdict.SEAL_BROKEN, name, "its root is not that of its leaves")
-        hashes.append(digest)
+        follows = [said.sequence, said.previous_hash, said.total_count] == expected
+        for fault in _faults(seal, said, hashes[-1], place, follows=follows):
+            report.add(Verdict.SEAL_BROKEN, name, fault)
         previous, total = seal.seal_hash, said.total_count
         place = (said.epoch, said.high)
         if said.kind == "recovery":
@@ -277,17 +271,7 @@ def verify(
     report.pruned = len(missing) - sum(number > pruned for number, _ in missing.values())
     _tell({each: found for each, found in missing.items() if found[0] > pruned}, extra, report)
     report.unsealed = len(unsealed)
-    allowed = blind_window // timedelta(microseconds=1)
-    if max([*unsealed, *sealed_at[-1:]], default=0) > _microseconds(now) + allowed:
-        message = f"there are some of after {now.isoformat(timespec='seconds')}, so what is late can't be told"
-        report.add(Verdict.UNSEALED, "entries or seals", message)
-    border = _microseconds(now) - allowed
-    late = sum(each < border for each in unsealed)
-    if late:
-        report.add(Verdict.UNSEALED, "entries", f"{late:,} are older than {blind_window} and have no seal")
-    if 0 < report.signed_seals < len(sealed_at) and sealed_at[report.signed_seals] < border:
-        message = f"those after {report.signed_seals:,} are older than {blind_window}, and no checkpoint covers them"
-        report.add(Verdict.UNSEALED, "seals", message)
+    _tell_late(unsealed, sealed_at, now, blind_window, report)
     return report
 
 
@@ -321,6 +305,18 @@ def _said(seal: Seal, name: str) -> _Said:
     if (kind, version) != ("llm-governance-audit-seal", 1):
         raise NotVerifiableError(f"{name} is of another kind or a newer version: {kind} {version}")
     return said
+
+
+def _faults(seal: Seal, said: _Said, digest: bytes, place: tuple[int, int], *, follows: bool) -> Iterator[str]:
+    """What is wrong with a seal whose text has this hash, after one that ended at this epoch and transaction."""
+    if not follows or len(seal.ids) != said.entry_count:
+        yield "it does not follow the seal before it"
+    if said.low != place[1] if said.epoch == place[0] else (said.epoch < place[0] or said.low != 0):
+        yield "its span does not begin where the one before ended"
+    if digest.hex() != seal.seal_hash:
+        yield "its hash is not that of its content"
+    if merkle_root(seal.leaves).hex() != said.root:
+        yield "its root is not that of its leaves"
 
 
 def _through(said: _Said, name: str) -> int:
@@ -426,6 +422,23 @@ def _tell(missing: dict[str, tuple[int, bytes]], extra: dict[str, tuple[str, Ent
     for identifier, (number, _) in missing.items():
         if identifier not in extra:
             report.add(Verdict.MISSING, f"entry {identifier}", f"seal {number} covers it, and it is not there")
+
+
+def _tell_late(
+    unsealed: list[int], sealed_at: list[int], now: datetime, blind_window: timedelta, report: Report
+) -> None:
+    """What should have a seal or a checkpoint by now, of times in microseconds."""
+    allowed = blind_window // timedelta(microseconds=1)
+    if max([*unsealed, *sealed_at[-1:]], default=0) > _microseconds(now) + allowed:
+        message = f"there are some of after {now.isoformat(timespec='seconds')}, so what is late can't be told"
+        report.add(Verdict.UNSEALED, "entries or seals", message)
+    border = _microseconds(now) - allowed
+    late = sum(each < border for each in unsealed)
+    if late:
+        report.add(Verdict.UNSEALED, "entries", f"{late:,} are older than {blind_window} and have no seal")
+    if 0 < report.signed_seals < len(sealed_at) and sealed_at[report.signed_seals] < border:
+        message = f"those after {report.signed_seals:,} are older than {blind_window}, and no checkpoint covers them"
+        report.add(Verdict.UNSEALED, "seals", message)
 
 
 def _leaf_of(entry: Entry) -> bytes:
