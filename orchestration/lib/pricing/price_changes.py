@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from itertools import pairwise
 
@@ -149,7 +149,7 @@ def plan(present: Iterable[Price], prices: Sequence[Price], observed_on: date) -
         said.sort(key=_start)
         _check_order(said)
         _check_sizes(said, now, largest)
-        _plan_key(sorted(now[key], key=_start), said, datetime(*observed_on.timetuple()[:3], tzinfo=UTC), changes)
+        _plan_key(sorted(now[key], key=_start), said, datetime.combine(observed_on, time.min, UTC), changes)
     lists = {(price.key.price_list, price.origin.split(" ")[0]) for price in prices if " " in price.origin}
     changes.gone = [
         price
@@ -178,7 +178,7 @@ def _plan_key(present: list[Price], said: list[Price], observed: datetime, chang
             changes.supersede.append(old)
             changes.add += [replace(part, id="") for part in parts]
     changes.add += new
-    _check_gap(sorted([*(p for p in present), *new], key=_start), new)
+    _check_gap(sorted([*present, *new], key=_start), new)
 
 
 def _since_observed(price: Price, present: list[Price], observed: datetime) -> Price:

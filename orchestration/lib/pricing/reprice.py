@@ -192,37 +192,27 @@ def _reprice(connection: Connection, revision: Revision, low: datetime, high: da
 
 def _finish(connection: Connection, number: int) -> None:
     connection.execute(
-        """
-        update core.price_revisions as r
+        f"""
+        update core.price_revisions
         set
             finished_at = clock_timestamp(),
-            old_totals = coalesce(t.old_totals, '{}'),
-            new_totals = coalesce(t.new_totals, '{}')
-        from (
-            select
-                (
-                    select jsonb_object_agg(currency, total::text)
-                    from (
-                        select old_currency as currency, trim_scale(sum(old_cost_amount)) as total
-                        from core.price_revision_rows
-                        where revision_id = %(number)s and old_cost_amount is not null
-                        group by 1
-                    ) as old
-                ) as old_totals,
-                (
-                    select jsonb_object_agg(currency, total::text)
-                    from (
-                        select new_currency as currency, trim_scale(sum(new_cost_amount)) as total
-                        from core.price_revision_rows
-                        where revision_id = %(number)s and new_cost_amount is not null
-                        group by 1
-                    ) as new
-                ) as new_totals
-        ) as t
-        where r.id = %(number)s
-        """,
+            old_totals = coalesce({_TOTALS.format("old")}, '{{}}'),
+            new_totals = coalesce({_TOTALS.format("new")}, '{{}}')
+        where id = %(number)s
+        """,  # noqa: S608 - of this module's own words
         {"number": number},
     )
+
+
+_TOTALS = """(
+                select jsonb_object_agg(currency, total::text)
+                from (
+                    select {0}_currency as currency, trim_scale(sum({0}_cost_amount)) as total
+                    from core.price_revision_rows
+                    where revision_id = %(number)s and {0}_cost_amount is not null
+                    group by 1
+                ) as totals
+            )"""
 
 
 @contextmanager

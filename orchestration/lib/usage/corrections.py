@@ -126,7 +126,7 @@ class Corrections:
                 and (r.request_id, r.time) in (select c.request_id, c.time from ingest_changed as c)
             """
         )
-        ((turns,),) = self._connection.execute("select max(turn) from ingest_turns").fetchall()
+        [(turns,)] = self._connection.execute("select max(turn) from ingest_turns")
         changed = Changed()
         for turn in range(1, turns + 1):
             if turns > 1:

@@ -130,7 +130,7 @@ def _teams(data: Data, span: Span) -> Page:
                     "used_share": row["used_share"] if is_of_budget else None,
                 }
             )
-    columns = (*("team", "members", "currency", "cost", "with_teams_below", "requests", "budget", "used_share"),)
+    columns = ("team", "members", "currency", "cost", "with_teams_below", "requests", "budget", "used_share")
     table = listing(
         "teams",
         f"Teams, {span.name}",
