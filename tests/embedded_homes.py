@@ -55,9 +55,8 @@ def running(server: EmbeddedServer, database: str = embedded.DATABASE) -> str:
 
 def answer(url: str, query: LiteralString) -> object:
     with connect(url) as connection:
-        row = connection.execute(query).fetchone()
-    assert row is not None
-    return row[0]
+        [(value,)] = connection.execute(query)
+    return value
 
 
 def kill(server: EmbeddedServer) -> None:

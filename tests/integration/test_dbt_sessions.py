@@ -21,7 +21,7 @@ def opened(url: str) -> int:
     with connect(url) as session:
         session.execute("select pg_stat_force_next_flush()")
         query = "select sessions from pg_stat_database where datname = current_database()"
-        [count] = session.execute(query).fetchone() or [0]
+        [(count,)] = session.execute(query)
     return int(count)
 
 

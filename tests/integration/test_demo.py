@@ -233,11 +233,11 @@ def test_a_later_day_appends_exactly_what_is_missing(url: str) -> None:
 
 def test_alerts_somebody_has_really_taken_on_stay_theirs(url: str) -> None:
     with connect(url) as connection:
-        (alert_id,) = connection.execute(
+        [(alert_id,)] = connection.execute(
             "insert into core.alerts (alert_type, severity, title, details, created_at, status, acknowledged_at)"
             " values ('error_rate', 'high', 'Mine', '{\"source\": \"demo\"}', now() - interval '5 days',"
             " 'acknowledged', now() - interval '4 days') returning id"
-        ).fetchone() or (None,)
+        )
     load(url, None)
     assert rows_of(url, f"select status from core.alerts where id = '{alert_id}'") == [("acknowledged",)]
 

@@ -48,9 +48,8 @@ def findings(url: str) -> list[tuple[str, str, bool]]:
 
 def count(url: str, table: str) -> int:
     with connect(url) as connection:
-        row = connection.execute(sql.SQL("select count(*) from internal.{}").format(sql.Identifier(table))).fetchone()
-    assert row is not None
-    return int(row[0])
+        [(rows,)] = connection.execute(sql.SQL("select count(*) from internal.{}").format(sql.Identifier(table)))
+    return int(rows)
 
 
 def accept(url: str, rule: str, subject: str) -> None:

@@ -270,15 +270,12 @@ def break_off(warehouse: str, project: Project, step: str) -> None:
 def broken(url: str, function: str) -> Iterator[None]:
     """While in it the function of ours fails."""
     with connect(url) as connection:
-        row = connection.execute(
-            "select pg_get_functiondef(oid) from pg_proc where proname = %s", [function]
-        ).fetchone()
-        assert row is not None
-        head = row[0].split("AS $", 1)[0].split(" SET ")[0]
+        [(text,)] = connection.execute("select pg_get_functiondef(oid) from pg_proc where proname = %s", [function])
+        head = text.split("AS $", 1)[0].split(" SET ")[0]
         connection.execute(f"{head} as $f$ begin raise exception 'broken on purpose'; end $f$")
     yield
     with connect(url) as connection:
-        connection.execute(row[0])
+        connection.execute(text)
 
 
 @pytest.mark.engines("postgres", "timescaledb")

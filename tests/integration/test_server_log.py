@@ -36,7 +36,7 @@ REFUSED = {
 @pytest.fixture
 def log(database: str) -> Path:
     with connect(database) as connection:
-        [folder] = connection.execute("show data_directory").fetchone() or [""]
+        [(folder,)] = connection.execute("show data_directory")
     path = Path(folder, "server.log")
     if os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
         pytest.skip("a server of yours logs where and what you say")
