@@ -57,7 +57,7 @@ class Parsed(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
-        if tag not in ("meta", "link"):
+        if tag not in ("meta", "link", "wbr"):
             self._open.append(tag)
         if href := given.get("href"):
             self.links.append(href)

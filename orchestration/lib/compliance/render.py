@@ -133,10 +133,10 @@ def _breakable(text: str) -> Markup:
 
 
 def _code(text: str) -> Markup:
-    """What stands between backticks, as code."""
+    """What stands between backticks, as code; words outside of it are breakable."""
     pieces = str(text).split("`")
     return Markup("").join(
-        Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else piece
+        Markup("<code>{}</code>").format(piece) if place % 2 and place < len(pieces) - 1 else _breakable(piece)
         for place, piece in enumerate(pieces)
     )
 

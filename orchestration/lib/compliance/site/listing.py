@@ -36,6 +36,7 @@ _HEADINGS = HEADINGS | {
     "user_coverage": "Of people",
 }
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
 _LONG = {"accepted_by", "condition", "effect", "recommendation", "subject"}
 _STATES = {"error": "problem", "warn": "attention", "info": "info"} | {
     "critical": "problem", "high": "problem", "medium": "attention", "low": "info"
@@ -72,12 +73,14 @@ class Listing:
         return _HEADINGS.get(column) or heading(column.removesuffix("_at"))
 
     def look(self, value: str | None, column: str) -> str:
-        """The class of a cell: a number, something that stays on one line, or a text that needs room."""
+        """The class of a cell: a number, a time, which stays on one line, or a text, and how much room that needs."""
         if self.is_number(column):
             return "number"
         if column in _LONG:
             return "long"
-        return "some" if column in ("roles", "issues", "self_granted_roles") and value else "whole"
+        if value and _TIME.match(value):
+            return "whole"
+        return "some" if column in ("roles", "issues", "self_granted_roles") and value else "text"
 
     def is_number(self, column: str) -> bool:
         """Whether a column is aligned and sorted as numbers."""
