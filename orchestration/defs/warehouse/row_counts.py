@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import psycopg
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.warehouse.build_lock import has_one_backend
 from orchestration.lib.warehouse.row_counts import count_rows
 
@@ -16,7 +16,7 @@ ROWS = "dagster/row_count"
 _UNCOUNTED = ("verification",)
 
 
-def row_count(connection: psycopg.Connection[Any], key: dg.AssetKey) -> dict[str, Any]:
+def row_count(connection: Connection, key: dg.AssetKey) -> dict[str, Any]:
     """Metadata with the rows of the relation that the key names; empty where they can't be told."""
     if len(key.path) != 2 or key.path[0] in _UNCOUNTED:
         return {}
