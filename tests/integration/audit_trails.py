@@ -49,7 +49,7 @@ class Trail:
         """What the recovery of a restore names."""
         return sign.last_checkpoints(self.publics, self.anchors, self.key)
 
-    def verify(self, connection: Connection | None = None) -> Report:
+    def verify(self, connection: "Connection | None" = None) -> Report:
         if connection is not None:
             return export.verify(connection, export.read_checkpoints(connection, self.anchors, self.publics))
         return export.verified(self.url, self.anchors, self.publics)
