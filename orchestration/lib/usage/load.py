@@ -86,15 +86,7 @@ def ingest_files(
     """
     mapping, constants = mapping or {}, constants or {}
     if source and source in REPORTS:
-        if mapping or values or ignored:
-            raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
-        takes = REPORTS[source].is_invoice
-        if takes and on_conflict == "quarantine":
-            raise GovernanceError("an invoice is kept as it is or replaced: leave --on-conflict out, or give replace")
-        if not takes and on_conflict != "keep":
-            raise GovernanceError(
-                f"{source} is a report, which always takes the place of what it said before: leave --on-conflict out"
-            )
+        _check_for_report(source, on_conflict, is_mapped=bool(mapping or values or ignored))
 
         def told(name: str, position: Position, report: IngestReport) -> None:
             progress(Progress(name, position, report))
@@ -134,17 +126,13 @@ def ingest_files(
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined
                 batches = _batches(usage.records(), batch_rows, usage.volume, usage.position)
+                said = connection, name, usage.read.targets, given, values
                 if trials is None:
-                    ledger = Ledger(usage.read.origins, given)
-                    merger = UsageMerger(
-                        connection, name, usage.read.targets, given, values, ledger=ledger, on_conflict=on_conflict
-                    )
+                    merger = UsageMerger(*said, ledger=Ledger(usage.read.origins, given), on_conflict=on_conflict)
                     _load(merger, name, batches, report, progress, tell, merged)
                 else:
                     trials.append(Trial(name, usage.read.origins, given))
-                    trial_merger = TrialMerger(
-                        connection, name, usage.read.targets, given, values, on_conflict=on_conflict
-                    )
+                    trial_merger = TrialMerger(*said, on_conflict=on_conflict)
                     trial_merger.begin(trials[-1])
                     _load(trial_merger, name, batches, report, progress, tell)
                     trial_merger.end(report)
@@ -153,6 +141,18 @@ def ingest_files(
                 if 0 < report.read - read == report.quarantined - quarantined:
                     report.refused.append(name)
     return report
+
+
+def _check_for_report(source: str, on_conflict: Conflict, *, is_mapped: bool) -> None:
+    if is_mapped:
+        raise GovernanceError(f"{source} is a report, of which nothing can be mapped or left out")
+    takes = REPORTS[source].is_invoice
+    if takes and on_conflict == "quarantine":
+        raise GovernanceError("an invoice is kept as it is or replaced: leave --on-conflict out, or give replace")
+    if not takes and on_conflict != "keep":
+        raise GovernanceError(
+            f"{source} is a report, which always takes the place of what it said before: leave --on-conflict out"
+        )
 
 
 @contextmanager
