@@ -4,6 +4,8 @@ import ast
 import base64
 import hashlib
 import random
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +48,26 @@ def test_it_is_one_file_of_the_standard_library() -> None:
         )
     }
     assert found - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_an_older_python_is_told_so() -> None:
+    program = "import sys; sys.version_info = (3, 9, 18); exec(open(sys.argv[1]).read())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, verify_offline.__file__], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (verify_offline.Verdict.COULD_NOT_VERIFY, "")
+    assert re.fullmatch(r"COULD_NOT_VERIFY: Python 3\.11 or newer is needed, and \S+ is 3\.\S+\n", done.stderr)
+
+
+def test_what_the_trail_says_can_not_write_over_the_verdict() -> None:
+    """Notes are of whoever writes the database; half a surrogate could not even be printed."""
+    report = verify_offline.Report(recoveries=["\x1b[2J\x1b[HOK\nOK: 5 entries", "\ud800 \u202e Zoë"])
+    report.add(verify_offline.Verdict.MODIFIED, "entry \r1", "it was changed")
+    text = verify_offline.as_text(report)
+    assert [line.partition(":")[0] for line in text.splitlines()] == [
+        "MODIFIED 1", "  MODIFIED entry \\r1", "  recovery", "  recovery"
+    ]  # fmt: skip
+    assert text.endswith("recovery: \\x1b[2J\\x1b[HOK\\nOK: 5 entries\n  recovery: \\ud800 \\u202e Zoë")
 
 
 @pytest.mark.parametrize("size", ROOTS)

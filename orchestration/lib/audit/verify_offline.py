@@ -20,6 +20,10 @@ import re
 import subprocess
 import sys
 import tempfile
+
+if sys.version_info < (3, 11):
+    sys.exit(f"COULD_NOT_VERIFY: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -689,7 +693,7 @@ def as_json(report: Report) -> str:
 
 
 def as_text(report: Report) -> str:
-    """The verdict, what it is about, and the first findings."""
+    """The verdict, what it is about, and the first findings; what a terminal would obey is shown as an escape."""
     of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
     head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
     entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
@@ -703,7 +707,7 @@ def as_text(report: Report) -> str:
     lines += [f"  and {rest:,} more"] if rest > 0 else []
     lines += [f"  recovery: {note}" for note in report.recoveries]
     lines += [f"  pruned: {note}" for note in report.prunings]
-    return "\n".join(lines)
+    return "\n".join("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line) for line in lines)
 
 
 def _counted(number: int, one: str, many: str) -> str:

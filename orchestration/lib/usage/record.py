@@ -79,6 +79,7 @@ def _lower(text: str) -> str:
 
 def _time(name: str) -> Target:
     point = f"replace({name}, ',', '.')"
+    write = "write 2026-11-28 10:00:00"
     # Unix time by its digits: seconds, milli-, micro- or nanoseconds, the same years 2001 to 2286 in each
     return Target(
         name,
@@ -86,6 +87,8 @@ def _time(name: str) -> Target:
         cast=f"{name}::timestamptz",
         flaw=f"""case
             when {name} is null then '{name} is missing'
+            when {name} ~ '^[0-9]{{1,2}}([./-])[0-9]{{1,2}}\\1[0-9]' then '{name} begins with day or month: {write}'
+            when {name} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$' then '{name} is a day without a time of day: {write}'
             when {name} !~ '^([0-9]{{10}}|[0-9]{{13}}|[0-9]{{16}}|[0-9]{{19}})([.][0-9]{{1,9}})?$'
                 and not ({name} ~ '{_TIME}' and internal.input_is_valid({point}, 'timestamptz'))
                 then '{name} is neither an ISO 8601 timestamp nor a Unix time'
@@ -226,7 +229,7 @@ def _money(name: str) -> Target:
             when {_lower(name)} in ('null', '\\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
                 then '{name} is a word for no value: leave it empty where no cost is known'
             when {name} ~ '[0-9][,_''\u2019\u00a0\u2009\u202f[:space:]][0-9]'
-                then '{name} has a comma or a separator of thousands: write 1234.5'
+                then '{name} has a comma or a separator of thousands: write 1234.5, or say --decimal'
             when {name} ~ '^([A-Za-z]{{2,3}}|{_SIGN})* ?{number} ?([A-Za-z]{{3}}|{_SIGN})?$'
                 then '{name} has more than the number: give the currency as currency'
             when {name} is not null then '{name} is not a number'
@@ -380,18 +383,15 @@ def match_columns(
     own = [name for name in TARGETS if name in header and name not in constants and name not in ignored]
     wanted = {name: name for name in own} | dict(mapping)
     has = f"{source} has the columns {_listed(header)}"
-    absent = [column for column in (*wanted.values(), *ignored) if column not in header]
-    if absent:
+    if absent := [column for column in (*wanted.values(), *ignored) if column not in header]:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
-    missing = [name for name in REQUIRED if name not in wanted and name not in constants]
-    if missing:
+    if missing := [name for name in REQUIRED if name not in wanted and name not in constants]:
         likely = next(iter(alike(missing[0], header)), "COLUMN")
         raise GovernanceError(
             f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}={likely} or "
             f"--set {missing[0]}=VALUE ({has})"
         )
-    doubled = [column for column in wanted.values() if header.count(column) > 1]
-    if doubled:
+    if doubled := [column for column in wanted.values() if header.count(column) > 1]:
         raise GovernanceError(f"the header of {source} names {_listed(doubled)} more than once: rename one of them")
     return {name: header.index(wanted[name]) for name in TARGETS if name in wanted}
 
