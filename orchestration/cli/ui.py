@@ -91,7 +91,8 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
         notify(f"First password of {ADMIN_EMAIL} once Dagster has made it, shown only now: {password}")
     notify(where_pages_are())
     notify(
-        f"Dagster opens on http://{HOST}:{port} within half a minute, ctrl-c ends it. Below is only what goes wrong."
+        f"Dagster opens on http://{HOST}:{port} within half a minute, ctrl-c ends it. "
+        "Below is what runs say, and what goes wrong."
     )
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]

@@ -53,7 +53,7 @@ def explained(again: str = _AGAIN) -> Iterator[None]:
 
 
 def _of_files(error: OSError, again: str) -> GovernanceError | None:
-    what = error.filename or "a file"
+    what = error.filename or "a file, or the output"
     if error.errno in _DISK:
         return GovernanceError(f"cannot write {what}: {error.strerror}; see to that, then {again}")
     if error.errno in _RIGHTS:

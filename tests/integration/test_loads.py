@@ -183,7 +183,10 @@ def test_the_first_few_are_shown_and_all_are_counted(run: Run, write: Callable[.
 def test_what_was_noted_of_rows_that_loaded_is_told(run: Run, write: Callable[..., str]) -> None:
     for options in (["--dry-run"], []):
         result = run(write(f"{HEADER},user_id", f"{T},r,p,m,1,alice", f"{T},s,p,m,1,bob"), *options)
-        assert "noted\n  user_id is not a uuid: kept in metadata.source_values (2 rows)\n" in result.stderr
+        assert (
+            "noted\n  user_id is not a uuid, so it is looked up as a name: kept in metadata.source_values (2 rows)\n"
+            in result.stderr
+        )
 
 
 def test_the_help_lists_every_target() -> None:

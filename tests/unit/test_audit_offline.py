@@ -70,6 +70,29 @@ def test_what_the_trail_says_can_not_write_over_the_verdict() -> None:
     assert text.endswith("recovery: \\x1b[2J\\x1b[HOK\\nOK: 5 entries\n  recovery: \\ud800 \\u202e Zoë")
 
 
+@pytest.mark.parametrize(
+    ("changed", "arguments", "said"),
+    [
+        (
+            {"exported_at": b"garbage"},
+            [],
+            "COULD_NOT_VERIFY export: exported_at says 'garbage', no time: the export is",
+        ),
+        ({"entries.jsonl": b"\xff\xfe"}, [], "COULD_NOT_VERIFY export: a file of it has bytes that are no text"),
+        ({}, ["--checkpoint", "a.checkpoint"], "COULD_NOT_VERIFY export: no key was given: name the public key of who"),
+        ({}, [], "COULD_NOT_VERIFY checkpoint: none was given, so the whole trail may have been rewritten"),
+    ],
+)
+def test_what_is_wrong_with_an_export_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, bytes], arguments: list[str], said: str
+) -> None:
+    export = {"entries.jsonl": b"", "seals.jsonl": b"", "exported_at": b"2026-11-28T10:00:00+00:00\n"}
+    for name, content in (export | changed).items():
+        (tmp_path / name).write_bytes(content)
+    assert verify_offline.main([str(tmp_path), *arguments]) == verify_offline.Verdict.COULD_NOT_VERIFY
+    assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("size", ROOTS)
 def test_roots_are_those_of_rfc_6962(size: int) -> None:
     assert merkle_root([leaf(bytes.fromhex(each)) for each in LEAVES[:size]]).hex() == ROOTS[size]

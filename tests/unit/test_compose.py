@@ -140,7 +140,7 @@ def test_env_example_documents_what_compose_reads_and_gives_no_secret() -> None:
 
 
 def test_dagster_gets_what_its_jobs_read() -> None:
-    """Else a schedule would do without a word what the variable says otherwise: write a backup for everybody, for one."""
+    """Else a schedule would do without a word what the variable says otherwise: a backup that anybody can read."""
     example = (project_dir() / ".env.example").read_text()
     _, section = re.split("^# --- Dagster: ", example, flags=re.MULTILINE)
     said = set(re.findall(r"^#?(GOVERNANCE_\w+)=", section.partition("\n# --- ")[0], flags=re.MULTILINE))

@@ -80,7 +80,9 @@ def prices_of(tmp_path: Path, *lines: str, header: str = HEADER) -> list[Price]:
 
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_a_list_may_be_separated_as_spreadsheets_do(separator: str) -> None:
-    content = "\ufeffprovider;model;valid_from;input_tokens\r\nacme;m;2026-01-01;1.25\r\n;;;\r\n".replace(";", separator)
+    content = "\ufeffprovider;model;valid_from;input_tokens\r\nacme;m;2026-01-01;1.25\r\n;;;\r\n".replace(
+        ";", separator
+    )
     (price,) = parse_prices("prices.csv", content.encode())
     assert (price.key.model, price.amount, price.line) == ("m", Decimal("1.25"), 2)
 

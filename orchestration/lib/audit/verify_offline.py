@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - of an auditor's machine
     sys.exit(f"COULD_NOT_VERIFY: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
 
 from collections.abc import Iterable, Iterator
@@ -468,7 +468,8 @@ def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: li
         if any(each.gives_up(checkpoint) for each in signed):
             continue
         if checkpoint.size > len(hashes):
-            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}{hint}"
+            there = f"there {'is' if len(hashes) == 1 else 'are'} {len(hashes):,}"
+            message = f"a checkpoint signs {_counted(checkpoint.size, 'seal', 'seals')}, and {there}{hint}"
             report.add(Verdict.TAIL_TRUNCATED, "seals", message)
         else:
             message = f"the first {checkpoint.size:,} are not those that a checkpoint signs{hint}"
@@ -627,6 +628,8 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | 
     """
     found = []
     for path in paths:
+        if not keys:
+            raise NotVerifiableError("no key was given: name the public key of who signs by --key")
         files = _latest(path, seals) if path.is_dir() else [path]
         if not files:
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
@@ -733,14 +736,20 @@ def main(arguments: list[str] | None = None) -> int:
         with (given.folder / "seals.jsonl").open("rb") as file:
             checkpoints = read_checkpoints(given.checkpoint, keys, seals=sum(1 for _ in file))
         exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
-        now = datetime.fromisoformat(exported)
+        try:
+            now = datetime.fromisoformat(exported)
+        except ValueError as error:
+            raise NotVerifiableError(f"exported_at says {exported[:50]!r}, no time: the export is damaged") from error
         if now.tzinfo is None:
             raise NotVerifiableError(f"exported_at says {exported}, which has no time zone: the export is damaged")
         report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
     except OSError as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", f"{error.filename}: {error.strerror}")
-    except (NotVerifiableError, UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError:
+        report = Report()
+        report.add(Verdict.COULD_NOT_VERIFY, "export", "a file of it has bytes that are no text: the export is damaged")
+    except (NotVerifiableError, ValueError) as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
     hint = "\n  an export from before that checkpoint is verified with one from when it was made"

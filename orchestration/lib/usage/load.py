@@ -80,8 +80,9 @@ def ingest_files(
     recognised where its columns don't say what they fill. In the place of a file may stand the URL of LiteLLM's
     database: what is new there is loaded.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
-    that fills it in every row, and under `decimal` the decimal mark of a CSV's numbers; other columns with the name of a target fill that, unless they are `ignored`. `values`
-    says for a target what the file's values mean. `on_conflict` says what becomes of a record that says something else
+    that fills it in every row, and under `decimal` the decimal mark of a CSV's numbers; other columns with the name of
+    a target fill that, unless they are `ignored`. `values` says for a target what the file's values mean.
+    `on_conflict` says what becomes of a record that says something else
     than what is stored of its request: that stays, and the record is counted and noted; or it is replaced; or the
     record is quarantined. Every file's header is looked at before the first is loaded. With `trials` nothing is
     written: what would happen is added to it, and the report says what would become of the records.

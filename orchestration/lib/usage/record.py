@@ -162,11 +162,12 @@ def kept_text(name: str, column: str) -> str:
 
 
 def _uuid(name: str) -> Target:
+    instead = ", so it is looked up as a name" if name in ("user_id", "team_id", "api_key_id") else ""
     return Target(
         name,
         plain=f"length({name}) = 36",
         cast=f"{name}::uuid",
-        flaw=f"case when {name} !~* '^({_UUID}|[{{]{_UUID}[}}])$' then '{name} is not a uuid' end",
+        flaw=f"case when {name} !~* '^({_UUID}|[{{]{_UUID}[}}])$' then '{name} is not a uuid{instead}' end",
         value=f"{name}::uuid",
         json=f"'\"' || {name} || '\"'",
         may_be_secret=name == "api_key_id",
@@ -363,9 +364,8 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
         if name not in TARGETS:
             hint = "".join(f"did you mean {each}? " for each in difflib.get_close_matches(name, TARGETS, n=1))
             raise GovernanceError(f"there is no target {name}: {hint}the targets are {', '.join(TARGETS)}")
-    for name in mapping:
-        if name in constants:
-            raise GovernanceError(f"{name} is given twice, by --map and by --set: leave one of them out")
+    if twice := [name for name in mapping if name in constants]:
+        raise GovernanceError(f"{twice[0]} is given twice, by --map and by --set: leave one of them out")
 
 
 def match_columns(

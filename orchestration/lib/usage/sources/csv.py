@@ -89,7 +89,9 @@ class CsvObjects:
     def __init__(self, lines: text.Lines, source: str, *, takes_any_separator: bool = False) -> None:
         self._rows = CsvRows(lines, source)
         if (separator := self._rows.separator) != "," and not takes_any_separator:
-            raise GovernanceError(f"{source} is separated by {_SEPARATORS[separator]}: save the file as CSV with commas")
+            raise GovernanceError(
+                f"{source} is separated by {_SEPARATORS[separator]}: save the file as CSV with commas"
+            )
         self.names: Sequence[str] | None = self._rows.header
 
     def samples(self) -> list[Said]:
