@@ -169,7 +169,8 @@ def run(database: str, *arguments: str, stdin: str = "") -> "Result":
 
 def test_the_command_says_what_became_of_each_row(database: str, tmp_path: Path) -> None:
     path = tmp_path / "it's usage.csv"
-    path.write_text("\n".join([*as_csv([0, 1, 3]), ",,,", "x"]))
+    # a row without any value is none
+    path.write_text("\n".join([*as_csv([0, 1, 3]), ",,m,", "x", ",,,"]))
     first = run(database, str(path))
     assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + changed 0 + quarantined 3\n")
     assert "governance refresh" not in first.stderr

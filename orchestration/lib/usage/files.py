@@ -151,12 +151,12 @@ class _OpenFile:
             resources.enter_context(text)
         return Lines(text)
 
-    def _objects(self, source: Source | None = None, *, is_invoice: bool = False) -> Objects:
+    def _objects(self, source: Source | None = None, *, takes_any_separator: bool = False) -> Objects:
         """The records as objects, from where the file is read; of a known source as its `split` takes them."""
         if not isinstance(self._content, Lines):
             return self._content
         if self._format == "csv":
-            return CsvObjects(self._content, self._source, takes_any_separator=is_invoice)
+            return CsvObjects(self._content, self._source, takes_any_separator=takes_any_separator)
         return JsonObjects(self._content, self._source, self._format, source.decode if source else None)
 
     def position(self) -> Position:
@@ -175,7 +175,7 @@ class OpenReportFile(_OpenFile):
         self.name = file.source
 
     def _begin(self, file: UsageFile) -> None:
-        objects = self._objects(is_invoice=self._report.is_invoice)
+        objects = self._objects(takes_any_separator=self._report.is_invoice)
         self.has_columns = objects.names is not None
         self._said = said_in(objects, self._source, self._report, file.format, ())
 
@@ -241,7 +241,7 @@ class OpenUsageFile(_OpenFile):
         records: list[Said] = []
         self._again()
         with contextlib.suppress(GovernanceError):
-            records = self._objects().samples()
+            records = self._objects(takes_any_separator=True).samples()
         self._again()
         found = recognised(records)
         if found is None:

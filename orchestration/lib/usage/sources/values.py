@@ -20,10 +20,10 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER = 400
 # how keys begin that providers and gateways hand out
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
-# a number by its decimal mark; its thousands may stand apart
+# a number by its decimal mark; its thousands may stand apart, and the first of such groups is none that begins with 0
 _MARKED = {
     mark: re.compile(
-        rf"(?P<whole>[+-]?(?:[0-9]{{1,30}}|[0-9]{{1,3}}(?P<group>[{other}'\u2019 \u00a0\u202f])[0-9]{{3}}"
+        rf"(?P<whole>[+-]?(?:[0-9]{{1,30}}|[1-9][0-9]{{0,2}}(?P<group>[{other}'\u2019 \u00a0\u202f])[0-9]{{3}}"
         rf"(?:(?P=group)[0-9]{{3}}){{0,9}}))(?:[{mark}](?P<part>[0-9]{{1,100}}))?(?P<power>[eE][-+]?[0-9]{{1,3}})?"
     ).fullmatch
     for mark, other in ((".", ","), (",", "."))
