@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _AGAIN = "run the same command again"
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _RIGHTS = (errno.EACCES, errno.EPERM)
-_NAMES = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_NAMES = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class GovernanceError(Exception):
