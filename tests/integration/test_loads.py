@@ -31,6 +31,18 @@ def test_a_column_is_left_aside_also_a_target_of_its_own_name(
     assert query(database, "select user_id, metadata, latency_ms from core.llm_metrics") == [(None, None, 7)]
 
 
+def test_a_name_that_is_set_for_all_rows_is_looked_up_as_one_of_the_file(
+    run: Run, write: Callable[..., str], database: str
+) -> None:
+    path = write(HEADER, f"{T},r,p,m,1")
+    result = run(path, "--set", "team_id=organization", "--set", "user_id=nobody@example.com", "--no-refresh")
+    assert result.exit_code == 0, result.output
+    assert "1 request lacks an owner whom the source names" in result.stderr
+    unresolved = "metadata -> 'unresolved_owner'"
+    owners = f"select slug, user_id, {unresolved} from core.llm_metrics inner join core.teams t on t.id = team_id"
+    assert query(database, owners) == [("organization", None, {"user": ["nobody@example.com", "unknown"]})]
+
+
 def test_a_key_is_left_aside(run: Run, write: Callable[..., str], database: str) -> None:
     path = write(f'{{"time": "{T}", "provider": "p", "model": "m", "application": "a", "spend": 2}}', name="u.jsonl")
     result = run(path, "--ignore", "application", "--ignore", "spend")
