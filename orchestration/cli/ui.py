@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -99,6 +100,8 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
     # every ten seconds its sensors say that nothing happened
     options = f"--host {HOST} --port {port} --log-level warning --module-name orchestration.definitions".split()
     os.chdir(project_dir())
+    # a script's `&` has it ignored, and Dagster then ignores SIGTERM too: nothing but kill -9 would end it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
 
 
