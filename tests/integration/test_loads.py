@@ -31,6 +31,12 @@ def test_a_column_is_left_aside_also_a_target_of_its_own_name(
     assert query(database, "select user_id, metadata, latency_ms from core.llm_metrics") == [(None, None, 7)]
 
 
+def test_of_very_many_columns_some_are_named(run: Run, write: Callable[..., str]) -> None:
+    names = [f"column{number}" for number in range(40)]
+    told = run(write(f"{HEADER},,{','.join(names)}", f"{T},r,p,m,1,,{','.join('x' * 40)}"), "--dry-run").stderr
+    assert f"not loaded are the columns {', '.join(names[:30])} and 10 more\n" in told
+
+
 def test_a_name_that_is_set_for_all_rows_is_looked_up_as_one_of_the_file(
     run: Run, write: Callable[..., str], database: str
 ) -> None:

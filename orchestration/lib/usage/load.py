@@ -37,6 +37,8 @@ _BATCH_ROWS = 25_000
 _FIRST_ROWS = 3_000
 _BATCH_BYTES = 8 << 20
 _CHUNK_ROWS = 1_000
+# of the columns that are not loaded as many are named
+_NAMED = 30
 _CHUNK_CHARACTERS = 1 << 20
 
 
@@ -135,8 +137,9 @@ def ingest_files(
                 if usage.source and not known:
                     tell(f"read as a file of {usage.source.name}: {usage.source.title}")
                 given = usage.read.constants
-                if usage.read.unused:
-                    tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
+                if unused := [column for column in usage.read.unused if column]:
+                    more = f" and {len(unused) - _NAMED:,} more" if len(unused) > _NAMED else ""
+                    tell(f"not loaded are the columns {', '.join(unused[:_NAMED])}{more}")
                 for sentence in unmapped(usage.read.offered, {*usage.read.origins, *given}):
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined

@@ -386,9 +386,9 @@ def match_columns(
     if absent := [column for column in (*wanted.values(), *ignored) if column not in header]:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
     if missing := [name for name in REQUIRED if name not in wanted and name not in constants]:
-        likely = next(iter(alike(missing[0], header)), "COLUMN")
+        likely = " ".join(f"--map {name}={next(iter(alike(name, header)), 'COLUMN')}" for name in missing)
         raise GovernanceError(
-            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}={likely} or "
+            f"nothing in {source} is known to be the {_listed(missing)}: say so with {likely} or "
             f"--set {missing[0]}=VALUE ({has})"
         )
     if doubled := [column for column in wanted.values() if header.count(column) > 1]:
