@@ -1,12 +1,11 @@
 """The command that closes months."""
 
-import getpass
 from typing import TYPE_CHECKING
 
 import click
 
 from orchestration.cli.tables import show_table
-from orchestration.cli.terminal import tell, visible
+from orchestration.cli.terminal import login, tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
@@ -42,7 +41,7 @@ def close(month: str | None, through: str | None, dry_run: bool, lists: bool) ->
     if said is None:
         _show(closed_periods(database_url()))
         return
-    closed = close_months(database_url(), said, getpass.getuser(), through=bool(through), is_trial=dry_run)
+    closed = close_months(database_url(), said, login(), through=bool(through), is_trial=dry_run)
     for each in closed:
         click.echo(
             f"{each.name} {'would be' if dry_run else 'is'} closed: {counted(each.requests, 'request')}, "

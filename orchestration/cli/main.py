@@ -1,9 +1,12 @@
 """The `governance` command. Results go to stdout, progress and messages to stderr."""
 
+import io
 import os
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -79,23 +82,46 @@ class _Group(Group):
         """Exit code 1 after an error, 130 after ctrl-c."""
         try:
             with explained():
-                return super().invoke(ctx)
+                try:
+                    return super().invoke(ctx)
+                finally:
+                    _flush()
         except GovernanceError as error:
-            tell_error(error)
+            _give_up(error)
             sys.exit(130 if isinstance(error.__cause__, KeyboardInterrupt) else 1)
         except (KeyboardInterrupt, click.Abort):
             click.echo("\ninterrupted: run the same command again, it goes on from what is done", err=True)
             sys.exit(130)
-        finally:
-            _flush()
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Help, too, may be written to a full disk."""
+        try:
+            with explained():
+                return super().main(*args, **kwargs)
+        except GovernanceError as error:
+            _give_up(error)
+            sys.exit(1)
 
 
 def _flush() -> None:
     """Hands over what is left to say; a reader that has gone, as `head` does, is no error."""
     try:
-        sys.stdout.flush()
+        # None where it was closed by who called
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # what is flushed at the end of the process goes nowhere
+        _say_no_more()
+
+
+def _give_up(error: GovernanceError) -> None:
+    tell_error(error)
+    if isinstance(error.__cause__, OSError) and not error.__cause__.filename:
+        _say_no_more()
+
+
+def _say_no_more() -> None:
+    """What is flushed at the end of the process goes nowhere."""
+    with suppress(io.UnsupportedOperation):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -47,7 +47,9 @@ def organisation() -> None:
 )
 @click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="Column of a CSV file that is left aside.")
 @click.option("--group", "groups", multiple=True, metavar="PATTERN", help="SCIM groups that are teams, as 'LLM *'.")
-@click.option("--since", callback=moment, metavar="TIME", help="When new memberships began, with its zone; else now.")
+@click.option(
+    "--since", callback=moment, metavar="TIME", help="When memberships began or ended, with a zone; else now."
+)
 @click.option(
     "--end-memberships",
     is_flag=True,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestration.lib.pricing.price_lookup import AppliedPrice, UnitPrice
 
 _SHOWN = 20
+_NAMED = 3
 
 
 class _Place(click.Path):
@@ -52,7 +53,7 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
     governance prices import https://example.com/model_prices_and_context_window.json
     """
     from orchestration.lib.pricing.observed import read_list
-    from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate
+    from orchestration.lib.pricing.price_changes import apply_changes, changes_of, currencies_without_rate, outranked
 
     url = database_url()
     day = observed_on or datetime.now(UTC).date()
@@ -67,6 +68,14 @@ def import_prices(place: str | None, observed_on: date | None, dry_run: bool, ye
             f"No exchange rate from {currency} is known, so costs in {currency} will have no converted total:"
             " enter one in core.exchange_rates."
         )
+    found = outranked(url, changes.add)
+    for provider, model, currency, counts in found[:_NAMED]:
+        tell(
+            f"{visible(f'{provider}/{model}', keep='')} has prices in {counts} too, the default currency: those count."
+            f" For prices in {currency} give them a price_list of their own, and an agreement that refers to it."
+        )
+    if len(found) > _NAMED:
+        tell(f"So have {len(found) - _NAMED:,} other models.")
     if dry_run or not changes:
         return
     confirm("Write this?", yes=yes, otherwise="nothing is written")

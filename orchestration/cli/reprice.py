@@ -1,6 +1,5 @@
 """The command that costs requests anew."""
 
-import getpass
 import time
 from datetime import date
 from decimal import Decimal
@@ -10,7 +9,7 @@ import click
 
 from orchestration.cli.options import day
 from orchestration.cli.tables import show_table
-from orchestration.cli.terminal import confirm, tell
+from orchestration.cli.terminal import confirm, login, tell
 from orchestration.lib.database.in_use import database_url
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def reprice(
         return
     _show(effects)
     confirm("Reprice them?", yes=yes, otherwise="nothing is written")
-    begin(url, scope, reason.strip(), getpass.getuser(), into_closed=into_closed)
+    begin(url, scope, reason.strip(), login(), into_closed=into_closed)
     _proceed(url)
 
 

@@ -1,5 +1,7 @@
 """What commands say and ask. In foreign texts, characters that a terminal would obey or hide are shown as escapes."""
 
+import getpass
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -27,6 +29,14 @@ def visible(text: str, *, keep: str = "\n") -> str:
 
 def _is_hidden(character: str) -> bool:
     return character in _BLANK or unicodedata.category(character) in _SHOWN_ESCAPED
+
+
+def login() -> str:
+    """Who runs the command, as the machine calls them; by number where nothing has a name, as in many containers."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def tell(message: str) -> None:

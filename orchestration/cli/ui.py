@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -91,13 +92,16 @@ def open_ui(port: int, notify: Callable[[str], None]) -> NoReturn:
         notify(f"First password of {ADMIN_EMAIL} once Dagster has made it, shown only now: {password}")
     notify(where_pages_are())
     notify(
-        f"Dagster opens on http://{HOST}:{port} within half a minute, ctrl-c ends it. Below is only what goes wrong."
+        f"Dagster opens on http://{HOST}:{port} within half a minute, ctrl-c ends it. "
+        "Below is what runs say, and what goes wrong."
     )
     # the warning asks for `dg dev`, which is of another package
     dagster = [sys.executable, "-W", "ignore:Function `dev_command` is superseded", "-m", "dagster"]
     # every ten seconds its sensors say that nothing happened
     options = f"--host {HOST} --port {port} --log-level warning --module-name orchestration.definitions".split()
     os.chdir(project_dir())
+    # a script's `&` has it ignored, and Dagster then ignores SIGTERM too: nothing but kill -9 would end it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execve(sys.executable, [*dagster, "dev", *options], environment)  # noqa: S606
 
 

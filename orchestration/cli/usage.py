@@ -92,7 +92,7 @@ class _Ingest(click.Command):
 @click.option(
     "--decimal",
     type=click.Choice([".", ","]),
-    help="Decimal mark of the amounts of an invoice, 1.234,56 or 1,234.56; else only 1234.56 is one.",
+    help="Decimal mark of the numbers of a CSV or an invoice, 1.234,56 or 1,234.56; else only 1234.56 is one.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be loaded and refused; writes nothing.")
 @click.option("--no-refresh", is_flag=True, help="Leave the rollups as they are, so reports don't have it yet.")

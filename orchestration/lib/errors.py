@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _AGAIN = "run the same command again"
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _RIGHTS = (errno.EACCES, errno.EPERM)
-_NAMES = (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_NAMES = (errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class GovernanceError(Exception):
@@ -53,7 +53,7 @@ def explained(again: str = _AGAIN) -> Iterator[None]:
 
 
 def _of_files(error: OSError, again: str) -> GovernanceError | None:
-    what = error.filename or "a file"
+    what = error.filename or "a file, or the output"
     if error.errno in _DISK:
         return GovernanceError(f"cannot write {what}: {error.strerror}; see to that, then {again}")
     if error.errno in _RIGHTS:

@@ -103,6 +103,11 @@ def test_a_correction_is_charged_in_the_open_month(
     assert adjustments(warehouse) == [(SECOND, FIRST, 3, {"corrections": [load]})]
     assert charges(warehouse, FIRST) == {None: (5, 0, 5)}
 
+    # taken back, it is charged no more
+    undo(database, str(load))
+    refresh(database)
+    assert adjustments(warehouse)[0] == (SECOND, FIRST, -3, {"undone_loads": [load]})
+
 
 def test_an_owner_who_is_found_later_moves_the_charge_in_the_open_month(closed: Connection, database: str) -> None:
     team = add_team(closed, name="Found")

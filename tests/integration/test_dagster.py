@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -353,8 +354,14 @@ def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
     read_for_process(database)
     monkeypatch.chdir(Path.cwd())
     said: list[str] = []
-    with pytest.raises(SystemExit):
-        ui.open_ui(3999, said.append)
+    # as a script's `&` has it: Dagster would then ignore SIGTERM too
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit):
+            ui.open_ui(3999, said.append)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert started["program"] == sys.executable
     assert started["arguments"].endswith(
         "-m dagster dev --host 127.0.0.1 --port 3999 --log-level warning --module-name orchestration.definitions"

@@ -12,7 +12,7 @@ import shared_fixtures
 from account_people import KEYS, acts, person
 from core_rows import add, add_team, refused, value
 from psycopg import sql
-from psycopg.errors import InvalidParameterValue
+from psycopg.errors import InsufficientPrivilege, InvalidParameterValue
 
 from orchestration.lib import accounts
 from orchestration.lib.accounts import Actor, SignedIn
@@ -127,6 +127,13 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
     connection = open_connection
     administrator, bystander = acts(connection, "super-admin"), acts(connection, "admin")
     ann = live(connection)
+    connection.execute(
+        "with run as (insert into internal.verification_runs (started_at, program, answered, not_run)"
+        " values (now(), 'test', '{unresolved_owners}', '{}') returning id)"
+        " insert into internal.verification_findings (run, rule, subject, severity, message, fix, is_resolved)"
+        " select id, 'unresolved_owners', %s, 'warn', 'message', 'fix', false from run",
+        [f"user of gateway: {EMAIL}"],
+    )
     refresh(database)
     if value(connection, "select count(*) from pg_extension where extname = 'timescaledb'"):
         compressed = "select count(public.compress_chunk(c, true)) from public.show_chunks('core.llm_metrics') c"
@@ -157,6 +164,11 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
         assert places(connection, text) == {}
     assert places(connection, "Ann Born Before") == {}
     assert (erased.left_in_rows, erased.left_in_trail) == ({}, 0)
+    # nobody else changes evidence, nor says later that it is for this erasure
+    with connection.transaction(force_rollback=True):
+        connection.execute("select set_config('governance.erasing', %s, true)", [str(ann)])
+        with refused(connection, InsufficientPrivilege, "append-only"):
+            connection.execute("update internal.verification_findings set message = 'nothing'")
     assert counts(connection, ann) == before
     assert connection.execute(trail, [entries]).fetchone() == trail_before
     assert value(connection, "select metadata ->> 'title' is null from core.users where id = %s", ann)

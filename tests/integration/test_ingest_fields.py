@@ -129,8 +129,8 @@ NOT_A_TIME = "time is neither an ISO 8601 timestamp nor a Unix time"
             ("time", text, NOT_A_TIME)
             for text in (
                 "now", "infinity", "-infinity", "today", "epoch", "yesterday 10:00", "2026-02-30 10:00:00",
-                "2026-13-01T10:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01", "01/02/2026 10:00:00",
-                "02-03-2026 10:00:00", "2026-01-01T10:00:00 PST", "2026-01-01 10:00:00 Europe/Berlin",
+                "2026-13-01T10:00:00Z", "2026-01-01T25:00:00Z",
+                "2026-01-01T10:00:00 PST", "2026-01-01 10:00:00 Europe/Berlin",
                 "2026-01-01 10:00:00 BC", "20260101T100000Z", "1700000000000000000000", "170000000", "-1700000000",
                 "1.7e9", "2026-01-01T10:00:00+99:00", "2026-11-20T10:00:00Z+02:00", "2026-11-20T10:00:00Z+0200",
                 "2026-11-20T10:00:00z+02", "2026-11-20T10:00:00+01:00+02:00", "2026-11-20T10:00:00+01:00Z",
@@ -143,6 +143,11 @@ NOT_A_TIME = "time is neither an ISO 8601 timestamp nor a Unix time"
                 "0000-01-01 00:00:00", "J2451187", "20260101", "10:00:00",
             )
         ],
+        *[
+            ("time", text, "time begins with day or month: write 2026-11-28 10:00:00")
+            for text in ("01/02/2026 10:00:00", "02-03-2026 10:00:00", "28.11.2026 10:00", "1/2/26")
+        ],
+        ("time", "2026-01-01", "time is a day without a time of day: write 2026-11-28 10:00:00"),
         ("time", "2001-01-01T00:00:00Z", "time is older than the raw retention"),
         ("time", "1000000000", "time is older than the raw retention"),
         ("time", "2999-01-01T00:00:00Z", "time is more than a day in the future"),
@@ -166,7 +171,7 @@ NOT_A_TIME = "time is neither an ISO 8601 timestamp nor a Unix time"
                 "is a word for no value: leave it empty where no cost is known": (
                     "null", "NULL", r"\N", "N/A", "None", "-",
                 ),
-                "has a comma or a separator of thousands: write 1234.5": (
+                "has a comma or a separator of thousands: write 1234.5, or say --decimal": (
                     '"0,5"', '"1,000.00"', "1 000", "1_000", "1'000", "1\u202f000", '"1 000,5"',
                 ),
                 "has more than the number: give the currency as currency": ("$0.25", "0.25 USD", "€0.25", "US$ 3"),

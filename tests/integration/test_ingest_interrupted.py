@@ -168,7 +168,8 @@ def run(database: str, *arguments: str, stdin: str = "") -> "Result":
 
 def test_the_command_says_what_became_of_each_row(database: str, tmp_path: Path) -> None:
     path = tmp_path / "it's usage.csv"
-    path.write_text("\n".join([*as_csv([0, 1, 3]), ",,,", "x"]))
+    # a row without any value is none
+    path.write_text("\n".join([*as_csv([0, 1, 3]), ",,m,", "x", ",,,"]))
     first = run(database, str(path))
     assert (first.exit_code, first.stdout) == (0, "read 5 = loaded 2 + duplicate 0 + changed 0 + quarantined 3\n")
     assert "governance refresh" not in first.stderr
@@ -197,7 +198,7 @@ def test_the_command_reads_standard_input(database: str) -> None:
         (["f.csv", "--set", "ingested_at=x"], 1, "error: ingested_at is the time of the load and can't be given"),
         (["f.csv", "--map", "model=x", "--set", "model=y"], 1, "error: model is given twice, by --map and by --set"),
         (["f.csv", "--set", "model= "], 1, "error: --set model= has no value: leave it out, or give it one"),
-        (["f.csv", "--set", "team_id=x"], 1, "error: --set team_id=x can't be used: team_id is not a uuid"),
+        (["f.csv", "--set", "trace_id=x"], 1, "error: --set trace_id=x can't be used: trace_id is not a uuid"),
         (["f.csv", "--set", "cost_amount=-1"], 1, "error: --set cost_amount=-1 can't be used: cost_amount is negative"),
         (["f.csv", "--map", "model"], 2, "'model' is not TARGET=SOURCE"),
         (["f.csv", "--set", "=x"], 2, "'=x' is not TARGET=VALUE"),

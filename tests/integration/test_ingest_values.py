@@ -31,13 +31,17 @@ NOT_UTF8 = "has bytes that are not UTF-8 text, or a NUL character"
     [
         *[
             (target, "default_user_id", f"{target} is not a uuid")
-            for target in ("trace_id", "session_id", "user_id", "team_id", "api_key_id", "price_id", "policy_id")
+            for target in ("trace_id", "session_id", "price_id", "policy_id")
         ],
-        ("user_id", 77, "user_id is not a uuid"),
+        *[
+            (target, "default_user_id", f"{target} is not a uuid, so it is looked up as a name")
+            for target in ("user_id", "team_id", "api_key_id")
+        ],
+        ("user_id", 77, "user_id is not a uuid, so it is looked up as a name"),
         # as long as a uuid
-        ("user_id", "zf8fad5b-d9cb-469f-a165-70867728950e", "user_id is not a uuid"),
-        ("user_id", "{0f8fad5b-d9cb-469f-a165-70867728950e", "user_id is not a uuid"),
-        ("user_id", "0f8fad5bd9cb-469f-a165-7086772-8950e", "user_id is not a uuid"),
+        ("user_id", "zf8fad5b-d9cb-469f-a165-70867728950e", "user_id is not a uuid, so it is looked up as a name"),
+        ("user_id", "{0f8fad5b-d9cb-469f-a165-70867728950e", "user_id is not a uuid, so it is looked up as a name"),
+        ("user_id", "0f8fad5bd9cb-469f-a165-7086772-8950e", "user_id is not a uuid, so it is looked up as a name"),
         ("status", "weird", "status 'weird' is none of success, error, blocked, rate_limited, taken as success"),
         ("status", "302", "status '302' is none of success, error, blocked, rate_limited, taken as success"),
         ("status", "user-1a2b", "status is none of success, error, blocked, rate_limited, taken as success"),

@@ -31,6 +31,24 @@ def test_a_column_is_left_aside_also_a_target_of_its_own_name(
     assert query(database, "select user_id, metadata, latency_ms from core.llm_metrics") == [(None, None, 7)]
 
 
+def test_of_very_many_columns_some_are_named(run: Run, write: Callable[..., str]) -> None:
+    names = [f"column{number}" for number in range(40)]
+    told = run(write(f"{HEADER},,{','.join(names)}", f"{T},r,p,m,1,,{','.join('x' * 40)}"), "--dry-run").stderr
+    assert f"not loaded are the columns {', '.join(names[:30])} and 10 more\n" in told
+
+
+def test_a_name_that_is_set_for_all_rows_is_looked_up_as_one_of_the_file(
+    run: Run, write: Callable[..., str], database: str
+) -> None:
+    path = write(HEADER, f"{T},r,p,m,1")
+    result = run(path, "--set", "team_id=organization", "--set", "user_id=nobody@example.com", "--no-refresh")
+    assert result.exit_code == 0, result.output
+    assert "1 request lacks an owner whom the source names" in result.stderr
+    unresolved = "metadata -> 'unresolved_owner'"
+    owners = f"select slug, user_id, {unresolved} from core.llm_metrics inner join core.teams t on t.id = team_id"
+    assert query(database, owners) == [("organization", None, {"user": ["nobody@example.com", "unknown"]})]
+
+
 def test_a_key_is_left_aside(run: Run, write: Callable[..., str], database: str) -> None:
     path = write(f'{{"time": "{T}", "provider": "p", "model": "m", "application": "a", "spend": 2}}', name="u.jsonl")
     result = run(path, "--ignore", "application", "--ignore", "spend")
@@ -183,7 +201,10 @@ def test_the_first_few_are_shown_and_all_are_counted(run: Run, write: Callable[.
 def test_what_was_noted_of_rows_that_loaded_is_told(run: Run, write: Callable[..., str]) -> None:
     for options in (["--dry-run"], []):
         result = run(write(f"{HEADER},user_id", f"{T},r,p,m,1,alice", f"{T},s,p,m,1,bob"), *options)
-        assert "noted\n  user_id is not a uuid: kept in metadata.source_values (2 rows)\n" in result.stderr
+        assert (
+            "noted\n  user_id is not a uuid, so it is looked up as a name: kept in metadata.source_values (2 rows)\n"
+            in result.stderr
+        )
 
 
 def test_the_help_lists_every_target() -> None:

@@ -212,6 +212,19 @@ def test_a_membership_that_ended_and_one_that_begins_do_not_overlap(
     assert second_to is None
 
 
+def test_who_moved_a_while_ago_was_in_one_team_at_a_time(connection: Connection, run: Import) -> None:
+    """Else usage of the time between would belong to neither."""
+    began, moved = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 10, 12, tzinfo=UTC)
+    teams = ["slug,name", "platform,Platform", "other,Other"]
+    run(Options(since=began), people=["email,display_name,teams", "ann@acme.example,Ann,platform"], teams=teams)
+    run(Options(ends_memberships=True, since=moved), people=["email,teams", "ann@acme.example,other"])
+    assert rows(
+        connection,
+        "select t.slug, m.joined_at, m.left_at from core.team_members m join core.teams t on t.id = m.team_id"
+        " join core.users u on u.id = m.user_id where u.email = 'ann@acme.example' order by m.joined_at",
+    ) == [("platform", began, moved), ("other", moved, None)]
+
+
 def test_who_has_another_address_stays_who_they_are(connection: Connection, run: Import, ann: UUID) -> None:
     people = ["email,former_email,teams", "ann.lee@acme.example,ann@acme.example,platform"]
     assert len(run(people=people).acts) == 1

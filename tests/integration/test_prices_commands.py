@@ -77,6 +77,15 @@ def test_a_list_may_call_a_model_what_sources_call_it(run: Run, tmp_path: Path) 
     assert "line 2 and line 3: both have a price for input_tokens of azure/gpt-4o on 2026-01-01" in refused.output
 
 
+def test_prices_in_a_currency_that_does_not_count_are_told(run: Run, tmp_path: Path) -> None:
+    """The list that ships has it in dollars, so a contract in euros would do nothing without a word."""
+    told = "openai/gpt-4o has prices in USD too, the default currency: those count. For prices in EUR give them"
+    line = "openai,gpt-4o,EUR,2026-01-01,,known,2,,,"
+    assert told in run("import", price_file(tmp_path, line), "--dry-run").output
+    for own in (line.replace("EUR", "USD"), line.replace("gpt-4o", "only-in-euros")):
+        assert "the default currency" not in run("import", price_file(tmp_path, own), "--dry-run").output
+
+
 def test_an_import_shows_first_and_writes_only_what_was_agreed_to(database: str, run: Run, tmp_path: Path) -> None:
     first = price_file(tmp_path, "Acme,import-1,EUR,2026-01-01,,decided,3,0.3,15,")
     shown = run("import", first)

@@ -4,6 +4,8 @@ import ast
 import base64
 import hashlib
 import random
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -46,6 +48,49 @@ def test_it_is_one_file_of_the_standard_library() -> None:
         )
     }
     assert found - sys.stdlib_module_names == {"cryptography"}
+
+
+def test_an_older_python_is_told_so() -> None:
+    program = "import sys; sys.version_info = (3, 9, 18); exec(open(sys.argv[1]).read())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, verify_offline.__file__], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (verify_offline.Verdict.COULD_NOT_VERIFY, "")
+    assert re.fullmatch(r"COULD_NOT_VERIFY: Python 3\.11 or newer is needed, and \S+ is 3\.\S+\n", done.stderr)
+
+
+def test_what_the_trail_says_can_not_write_over_the_verdict() -> None:
+    """Notes are of whoever writes the database; half a surrogate could not even be printed."""
+    report = verify_offline.Report(recoveries=["\x1b[2J\x1b[HOK\nOK: 5 entries", "\ud800 \u202e Zoë"])
+    report.add(verify_offline.Verdict.MODIFIED, "entry \r1", "it was changed")
+    text = verify_offline.as_text(report)
+    assert [line.partition(":")[0] for line in text.splitlines()] == [
+        "MODIFIED 1", "  MODIFIED entry \\r1", "  recovery", "  recovery"
+    ]  # fmt: skip
+    assert text.endswith("recovery: \\x1b[2J\\x1b[HOK\\nOK: 5 entries\n  recovery: \\ud800 \\u202e Zoë")
+
+
+@pytest.mark.parametrize(
+    ("changed", "arguments", "said"),
+    [
+        (
+            {"exported_at": b"garbage"},
+            [],
+            "COULD_NOT_VERIFY export: exported_at says 'garbage', no time: the export is",
+        ),
+        ({"entries.jsonl": b"\xff\xfe"}, [], "COULD_NOT_VERIFY export: a file of it has bytes that are no text"),
+        ({}, ["--checkpoint", "a.checkpoint"], "COULD_NOT_VERIFY export: no key was given: name the public key of who"),
+        ({}, [], "COULD_NOT_VERIFY checkpoint: none was given, so the whole trail may have been rewritten"),
+    ],
+)
+def test_what_is_wrong_with_an_export_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, bytes], arguments: list[str], said: str
+) -> None:
+    export = {"entries.jsonl": b"", "seals.jsonl": b"", "exported_at": b"2026-11-28T10:00:00+00:00\n"}
+    for name, content in (export | changed).items():
+        (tmp_path / name).write_bytes(content)
+    assert verify_offline.main([str(tmp_path), *arguments]) == verify_offline.Verdict.COULD_NOT_VERIFY
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("size", ROOTS)

@@ -139,6 +139,18 @@ def test_env_example_documents_what_compose_reads_and_gives_no_secret() -> None:
     assert re.findall(r"^\w*(?:PASSWORD|SECRET|TOKEN)\w*=.+", example, flags=re.MULTILINE) == []
 
 
+def test_dagster_gets_what_its_jobs_read() -> None:
+    """Else a schedule would do without a word what the variable says otherwise: a backup that anybody can read."""
+    example = (project_dir() / ".env.example").read_text()
+    _, section = re.split("^# --- Dagster: ", example, flags=re.MULTILINE)
+    said = set(re.findall(r"^#?(GOVERNANCE_\w+)=", section.partition("\n# --- ")[0], flags=re.MULTILINE))
+    jobs = (path.read_text() for path in (project_dir() / "orchestration" / "defs").rglob("*.py"))
+    read = {f"GOVERNANCE_{name.upper()}" for text in jobs for name in re.findall(r"settings\(\)\.([a-z_]+)", text)}
+    assert {"GOVERNANCE_BACKUP_RECIPIENTS", "GOVERNANCE_BACKUP_KEEP"} <= read
+    for name in ("dagster-webserver", "dagster-daemon"):
+        assert said | read - {"GOVERNANCE_SCHEDULES"} <= SERVICES[name]["environment"].keys()
+
+
 def test_env_example_documents_what_the_command_and_dbt_read() -> None:
     sources = [*(project_dir() / "orchestration").rglob("*.py"), project_dir() / "profiles.yml"]
     reads = re.compile(r"""(?:environ(?:\.get)?[\[(]|getenv\(|env_var\(|envvar=)\s*["'](GOVERNANCE_[A-Z_]+)["']""")

@@ -141,8 +141,9 @@ class TestCsv:
             ("", "is empty: a CSV file begins with a line of column names"),
             ("\n\n", "is empty"),
             (f"{CSV},model\n", "names model more than once: rename one of them"),
-            ("time,model\n", "nothing in .* is known to be the provider: say so with --map provider=COLUMN"),
-            ("TIME;PROVIDER\n", "is separated by semicolons: save the file as CSV with commas"),
+            ("Time,Vendor,Model\n", "with --map time=Time --map provider=Vendor --map model=Model or --set time="),
+            ("time,model\n", "nothing in .* is known to be the provider: say so with --map provider=COLUMN or --set"),
+            ("time;provider;model;cost_amount\n", "is separated by semicolons, .* add --decimal , if its numbers are"),
             ('time,"provider\n', "the header of .* can't be read"),
             (CSV.encode("utf-16"), "isn't UTF-8 text: save the file as CSV in UTF-8"),
         ],
@@ -371,8 +372,9 @@ class TestFiles:
                 read(content, "usage.json")
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(GovernanceError, match="can't be read: Is a directory"):
-            OpenUsageFile(UsageFile.named(str(tmp_path), "csv"), {}, {})
+        for file_format in (None, "csv"):
+            with pytest.raises(GovernanceError, match=r"is a folder: name the files in it, as .*/\*\.csv"):
+                UsageFile.named(str(tmp_path), file_format)
 
     def test_position(self, write: Callable[..., UsageFile]) -> None:
         file = write(f"{CSV}\n" + "t,p,m,1\n" * 10_000)

@@ -56,6 +56,8 @@ def test_an_amount_is_read_by_its_stated_mark(amount: str, decimal: str, expecte
         ("1.234", "", "which may be a thousand times the other"),
         ("1234.56", ",", "no number whose decimals follow ','"),
         ("1.23,4", ",", "no number whose decimals follow ','"),
+        ("0.125", ",", "no number whose decimals follow ','"),
+        ("-0,125", ".", "no number whose decimals follow '.'"),
         ("1.234,56", ".", "no number whose decimals follow '.'"),
         ("1,23", ".", "no number whose decimals follow '.'"),
         ("€ 12.50", "", "leave currency signs out"),

@@ -78,6 +78,15 @@ def prices_of(tmp_path: Path, *lines: str, header: str = HEADER) -> list[Price]:
     return parse_prices(path.name, path.read_bytes())
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_list_may_be_separated_as_spreadsheets_do(separator: str) -> None:
+    content = "\ufeffprovider;model;valid_from;input_tokens\r\nacme;m;2026-01-01;1.25\r\n;;;\r\n".replace(
+        ";", separator
+    )
+    (price,) = parse_prices("prices.csv", content.encode())
+    assert (price.key.model, price.amount, price.line) == ("m", Decimal("1.25"), 2)
+
+
 @pytest.mark.parametrize(
     ("line", "match"),
     [

@@ -129,7 +129,8 @@ begin
                 select jsonb_agg(distinct l.id)
                 from internal.loads as l
                 inner join internal.load_batches as b on b.load_id = l.id
-                where l.undone_at > %3$L and b.oldest < %2$L and b.newest >= %1$L
+                -- which requests it had corrected is not kept when it is taken back
+                where l.undone_at > %3$L and (b.oldest < %2$L and b.newest >= %1$L or b.changed > 0)
             )
         ))
         $q$,

@@ -49,6 +49,13 @@ as $f$
 declare
     ended timestamptz;
 begin
+    -- the transaction that erases a person puts a pseudonym in the place of who it was
+    if tg_op = 'UPDATE' and exists (
+        select from core.users
+        where id::text = current_setting('governance.erasing', true) and erased_at = now()
+    ) then
+        return null;
+    end if;
     if tg_op = 'DELETE' then
         if tg_table_name = 'verification_runs' then
             ended := old.ended_at;
@@ -62,7 +69,7 @@ begin
     raise exception '% is append-only: % is refused; `governance retain` drops what is past its retention', tg_table_name, tg_op
         using errcode = 'insufficient_privilege';
 end $f$;
-comment on function internal.refuse_change_of_evidence() is 'Trigger of the evidence of verification: refuses UPDATE, TRUNCATE, and DELETE within the retention.';
+comment on function internal.refuse_change_of_evidence() is 'Trigger of the evidence of verification: refuses UPDATE but by an erasure, TRUNCATE, and DELETE within the retention.';
 {% for name in ['verification_runs', 'verification_findings'] -%}
 create or replace trigger {{ name }}_append_only before update or truncate on internal.{{ name }}
     for each statement execute function internal.refuse_change_of_evidence();

@@ -20,6 +20,10 @@ import re
 import subprocess
 import sys
 import tempfile
+
+if sys.version_info < (3, 11):  # noqa: UP036 - of an auditor's machine
+    sys.exit(f"COULD_NOT_VERIFY: Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}")
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -471,7 +475,8 @@ def _check_log(hashes: list[bytes], checkpoints: list[Checkpoint], recovered: li
         if any(each.gives_up(checkpoint) for each in signed):
             continue
         if checkpoint.size > len(hashes):
-            message = f"a checkpoint signs {checkpoint.size:,} seals, and there are {len(hashes):,}{hint}"
+            there = f"there {'is' if len(hashes) == 1 else 'are'} {len(hashes):,}"
+            message = f"a checkpoint signs {_counted(checkpoint.size, 'seal', 'seals')}, and {there}{hint}"
             report.add(Verdict.TAIL_TRUNCATED, "seals", message)
         else:
             message = f"the first {checkpoint.size:,} are not those that a checkpoint signs{hint}"
@@ -630,6 +635,8 @@ def read_checkpoints(paths: Iterable[Path], keys: list[PublicKey], seals: int | 
     """
     found = []
     for path in paths:
+        if not keys:
+            raise NotVerifiableError("no key was given: name the public key of who signs by --key")
         files = _latest(path, seals) if path.is_dir() else [path]
         if not files:
             raise NotVerifiableError(f"{path} has no file *.checkpoint")
@@ -696,7 +703,7 @@ def as_json(report: Report) -> str:
 
 
 def as_text(report: Report) -> str:
-    """The verdict, what it is about, and the first findings."""
+    """The verdict, what it is about, and the first findings; what a terminal would obey is shown as an escape."""
     of_verdict = [finding for finding in report.findings if finding[0] == report.verdict]
     head = f" {report.counts[report.verdict]:,}" if of_verdict else ""
     entries, seals = _counted(report.entries, "entry", "entries"), _counted(report.seals, "seal", "seals")
@@ -710,7 +717,7 @@ def as_text(report: Report) -> str:
     lines += [f"  and {rest:,} more"] if rest > 0 else []
     lines += [f"  recovery: {note}" for note in report.recoveries]
     lines += [f"  pruned: {note}" for note in report.prunings]
-    return "\n".join(lines)
+    return "\n".join("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line) for line in lines)
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -736,14 +743,20 @@ def main(arguments: list[str] | None = None) -> int:
         with (given.folder / "seals.jsonl").open("rb") as file:
             checkpoints = read_checkpoints(given.checkpoint, keys, seals=sum(1 for _ in file))
         exported = (given.folder / "exported_at").read_text(encoding="utf-8").strip()
-        now = datetime.fromisoformat(exported)
+        try:
+            now = datetime.fromisoformat(exported)
+        except ValueError as error:
+            raise NotVerifiableError(f"exported_at says {exported[:50]!r}, no time: the export is damaged") from error
         if now.tzinfo is None:
             raise NotVerifiableError(f"exported_at says {exported}, which has no time zone: the export is damaged")
         report = verify(read_entries(given.folder), read_seals(given.folder), checkpoints, now=now)
     except OSError as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", f"{error.filename}: {error.strerror}")
-    except (NotVerifiableError, UnicodeDecodeError, ValueError) as error:
+    except UnicodeDecodeError:
+        report = Report()
+        report.add(Verdict.COULD_NOT_VERIFY, "export", "a file of it has bytes that are no text: the export is damaged")
+    except (NotVerifiableError, ValueError) as error:
         report = Report()
         report.add(Verdict.COULD_NOT_VERIFY, "export", str(error))
     hint = "\n  an export from before that checkpoint is verified with one from when it was made"

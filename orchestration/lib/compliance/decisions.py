@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, reason
+from orchestration.lib.usage.sources.csv import separator_of
 
 _NEEDED = ("kind", "item_id", "decision", "reviewer", "decided_on")
 # of what is wrong so many lines are named
@@ -147,10 +148,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise GovernanceError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise GovernanceError(f"{path} can't be read as CSV in UTF-8: {reason(error)}") from error
-    first = text.partition("\n")[0]
-    # as spreadsheets of some languages save it
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator_of(text), strict=True)
     try:
         header = list(reader.fieldnames or ())
         if missing := [name for name in _NEEDED if name not in header]:

@@ -38,7 +38,9 @@ _JOIN = """
 """
 # how each kind ends; what a person who goes loses are acts of their own
 _ENDS: Mapping[str, LiteralString] = {
-    "memberships": "update core.team_members set left_at = greatest(joined_at, %(now)s) where id = %(id)s",
+    # who moved a while ago was not in both teams since
+    "memberships": "update core.team_members set left_at = case"
+    " when joined_at <= %(since)s then %(since)s else greatest(joined_at, %(now)s) end where id = %(id)s",
     "roles": "update core.user_roles set revoked_at = greatest(granted_at, %(now)s) where id = %(id)s",
     "people": "update core.users set status = 'deactivated', deleted_at = %(now)s where id = %(id)s",
     "keys": "update core.api_keys set revoked_at = greatest(created_at, %(now)s) where id = %(id)s",
@@ -70,7 +72,14 @@ class _Carrier:
         self._end("keys")
 
     def _end(self, kind: str) -> None:
-        self._each(_ENDS[kind], [{"id": act.row, "now": self._now} for act in self._plan.of(kind, "end")])
+        since = self._plan.options.since
+        self._each(
+            _ENDS[kind],
+            [
+                {"id": act.row, "now": self._now, "since": since if act.why == "missing" else None}
+                for act in self._plan.of(kind, "end")
+            ],
+        )
 
     def _each(self, statement: LiteralString, rows: Sequence[Mapping[str, object]]) -> None:
         if rows:

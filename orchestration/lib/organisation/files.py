@@ -24,8 +24,6 @@ _NOT_TEXT = {
     b"\x1f\x8b": "is compressed: unpack it",
 }
 _LINE_END = re.compile("\r\n|\r|\n")
-# beside the comma: what a spreadsheet writes where the comma is for decimals, and what is copied out of one
-_DELIMITERS = ";\t"
 
 
 @dataclass(frozen=True)
@@ -70,9 +68,7 @@ class File:
 
     def table(self) -> "Table":
         """The file as CSV. Raises GovernanceError if its header can't be read."""
-        header = next(line for line in _LINE_END.split(self.text) if trimmed(line))
-        found = [each for each in _DELIMITERS if each in header]
-        return Table(self.name, CsvRows(self._lines(), self.name, found[0] if found and "," not in header else ","))
+        return Table(self.name, CsvRows(self._lines(), self.name))
 
     def resources(self, problems: Problems) -> Iterator[tuple[Place, Mapping[str, object]]]:
         """Each resource of its pages (SCIM's ListResponse), arrays and lines."""

@@ -1,6 +1,7 @@
 """Who is meant, as people write it: an email, a slug, a key's prefix, on the command line or in a CSV file."""
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from orchestration.lib.errors import GovernanceError, reason
 from orchestration.lib.owners.attribution import Name
 from orchestration.lib.owners.identities import Identity
 from orchestration.lib.owners.resolution import KINDS, LONGEST
+from orchestration.lib.usage.sources.csv import separator_of
 from orchestration.lib.usage.sources.values import key as without_secret
 
 COLUMNS = ("source", "kind", "external_id", "user", "team", "key", "valid_from", "valid_to")
@@ -67,9 +69,10 @@ def read_file(path: str) -> Callable[[Connection], Sequence[Identity]]:
     """What finds the identities of a CSV file with the COLUMNS, all or none. Raises GovernanceError."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = list(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
+            text = file.read()
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator_of(text), strict=True)
+        header = list(reader.fieldnames or ())
+        rows = [(reader.line_num, row) for row in reader if any(row.values())]
     except FileNotFoundError as error:
         raise GovernanceError(f"there is no file {path}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

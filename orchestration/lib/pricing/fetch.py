@@ -5,7 +5,7 @@ import urllib.error
 from pathlib import Path
 
 from orchestration.lib.addresses import ask, is_address, shown
-from orchestration.lib.errors import GovernanceError, UnreachableError
+from orchestration.lib.errors import GovernanceError, UnreachableError, reason
 
 _SECONDS = 30
 # twenty times as large as LiteLLM's map
@@ -32,8 +32,9 @@ def content_of(place: str) -> bytes:
         passes = error.code >= 500 or error.code in _PASSES
         raise (UnreachableError if passes else GovernanceError)(sentence) from error
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise UnreachableError(f"{shown(place)} can't be reached: {reason}; no prices were pulled") from error
+        cause = getattr(error, "reason", None)
+        why = reason(cause if isinstance(cause, Exception) else error)
+        raise UnreachableError(f"{shown(place)} can't be reached: {why}; no prices were pulled") from error
     if length is not None and length.isdigit() and len(content) < min(int(length), _MOST):
         raise UnreachableError(f"{shown(place)} broke off after {len(content):,} of {length} bytes: nothing is changed")
     return _bounded(shown(place), content)

@@ -94,6 +94,34 @@ def currencies_without_rate(url: str, prices: Sequence[Price]) -> list[str]:
         return [currency for (currency,) in rows]
 
 
+def outranked(url: str, prices: Sequence[Price]) -> list[tuple[str, str, str, str]]:
+    """Of a list's prices those that don't count, for their model has prices in the default currency too.
+
+    Provider, model and currency of each, and the currency that counts.
+    """
+    listed = {
+        (key.provider, key.model, key.currency) for key in (price.key for price in prices) if key.price_list == "list"
+    }
+    with explained(), connect(url) as connection:
+        rows = connection.execute(
+            """
+            select said.provider, said.model, said.currency, d.value
+            from unnest(%s::text[], %s::text[], %s::text[]) as said (provider, model, currency)
+            cross join internal.settings as d
+            where d.name = 'default_currency' and said.currency <> d.value
+                and exists (
+                    select from core.model_prices as p
+                    where p.provider = said.provider and p.model = said.model and p.currency = d.value
+                        and p.price_list = 'list' and p.superseded_at is null
+                        and coalesce(p.valid_to, 'infinity') > now()
+                )
+            order by 1, 2, 3
+            """,
+            [*map(list, zip(*sorted(listed), strict=True))] if listed else [[], [], []],
+        )
+        return [(provider, model, currency, counts) for provider, model, currency, counts in rows]
+
+
 def _as_row(price: Price) -> dict[str, object]:
     return vars(price.key) | {
         "region": price.key.region or None,

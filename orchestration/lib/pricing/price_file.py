@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.pricing.units import DATE_BASES, PRICE_COLUMNS, SERVICE_TIERS, UNITS
+from orchestration.lib.usage.sources.csv import separator_of
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -65,7 +66,8 @@ class Price:
 def parse_prices(name: str, content: bytes) -> list[Price]:
     """The prices of a file's content. Raises GovernanceError with the line where something is wrong."""
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = content.decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text), strict=True)
         return list(_prices(name, reader))
     except UnicodeDecodeError as error:
         raise GovernanceError(f"{name} isn't UTF-8: save it as CSV in UTF-8") from error

@@ -11,6 +11,7 @@ from orchestration.lib.settings import sources_file
 from orchestration.lib.usage.files import FORMATS
 from orchestration.lib.usage.record import check_targets
 from orchestration.lib.usage.sources.catalogue import REPORTS, SOURCES
+from orchestration.lib.usage.sources.values import decimal_mark
 
 # the only one that is read from its database
 _PULLED = "litellm"
@@ -114,7 +115,7 @@ class _Entry:
         values = {str(target): self._texts("map_value", target) for target in self._table("map_value")}
         if source not in REPORTS:
             try:
-                check_targets(mapping, constants)
+                check_targets(mapping, decimal_mark(constants)[1])
                 check_targets(dict.fromkeys(values, ""), {})
             except GovernanceError as error:
                 raise self._wrong(f"can't be mapped so: {error}") from error

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FORMATS = ("csv", "jsonl", "json", "parquet", "proto")
 _SUFFIXES = {
     ".csv": "csv",
+    ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
@@ -47,7 +48,6 @@ _ADVICE = {
     **dict.fromkeys([".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"], _SPREADSHEET),
     **dict.fromkeys([".zip", ".7z", ".tar", ".tgz", ".bz2", ".xz", ".zst", ".lz4"], _UNPACK),
     **dict.fromkeys([".avro", ".orc", ".arrow", ".feather"], "export it as Parquet, CSV or JSON Lines, and load that"),
-    ".tsv": "separate the columns by commas, and load that",
 }
 
 
@@ -61,6 +61,8 @@ class UsageFile:
     @classmethod
     def named(cls, path: str, file_format: str | None = None) -> "UsageFile":
         """The file at `path`; without `file_format` its name tells, .gz or not. Raises GovernanceError."""
+        if Path(path).is_dir():
+            raise GovernanceError(f"{path} is a folder: name the files in it, as {Path(path) / '*.csv'}")
         plain = Path(path[:-3] if _is_gzip(path) else path)
         known = file_format or _SUFFIXES.get(plain.suffix.lower())
         if known is None:
@@ -149,12 +151,12 @@ class _OpenFile:
             resources.enter_context(text)
         return Lines(text)
 
-    def _objects(self, source: Source | None = None) -> Objects:
+    def _objects(self, source: Source | None = None, *, takes_any_separator: bool = False) -> Objects:
         """The records as objects, from where the file is read; of a known source as its `split` takes them."""
         if not isinstance(self._content, Lines):
             return self._content
         if self._format == "csv":
-            return CsvObjects(self._content, self._source)
+            return CsvObjects(self._content, self._source, takes_any_separator=takes_any_separator)
         return JsonObjects(self._content, self._source, self._format, source.decode if source else None)
 
     def position(self) -> Position:
@@ -173,7 +175,7 @@ class OpenReportFile(_OpenFile):
         self.name = file.source
 
     def _begin(self, file: UsageFile) -> None:
-        objects = self._objects()
+        objects = self._objects(takes_any_separator=self._report.is_invoice)
         self.has_columns = objects.names is not None
         self._said = said_in(objects, self._source, self._report, file.format, ())
 
@@ -187,7 +189,8 @@ class OpenUsageFile(_OpenFile):
     """An open file: `read` has what is known of it, `source` whose records it has, if one's that is known.
 
     Without `source` it is a file whose columns or keys have names of targets, or are mapped; if it isn't, and it is
-    clearly of a source, it is read as that one's. Use as a context manager.
+    clearly of a source, it is read as that one's. `mark` is the decimal mark of a CSV with columns of its own. Use as
+    a context manager.
     """
 
     def __init__(
@@ -197,8 +200,10 @@ class OpenUsageFile(_OpenFile):
         constants: Mapping[str, str],
         ignored: Collection[str] = (),
         source: Source | None = None,
+        mark: str | None = None,
     ) -> None:
         self._given = mapping, constants, ignored
+        self._mark = mark
         self.source = source
         super().__init__(file)
 
@@ -213,6 +218,10 @@ class OpenUsageFile(_OpenFile):
         if self.source:
             said = said_in(self._objects(self.source), self._source, self.source, file.format, mapping.values())
             self.read = AdaptedSource(said, self.source, mapping, constants, ignored)
+        if self._mark and not isinstance(self.read, CsvSource):
+            raise GovernanceError(
+                f"--decimal is about an invoice, or a CSV without --source, which {self._source} is not: leave it out"
+            )
 
     def _plain(
         self, file: UsageFile, mapping: Mapping[str, str], constants: Mapping[str, str], ignored: Collection[str]
@@ -223,15 +232,16 @@ class OpenUsageFile(_OpenFile):
             raise GovernanceError(f"{file.path} has spans, not columns")
         if file.format == "json":
             raise GovernanceError(f"{file.path} can't be loaded as it is: {_ONE_A_LINE}")
-        read = CsvSource if file.format == "csv" else JsonLinesSource
-        return read(self._content, self._source, mapping, constants, ignored)
+        if file.format == "csv":
+            return CsvSource(self._content, self._source, mapping, constants, ignored, self._mark)
+        return JsonLinesSource(self._content, self._source, mapping, constants, ignored)
 
     def _recognised(self, mapping: Mapping[str, str], error: GovernanceError) -> Source:
         """The source that a file is clearly of; raises the error that it gave if there is none."""
         records: list[Said] = []
         self._again()
         with contextlib.suppress(GovernanceError):
-            records = self._objects().samples()
+            records = self._objects(takes_any_separator=True).samples()
         self._again()
         found = recognised(records)
         if found is None:

@@ -21,6 +21,7 @@ from orchestration.lib.usage.record import REQUIRED, check_targets
 from orchestration.lib.usage.reports import ingest_reports
 from orchestration.lib.usage.sources.adapter import Source
 from orchestration.lib.usage.sources.catalogue import REPORTS, source_named
+from orchestration.lib.usage.sources.values import decimal_mark
 from orchestration.lib.usage.trial import Trial, TrialMerger
 
 __all__ = ["IngestError", "IngestReport", "Position", "Progress", "Trial", "ingest_files", "ingest_rows"]
@@ -32,6 +33,8 @@ _BATCH_ROWS = 25_000
 _FIRST_ROWS = 3_000
 _BATCH_BYTES = 8 << 20
 _CHUNK_ROWS = 1_000
+# of the columns that are not loaded as many are named
+_NAMED = 30
 _CHUNK_CHARACTERS = 1 << 20
 
 
@@ -75,8 +78,9 @@ def ingest_files(
     recognised where its columns don't say what they fill. In the place of a file may stand the URL of LiteLLM's
     database: what is new there is loaded.
     `mapping` names the column (or, in JSON Lines, the key or dotted path) that fills a target, `constants` the value
-    that fills it in every row; other columns with the name of a target fill that, unless they are `ignored`. `values`
-    says for a target what the file's values mean. `on_conflict` says what becomes of a record that says something else
+    that fills it in every row, and under `decimal` the decimal mark of a CSV's numbers; other columns with the name of
+    a target fill that, unless they are `ignored`. `values` says for a target what the file's values mean.
+    `on_conflict` says what becomes of a record that says something else
     than what is stored of its request: that stays, and the record is counted and noted; or it is replaced; or the
     record is quarantined. Every file's header is looked at before the first is loaded. With `trials` nothing is
     written: what would happen is added to it, and the report says what would become of the records.
@@ -101,6 +105,7 @@ def ingest_files(
             tries=trials is not None,
             progress=told,
         )
+    mark, constants = decimal_mark(constants)
     check_targets(mapping, constants)
     check_targets(dict.fromkeys(values or (), ""), {})
     if both := [column for column in mapping.values() if column in ignored]:
@@ -111,17 +116,18 @@ def ingest_files(
         if isinstance(file, str):
             LiteLlmDatabase(file, known, mapping, constants, ignored).close()
         elif file.path != "-":
-            OpenUsageFile(file, mapping, constants, ignored, known).close()
+            OpenUsageFile(file, mapping, constants, ignored, known, mark).close()
     report = IngestReport()
     with _reported(report), nullcontext(connection) if connection else connect(url) as connection:
         for file in named:
-            with _opened(connection, file, known, mapping, constants, ignored) as (usage, name, merged):
+            with _opened(connection, file, known, mapping, constants, ignored, mark) as (usage, name, merged):
                 tell = _telling(name, notify)
                 if usage.source and not known:
                     tell(f"read as a file of {usage.source.name}: {usage.source.title}")
                 given = usage.read.constants
-                if usage.read.unused:
-                    tell(f"not loaded are the columns {', '.join(usage.read.unused)}")
+                if unused := [column for column in usage.read.unused if column]:
+                    more = f" and {len(unused) - _NAMED:,} more" if len(unused) > _NAMED else ""
+                    tell(f"not loaded are the columns {', '.join(unused[:_NAMED])}{more}")
                 for sentence in unmapped(usage.read.offered, {*usage.read.origins, *given}):
                     tell(sentence)
                 read, quarantined = report.read, report.quarantined
@@ -163,10 +169,11 @@ def _opened(
     mapping: Mapping[str, str],
     constants: Mapping[str, str],
     ignored: Collection[str],
+    mark: str | None,
 ) -> Iterator[tuple[OpenUsageFile | LiteLlmDatabase, str, Callable[[Position], None]]]:
     """An open file or database, its name, and what is to be called when what is read so far is loaded."""
     if isinstance(file, UsageFile):
-        with OpenUsageFile(file, mapping, constants, ignored, source) as usage:
+        with OpenUsageFile(file, mapping, constants, ignored, source, mark) as usage:
             yield usage, file.source, lambda position: None
         return
     marks = Marks(connection, source.name if source else "", location_name(file))

@@ -20,6 +20,7 @@ from orchestration.lib.database.chunks import ready_for_chunks
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.database.retry import with_retries
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.owners.resolution import OWNERS
 from orchestration.lib.usage.corrections import Changed, Conflict, Corrections
 from orchestration.lib.usage.encoding import COPY_OPTIONS, trimmed
 from orchestration.lib.usage.hints import DURATIONS, seconds
@@ -166,7 +167,8 @@ class UsageMerger:
         for name, value in constants.items():
             if not value:
                 raise GovernanceError(f"--set {name}= has no value: leave it out, or give it one")
-            if problem := self._flaw(name, value):
+            # what is no uuid is a name, and looked up as in a file
+            if name not in OWNERS and (problem := self._flaw(name, value)):
                 raise GovernanceError(f"--set {name}={value} can't be used: {problem}")
 
     def _check_values(self) -> None:

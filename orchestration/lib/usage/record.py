@@ -79,6 +79,7 @@ def _lower(text: str) -> str:
 
 def _time(name: str) -> Target:
     point = f"replace({name}, ',', '.')"
+    write = "write 2026-11-28 10:00:00"
     # Unix time by its digits: seconds, milli-, micro- or nanoseconds, the same years 2001 to 2286 in each
     return Target(
         name,
@@ -86,6 +87,8 @@ def _time(name: str) -> Target:
         cast=f"{name}::timestamptz",
         flaw=f"""case
             when {name} is null then '{name} is missing'
+            when {name} ~ '^[0-9]{{1,2}}([./-])[0-9]{{1,2}}\\1[0-9]' then '{name} begins with day or month: {write}'
+            when {name} ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$' then '{name} is a day without a time of day: {write}'
             when {name} !~ '^([0-9]{{10}}|[0-9]{{13}}|[0-9]{{16}}|[0-9]{{19}})([.][0-9]{{1,9}})?$'
                 and not ({name} ~ '{_TIME}' and internal.input_is_valid({point}, 'timestamptz'))
                 then '{name} is neither an ISO 8601 timestamp nor a Unix time'
@@ -159,11 +162,12 @@ def kept_text(name: str, column: str) -> str:
 
 
 def _uuid(name: str) -> Target:
+    instead = ", so it is looked up as a name" if name in ("user_id", "team_id", "api_key_id") else ""
     return Target(
         name,
         plain=f"length({name}) = 36",
         cast=f"{name}::uuid",
-        flaw=f"case when {name} !~* '^({_UUID}|[{{]{_UUID}[}}])$' then '{name} is not a uuid' end",
+        flaw=f"case when {name} !~* '^({_UUID}|[{{]{_UUID}[}}])$' then '{name} is not a uuid{instead}' end",
         value=f"{name}::uuid",
         json=f"'\"' || {name} || '\"'",
         may_be_secret=name == "api_key_id",
@@ -226,7 +230,7 @@ def _money(name: str) -> Target:
             when {_lower(name)} in ('null', '\\n', 'none', 'nil', 'na', 'n/a', '#n/a', 'undefined', '-', '--')
                 then '{name} is a word for no value: leave it empty where no cost is known'
             when {name} ~ '[0-9][,_''\u2019\u00a0\u2009\u202f[:space:]][0-9]'
-                then '{name} has a comma or a separator of thousands: write 1234.5'
+                then '{name} has a comma or a separator of thousands: write 1234.5, or say --decimal'
             when {name} ~ '^([A-Za-z]{{2,3}}|{_SIGN})* ?{number} ?([A-Za-z]{{3}}|{_SIGN})?$'
                 then '{name} has more than the number: give the currency as currency'
             when {name} is not null then '{name} is not a number'
@@ -360,9 +364,8 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
         if name not in TARGETS:
             hint = "".join(f"did you mean {each}? " for each in difflib.get_close_matches(name, TARGETS, n=1))
             raise GovernanceError(f"there is no target {name}: {hint}the targets are {', '.join(TARGETS)}")
-    for name in mapping:
-        if name in constants:
-            raise GovernanceError(f"{name} is given twice, by --map and by --set: leave one of them out")
+    if twice := [name for name in mapping if name in constants]:
+        raise GovernanceError(f"{twice[0]} is given twice, by --map and by --set: leave one of them out")
 
 
 def match_columns(
@@ -380,18 +383,15 @@ def match_columns(
     own = [name for name in TARGETS if name in header and name not in constants and name not in ignored]
     wanted = {name: name for name in own} | dict(mapping)
     has = f"{source} has the columns {_listed(header)}"
-    absent = [column for column in (*wanted.values(), *ignored) if column not in header]
-    if absent:
+    if absent := [column for column in (*wanted.values(), *ignored) if column not in header]:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
-    missing = [name for name in REQUIRED if name not in wanted and name not in constants]
-    if missing:
-        likely = next(iter(alike(missing[0], header)), "COLUMN")
+    if missing := [name for name in REQUIRED if name not in wanted and name not in constants]:
+        likely = " ".join(f"--map {name}={next(iter(alike(name, header)), 'COLUMN')}" for name in missing)
         raise GovernanceError(
-            f"nothing in {source} is known to be the {_listed(missing)}: say so with --map {missing[0]}={likely} or "
+            f"nothing in {source} is known to be the {_listed(missing)}: say so with {likely} or "
             f"--set {missing[0]}=VALUE ({has})"
         )
-    doubled = [column for column in wanted.values() if header.count(column) > 1]
-    if doubled:
+    if doubled := [column for column in wanted.values() if header.count(column) > 1]:
         raise GovernanceError(f"the header of {source} names {_listed(doubled)} more than once: rename one of them")
     return {name: header.index(wanted[name]) for name in TARGETS if name in wanted}
 

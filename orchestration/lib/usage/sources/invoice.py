@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from orchestration.lib.usage.sources.adapter import Said
 from orchestration.lib.usage.sources.report import Reader, Report, Row
-from orchestration.lib.usage.sources.values import text
+from orchestration.lib.usage.sources.values import MARKS, text, with_point
 
 _COLUMNS = ("invoice_id", "first_day", "amount", "currency")
 _KNOWN = {*_COLUMNS, "last_day", "provider", "account", "zone", "line_item", "model", "decimal"}
@@ -16,13 +16,6 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}").fullmatch
 _PLAIN = re.compile(r"[+-]?[0-9]{1,30}(?:[.][0-9]{1,100})?").fullmatch
 # 1.234 is 1234 to half of Europe
 _AMBIGUOUS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.][0-9]{3}").fullmatch
-_GROUPED = {
-    mark: re.compile(
-        rf"(?P<whole>[+-]?(?:[0-9]{{1,30}}|[0-9]{{1,3}}(?P<group>[{other}'\u2019 \u00a0\u202f])[0-9]{{3}}"
-        rf"(?:(?P=group)[0-9]{{3}}){{0,9}}))(?:[{mark}](?P<part>[0-9]{{1,100}}))?"
-    ).fullmatch
-    for mark, other in ((".", ","), (",", "."))
-}
 
 
 def rows(line: Said) -> Iterator[Row]:
@@ -101,12 +94,11 @@ def _amount(line: Said, reader: Reader) -> Decimal | None:
     mark = text(line.get("decimal")) or ""
     if not said:
         reader.refuse("amount is missing")
-    elif mark and mark not in _GROUPED:
+    elif mark and mark not in MARKS:
         reader.refuse(f"the decimal mark is {mark[:10]!r}: it is a point or a comma")
     elif mark:
-        if found := _GROUPED[mark](said):
-            whole = re.sub("[^0-9+-]", "", found["whole"])
-            return reader.amount("amount", f"{whole}.{found['part']}" if found["part"] else whole)
+        if (number := with_point(said, mark)) is not None:
+            return reader.amount("amount", number)
         reader.refuse(f"amount is {said[:30]!r}, which is no number whose decimals follow {mark!r}")
     elif _AMBIGUOUS(said):
         reader.refuse(f"amount is {said!r}, which may be a thousand times the other: state --decimal . or --decimal ,")

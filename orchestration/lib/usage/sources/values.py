@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import lru_cache
 
+from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources.adapter import Usage
 from orchestration.lib.usage.spellings import SPELLINGS
@@ -19,6 +20,15 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][-+]?[0-9]+)?")
 _LONGEST_NUMBER = 400
 # how keys begin that providers and gateways hand out
 SECRET = re.compile(r"(sk|pk|rk|gsk|xai|pplx|AIza|hf|Bearer)[-_ A-Z]")
+# a number by its decimal mark; its thousands may stand apart, and the first of such groups is none that begins with 0
+_MARKED = {
+    mark: re.compile(
+        rf"(?P<whole>[+-]?(?:[0-9]{{1,30}}|[1-9][0-9]{{0,2}}(?P<group>[{other}'\u2019 \u00a0\u202f])[0-9]{{3}}"
+        rf"(?:(?P=group)[0-9]{{3}}){{0,9}}))(?:[{mark}](?P<part>[0-9]{{1,100}}))?(?P<power>[eE][-+]?[0-9]{{1,3}})?"
+    ).fullmatch
+    for mark, other in ((".", ","), (",", "."))
+}
+MARKS = tuple(_MARKED)
 _EPOCH = date(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 # before the provider's id LiteLLM writes the time for Langfuse
@@ -235,6 +245,23 @@ def is_beside(part: int, total: object, given: object, made: object) -> bool:
     """
     numbers = [whole(value) for value in (total, given, made)]
     return part > 0 and None not in numbers and numbers[0] == sum(number or 0 for number in numbers[1:]) + part
+
+
+def decimal_mark(constants: Mapping[str, str]) -> tuple[str | None, dict[str, str]]:
+    """The decimal mark that is said among the constants, one of MARKS, and the other constants."""
+    mark = constants.get("decimal")
+    if mark is not None and mark not in MARKS:
+        raise GovernanceError(f"the decimal mark is {mark[:10]!r}: it is a point or a comma")
+    return mark, {name: value for name, value in constants.items() if name != "decimal"}
+
+
+def with_point(said: str, mark: str) -> str | None:
+    """A number whose decimals follow `mark`, one of MARKS, as programs write it; None for what is none."""
+    found = _MARKED[mark](said)
+    if found is None:
+        return None
+    whole = re.sub("[^0-9+-]", "", found["whole"])
+    return f"{whole}.{found['part']}{found['power'] or ''}" if found["part"] else whole + (found["power"] or "")
 
 
 def estimate(usage: Usage, said: str | None, *, is_known: bool = False) -> None:
