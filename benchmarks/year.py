@@ -18,7 +18,7 @@ import click
 from benchmarks.answers import SIZE, refresh_time
 from benchmarks.figures import UNKNOWN, Figure, server_name, server_options, show, told
 from benchmarks.organisation import load_organisation
-from benchmarks.reports import people_questions, usage_questions
+from benchmarks.reports import money_questions, people_questions, usage_questions
 from benchmarks.timing import Time, measured
 from benchmarks.upkeep import GOALS, Upkeep, upkeep
 from benchmarks.usage import Usage
@@ -62,7 +62,7 @@ def stage(connection: Connection, url: str, usage: Usage, options: list[str], ro
     settle(connection, url, options)
     sizes = {name: int(size) for name, size in connection.execute(SIZES[is_timescaledb(url)].encode()).fetchall()}
     progress("questions")
-    questions = [*usage_questions(usage), *people_questions(SIZE)]
+    questions = [*usage_questions(usage), *money_questions(usage), *people_questions(SIZE)]
     times = measured(connection, {what: question for what, question, _ in questions}, rounds)
     return Stage(sizes, times, refresh_time(connection, usage), upkeep(connection, url, options))
 

@@ -35,7 +35,6 @@ $f$;
 comment on function internal.first_whole_bucket(text, text) is 'Oldest bucket that raw rows cover as a whole; older ones keep what is stored.';
 
 create or replace function internal.rollup_watermark(rollup_name text) returns timestamptz
--- the planner can't know how few rows are newer; restricted, so that it starts no workers for them
 language sql stable strict parallel restricted security definer set search_path = pg_catalog, pg_temp
 as $f$
     select coalesce(max(watermark), '-infinity') from internal.rollup_state where name = rollup_name

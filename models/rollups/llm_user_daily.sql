@@ -3,6 +3,7 @@
     bucket='day', source='llm_metrics', parent='llm_user_hourly', time_column='bucket',
     grain=['bucket', 'day', 'user_id', 'currency'],
     stored_indexes=[['bucket'], ['day'], ['user_id', 'day']],
+    compress_orderby='user_id, bucket',
 ) }}
 select
     {{ time_bucket('day', 'bucket') }} as bucket,

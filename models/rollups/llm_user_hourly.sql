@@ -2,7 +2,7 @@
 {{ config(
     bucket='hour', source='llm_metrics',
     grain=['bucket', 'user_id', 'currency'],
-    stored_indexes=[['bucket']],
+    stored_indexes=[['bucket'], ['user_id', 'bucket']],
 ) }}
 select
     {{ time_bucket('hour', 'time') }} as bucket,

@@ -42,6 +42,8 @@ def asked_of_rollups() -> Iterator[tuple[str, str, str]]:
     ):
         query = f"select * from rollups.{name} where {what}_id = {one}"
         yield f"{name} of one {what}", f"{name}_stored_{what}_id_day_idx", query
+    query = f"select * from rollups.llm_user_daily where user_id = {USER} and bucket >= {TODAY}"
+    yield "the running day of one user by user", "llm_user_hourly_stored_user_id_bucket_idx", query
 
 
 # not .sql, for dbt takes each such file below tests for a test

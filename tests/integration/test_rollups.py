@@ -1,5 +1,6 @@
 """Rollups hold exactly what raw rows say: closing hours beside open transactions, late rows, deletes, drops."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -155,6 +156,24 @@ def test_late_updated_moved_and_deleted_rows_reach_their_buckets(warehouse: Conn
     warehouse.execute("delete from core.llm_metrics where request_id = 'b'")
     refresh(database)
     assert [requests(warehouse, rollup) for rollup in USAGE_ROLLUPS] == [1] * len(USAGE_ROLLUPS)
+
+
+@pytest.mark.not_on_pglite("it has no parallel workers")
+def test_the_live_part_of_a_rollup_starts_no_parallel_workers(warehouse: Connection) -> None:
+    """The planner takes it for much of the usage since the last build; mostly it is no more than an hour."""
+
+    def is_parallel(relation: str) -> bool:
+        plan = warehouse.execute(f"explain (verbose, costs off) select sum(cost_amount) from {relation}".encode())
+        return any(re.search(r"Parallel .* on core\.llm_metrics", line) for (line,) in plan)
+
+    insert(warehouse, "live", datetime.now(UTC))
+    with warehouse.transaction(force_rollback=True):
+        for name in ("setup_cost", "tuple_cost"):
+            warehouse.execute(f"set local parallel_{name} = 0".encode())
+        for name in ("table", "index"):
+            warehouse.execute(f"set local min_parallel_{name}_scan_size = 0".encode())
+        assert is_parallel("core.llm_metrics")
+        assert {rollup for rollup in USAGE_ROLLUPS if is_parallel(f"rollups.{rollup}")} == set()
 
 
 def test_a_second_refresh_touches_nothing(warehouse: Connection, database: str) -> None:

@@ -81,10 +81,12 @@
         {%- do wheres.append("(bucket < timestamptz '" ~ watermark ~ "+00' or " ~ below ~ ")" if watermark else below) -%}
     {%- endif %}
     {%- if wheres %} where {{ wheres | join(' and ') }}{% endif %}
-    {%- set since = '' if not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" %}
+    {%- set since = '' if not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" -%}
+    {#- the planner can't know how few rows are newer; asked for what only the session itself knows, it starts no workers for them #}
+    {%- set alone = " and pg_backend_pid() > 0" %}
     union all
     select {{ selected | join(', ') }} from (
-    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since) }}
+    {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since ~ alone) }}
     ) as live
     {%- if kept_apart %} where {{ kept_apart | join(' and ') }}{% endif %}
 {% endmacro %}
