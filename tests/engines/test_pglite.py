@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -18,10 +19,8 @@ from orchestration.lib.warehouse.refresh import refresh
 
 
 @pytest.fixture(scope="module")
-def url(pglite_empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("pglite") / "served"
-    pglite.copy(pglite_empty, folder)
-    with pglite.serving(folder, patience=0.5) as url:
+def url(pglite_host: pglite.Host, pglite_empty: Path) -> Iterator[str]:
+    with pglite_host.serving(pglite_empty, patience=0.5) as url:
         yield url
 
 
@@ -181,14 +180,40 @@ def test_another_database_or_user_is_refused(url: str) -> None:
         connect(url.replace("postgres:", "nobody:"))
 
 
-def test_an_engine_that_breaks_says_so(pglite_empty: Path, tmp_path: Path) -> None:
-    pglite.copy(pglite_empty, tmp_path / "data")
+def test_an_engine_that_breaks_says_so_and_others_go_on(
+    pglite_host: pglite.Host, pglite_empty: Path, client: Connection
+) -> None:
     with (
-        pytest.raises(RuntimeError, match="PGlite ended with -9"),
-        pglite.serving(tmp_path / "data") as url,
+        pytest.raises(RuntimeError, match="PGlite broke: .*call stack"),
+        pglite_host.serving(pglite_empty) as url,
         connect(url) as connection,
+        pytest.raises(psycopg.OperationalError),
     ):
-        os.kill(connection.info.backend_pid, signal.SIGKILL)
+        connection.execute("select %s::jsonb", ["[" * 100_000])
+    assert count(client) == 0
+
+
+def test_a_process_that_ends_says_so_and_another_begins(pglite_empty: Path) -> None:
+    with closing(pglite.Host()) as host:
+        with (
+            pytest.raises(RuntimeError, match="PGlite ended with -9"),
+            host.serving(pglite_empty) as url,
+            connect(url) as connection,
+        ):
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+        with host.serving(pglite_empty) as url, connect(url) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_what_is_kept_is_there_again_and_what_was_served_is_as_it_was(
+    pglite_host: pglite.Host, pglite_empty: Path, tmp_path: Path
+) -> None:
+    with pglite_host.serving(pglite_empty, keep=tmp_path / "kept") as url, connect(url) as connection:
+        connection.execute("create table kept as select 1 as n")
+    with pglite_host.serving(tmp_path / "kept") as url, connect(url) as connection:
+        assert connection.execute("select n from kept").fetchone() == (1,)
+    with pglite_host.serving(pglite_empty) as url, connect(url) as connection:
+        assert connection.execute("select to_regclass('kept')").fetchone() == (None,)
 
 
 @pytest.mark.parametrize(("ci", "outcome", "code"), [("", "2 skipped", 0), ("true", "2 errors", 1)])

@@ -33,7 +33,7 @@ NATIVE = "{time_series_engine: postgres, partitions_ahead: 1 day}"
 
 
 @pytest.fixture
-def native(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def native(engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
     """A database with native partitions, usage on both sides of the raw floor, and a view of someone's."""
     if not is_pglite(engine.name):
         with engine.empty("native") as url:
@@ -41,16 +41,15 @@ def native(engine: Engine, request: pytest.FixtureRequest, tmp_path: Path) -> It
             yield url
         return
     empty: Path = request.getfixturevalue("pglite_empty")
+    host: pglite.Host = request.getfixturevalue("pglite_host")
 
     def make(data: Path) -> None:
-        pglite.copy(empty, data)
-        with pglite.serving(data, apache=True, patience=PATIENCE) as url:
+        with host.serving(empty, apache=True, patience=PATIENCE, keep=data) as url:
             make_native(url)
 
     # it is the same on both editions
     made = made_once(request.config.stash[SHARED] / "native", make)
-    pglite.copy(made, tmp_path / "native")
-    with pglite.serving(tmp_path / "native", apache=engine.name != "timescaledb", patience=PATIENCE) as url:
+    with host.serving(made, apache=engine.name != "timescaledb", patience=PATIENCE) as url:
         yield url
 
 
