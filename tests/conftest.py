@@ -15,10 +15,12 @@ import parsed
 import pytest
 import seconds
 import unheard
+from dbt_shortcuts import shortcuts
 from engines import ENGINES, Engine, is_pglite, pglite
 from engines.choice import is_chosen
 from psycopg import sql
 from shared_fixtures import (  # noqa: F401 - fixtures of several files
+    cheap_hashes,
     connection,
     embedded_home,
     embedded_server,
@@ -32,6 +34,7 @@ from shared_fixtures import (  # noqa: F401 - fixtures of several files
     run_governance,
     run_identities,
     run_ingest,
+    short_patience,
     undecided,
     write_tables,
     write_usage,
@@ -207,7 +210,7 @@ def dbt_folder(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
     os.environ["DBT_TARGET_PATH"] = os.environ["DBT_LOG_PATH"] = str(tmp_path_factory.mktemp("dbt"))
     # half of what a small run takes, and no test reads them; Dagster's have the manifest written
     os.environ |= {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "none"}
-    with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"), unheard.not_worded():
+    with parsed.kept_in(pytestconfig.stash[SHARED] / "parsed"), unheard.not_worded(), shortcuts():
         yield
 
 

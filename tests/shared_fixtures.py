@@ -3,11 +3,13 @@
 import json
 import select
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import cheap_passwords
 import pytest
 from click.testing import CliRunner, Result
 from embedded_homes import new_home
@@ -19,7 +21,21 @@ from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.usage.load import ingest_files
 from orchestration.lib.usage.merge import IngestReport
+from orchestration.lib.warehouse import build_lock
 from orchestration.lib.warehouse.refresh import refresh
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_hashes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests with a database hash passwords cheaply, those of unit/ as users do."""
+    with cheap_passwords.hashed() if request.path.parent.name == "integration" else nullcontext():
+        yield
+
+
+@pytest.fixture
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that finds another one at work says so almost at once."""
+    monkeypatch.setattr(build_lock, "_PATIENCE", 0.1)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from orchestration.lib.usage.sources import litellm
 from orchestration.lib.usage.sources.catalogue import REPORTS, SOURCES, source_named
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-RECORDS, BATCH_ROWS = 2_000, 100
+RECORDS, BATCH_ROWS = 1_000, 100
 KINDS = ("csv", "jsonl", "corrections", "litellm database", *SOURCES, *REPORTS)
 
 # in a process that has imported everything: a load is a fork of it, begun within milliseconds

@@ -2,12 +2,12 @@
 
 import textwrap
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
 import pytest
-from engines import Engine
+from engines import Engine, is_pglite
 from polling import readers
 from psycopg.rows import TupleRow
 
@@ -48,7 +48,10 @@ def test_a_second_build_passes_all_its_tests_and_leaves_the_catalog_as_it_is(dat
     assert first.objects["column", "core.users.email"].properties["nullability"] == "not null"
 
 
-def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session: Connection, database: str) -> None:
+def test_a_full_refresh_loses_nothing_changes_nothing_and_waits_for_no_application(
+    session: Connection, database: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application keeps locks on every table and view while the build runs, where there are several sessions."""
     session.execute("insert into core.users (email, display_name) values ('kept@example.com', 'Kept')")
     session.execute(
         "insert into core.llm_metrics (time, request_id, provider, model, cost_amount, cost_source)"
@@ -56,27 +59,28 @@ def test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing(session
     )
     refresh(database)
     before = session.execute(FINGERPRINT).fetchall()
-    run_dbt(["run", "--full-refresh"], database, quiet=True)
+    with nullcontext() if is_pglite(engine.name) else application(database):
+        # a statement that waits for a lock fails
+        monkeypatch.setenv("PGOPTIONS", "-c lock_timeout=3s")
+        run_dbt(["run", "--full-refresh"], database, quiet=True)
     assert session.execute(FINGERPRINT).fetchall() == before
 
 
-@pytest.mark.not_on_pglite("it has one session at a time")
-def test_an_unchanged_build_does_not_wait_behind_an_application(session: Connection, database: str) -> None:
-    """The application keeps locks on every table and view while the build runs."""
-    with connect(database, autocommit=False) as application:
-        for row in session.execute(
+@contextmanager
+def application(url: str) -> Iterator[None]:
+    """Has read every table and view, and written into some, in a transaction that is open."""
+    with connect(url, autocommit=False) as connection:
+        for row in connection.execute(
             "select oid::regclass::text from pg_class where relkind in ('r', 'p', 'v')"
             " and relnamespace::regnamespace::text in ('core', 'rollups', 'reporting')"
         ).fetchall():
-            application.execute(f"select 1 from {row[0]} limit 1")
-        application.execute("insert into core.users (email, display_name) values ('open@example.com', 'Open')")
-        application.execute(
+            connection.execute(f"select 1 from {row[0]} limit 1")
+        connection.execute("insert into core.users (email, display_name) values ('open@example.com', 'Open')")
+        connection.execute(
             "insert into core.llm_metrics (time, request_id, provider, model) values (now(), 'open', 'p', 'm')"
         )
-        begin = datetime.now(UTC)
-        run_dbt(["run"], database, quiet=True)
-        assert datetime.now(UTC) - begin < timedelta(seconds=25)
-        application.rollback()
+        yield
+        connection.rollback()
 
 
 def test_a_restored_database_gets_its_settings_back(session: Connection, database: str) -> None:
@@ -232,7 +236,8 @@ def test_readers_at_50_hz_notice_nothing_of_builds(
     for reader in met:
         print(f"{reader.asked} times {reader.query}: at most {reader.longest * 1000:.0f} ms")
         assert reader.errors == []
-        assert reader.asked > 200
+        # some times in each build, however fast it is
+        assert reader.asked > 50
         assert reader.longest < 0.5
 
 

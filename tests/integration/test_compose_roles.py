@@ -133,6 +133,7 @@ def test_applications_do_their_work_through_their_role(warehouse: str) -> None:
             connection.execute("select cost_amount from core.llm_metrics")
 
 
+@pytest.mark.usefixtures("short_patience")
 def test_who_takes_the_name_of_a_killed_build_keeps_none_from_starting(warehouse: str) -> None:
     with connect(login(warehouse, "governance_reader"), application=APPLICATION) as reader:
         with build_lock(login(warehouse, "governance_migrator")):

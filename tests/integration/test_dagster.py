@@ -1,8 +1,7 @@
-"""Dagster on a real database: everything materialized from nothing, the first account, what `governance ui` starts."""
+"""Dagster on a real database: everything materialized from nothing, the first account, what its jobs do and say."""
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ import pytest
 from parsed import read_for_process
 from psycopg import sql
 
-from orchestration.cli import ui
 from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
 from orchestration.defs.verification import checks as checks_of_verification
 from orchestration.defs.warehouse.row_counts import ROWS
@@ -57,12 +55,16 @@ def definitions(read: str) -> dg.Definitions:
     return defs()
 
 
+def make_anew(server_url: str, template: str | None = None) -> None:
+    with connect(server_url) as admin:
+        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(EMPTY)))
+    ensure_database(server_url, EMPTY, template=template)
+
+
 @pytest.fixture
 def empty(server_url: str, read: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """URL of a database in use that holds nothing."""
-    with connect(server_url) as admin:
-        admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(EMPTY)))
-    ensure_database(server_url, EMPTY)
+    make_anew(server_url)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", read)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DBT_WRITE_JSON", "true")
@@ -135,9 +137,7 @@ def test_everything_is_materialized_on_an_empty_database(
 @pytest.fixture
 def built(empty: str, server_url: str, template: str) -> str:
     """URL of a database in use that is built and holds no account; the same name as `empty`."""
-    with connect(server_url) as admin:
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(EMPTY)))
-    ensure_database(server_url, EMPTY, template=template)
+    make_anew(server_url, template)
     return empty
 
 
@@ -273,11 +273,10 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     return [str(each.description) for each in found if each is not None]
 
 
-def test_nothing_runs_by_the_clock_before_the_first_build(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.definitions import defs
-
+def test_nothing_runs_by_the_clock_before_the_first_build(
+    empty: str, definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GOVERNANCE_PRICES_FROM", str(project_dir() / "seeds" / "model_price_list.csv"))
-    definitions = defs()
     repository = definitions.get_repository_def()
     schedules = repository.schedule_defs
     with dg.instance_for_test() as instance:
@@ -338,51 +337,7 @@ def test_dagster_makes_no_account_without_a_good_password(
     assert passwords(database) == []
 
 
-def test_ui_becomes_dagster_and_makes_the_first_password_up_where_it_must(
-    database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Up to the moment at which the process becomes another program."""
-    started: dict[str, str] = {}
-
-    def become(program: str, arguments: list[str], environment: dict[str, str]) -> None:
-        started.update(environment, program=program, arguments=" ".join(arguments))
-        raise SystemExit
-
-    monkeypatch.setattr(os, "execve", become)
-    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
-    monkeypatch.setenv("DBT_WRITE_JSON", "true")
-    read_for_process(database)
-    monkeypatch.chdir(Path.cwd())
-    said: list[str] = []
-    # as a script's `&` has it: Dagster would then ignore SIGTERM too
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with pytest.raises(SystemExit):
-            ui.open_ui(3999, said.append)
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert started["program"] == sys.executable
-    assert started["arguments"].endswith(
-        "-m dagster dev --host 127.0.0.1 --port 3999 --log-level warning --module-name orchestration.definitions"
-    )
-    assert (Path(started["DAGSTER_HOME"]) / "dagster.yaml").exists()
-    assert any(started["GOVERNANCE_ADMIN_PASSWORD"] in sentence for sentence in said)
-
-    # given, or the account there: nothing to make up
-    monkeypatch.setenv("GOVERNANCE_ADMIN_PASSWORD", PASSWORD)
-    said.clear()
-    with pytest.raises(SystemExit):
-        ui.open_ui(3999, said.append)
-    assert started["GOVERNANCE_ADMIN_PASSWORD"] == PASSWORD
-    with connect(database) as connection:
-        connection.execute("insert into core.users (email, display_name) values (%s, 'Administrator')", [ADMIN_EMAIL])
-    monkeypatch.delenv("GOVERNANCE_ADMIN_PASSWORD")
-    with pytest.raises(SystemExit):
-        ui.open_ui(3999, said.append)
-    assert "password" not in " ".join(said)
-
-
+@pytest.mark.usefixtures("short_patience")
 def test_a_build_beside_another_is_refused(empty: str, definitions: dg.Definitions) -> None:
     roles = dg.AssetKey(["core", "roles"])
     job = definitions.resolve_implicit_global_asset_job_def()
@@ -393,3 +348,19 @@ def test_a_build_beside_another_is_refused(empty: str, definitions: dg.Definitio
     assert str(failure.user_failure_data.description).startswith(
         "another build is at work on this database: governance build from 127.0.0.1, pid "
     )
+
+
+def test_what_stops_a_build_is_said_in_its_own_sentence(built: str, definitions: dg.Definitions) -> None:
+    with connect(built) as connection:
+        # settings are compared where they are to be written
+        connection.execute(
+            "update internal.rollup_state set timezone = 'Europe/Berlin';"
+            "update internal.schema_objects set checksum = ''"
+        )
+    with dg.DagsterInstance.ephemeral() as instance:
+        build = definitions.resolve_implicit_global_asset_job_def()
+        result = build.execute_in_process(instance=instance, raise_on_error=False, op_selection=["dbt_build"])
+    assert failures(result) == [
+        "the rollups were built in time zone Europe/Berlin, not UTC; run `governance rebuild-rollups` to build them "
+        "anew as far back as raw rows reach, or set reporting_timezone back"
+    ]

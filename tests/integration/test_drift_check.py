@@ -1,12 +1,15 @@
 """The daily job of Dagster: deep drift and probes as checks, with a table of what is wrong."""
 
 import os
+from typing import Any
 
 import dagster as dg
 import pytest
+from psycopg import sql
 
 from orchestration.defs.verification.checks import _result
 from orchestration.lib.database.connection import connect
+from orchestration.lib.verification.drift import find
 from orchestration.lib.verification.probes import probe_database
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
@@ -24,8 +27,17 @@ def run_job() -> dict[str, dg.AssetCheckEvaluation]:
 
 
 def test_drift_and_a_broken_guard_fail_the_checks_with_what_to_do(
-    database: str, monkeypatch: pytest.MonkeyPatch
+    database: str, server_url: str, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The reference is a copy of a build: that one is made by itself is in test_drift_reference.py."""
+
+    def copy_built(_args: list[str], url: str, **_options: Any) -> None:
+        name = sql.Identifier(url.rpartition("/")[2])
+        with connect(server_url) as admin:
+            admin.execute(sql.SQL("drop database {}").format(name))
+            admin.execute(sql.SQL("create database {} template {}").format(name, sql.Identifier(template)))
+
+    monkeypatch.setattr(find, "run_dbt", copy_built)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
     environment = dict(os.environ)
     with connect(database) as connection:

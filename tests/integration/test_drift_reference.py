@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
+from parsed import read_for_process
 from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
@@ -25,6 +26,12 @@ from orchestration.lib.verification.drift.find import find_drift, reference_data
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
 Connection = psycopg.Connection[TupleRow]
+# of them can be told with which vars they were built; whole references are built in test_own_server.py
+SOME = ["--select", "users", "+llm_metrics_daily", "rules", "invalid_indexes"]
+
+
+def build_some(args: list[str], url: str, **options: Any) -> None:
+    run_dbt([*args, *SOME], url, **options)
 
 
 def databases(url: str) -> set[str]:
@@ -46,7 +53,7 @@ def with_vars(server_url: str, dbt_folder: None) -> Iterator[str]:
         admin.execute(f"create database {name}".encode())
         try:
             variables = "{reporting_timezone: Asia/Kolkata, default_currency: EUR, partition_width: 1 day}"
-            run_dbt(["build", "--resource-type", "model", "seed", "--vars", variables], url, quiet=True)
+            build_some(["build", "--resource-type", "model", "seed", "--vars", variables], url, quiet=True)
             yield url
         finally:
             admin.execute(f"drop database {name} with (force)".encode())
@@ -56,18 +63,20 @@ def test_a_drift_is_an_error_of_the_command_and_nothing_is_left_behind(
     with_vars: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The only one: the reference has the vars with which the database was built, and those can be seen to matter."""
+    monkeypatch.setattr(find, "run_dbt", build_some)
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", with_vars)
     before, environment = databases(with_vars), dict(os.environ)
     with connect(with_vars) as connection:
         connection.execute("drop index core.users_status_idx")
-    drifted = CliRunner().invoke(main, ["verify", "--deep", "--select", "schema", "--json"])
+    drifted = CliRunner().invoke(main, ["verify", "--deep", "--select", "invalid_indexes", "--json"])
     assert drifted.exit_code == 1, drifted.output
     assert [each["subject"] for each in json.loads(drifted.stdout)["violations"]] == [
         "index users_status_idx on core.users"
     ]
     assert databases(with_vars) == before
     assert dict(os.environ) == environment, "dbt goes on with the database in use"
-    assert len(find_drift(with_vars, reference_url=database).violations) > 1
+    differ = {each.subject for each in find_drift(with_vars, reference_url=database).violations}
+    assert {"view rollups.llm_metrics_daily, definition", "column core.llm_metrics.currency, default"} <= differ, differ
 
 
 def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(
@@ -90,7 +99,21 @@ def test_what_a_killed_run_left_is_dropped_and_two_at_once_are_refused(
     assert name not in databases(database)
 
 
-def test_control_c_while_the_reference_is_being_built_leaves_nothing(database: str) -> None:
+class ReadError(Exception):
+    """In place of a build."""
+
+
+def test_control_c_while_the_reference_is_being_built_leaves_nothing(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(args: list[str], url: str, **_options: Any) -> None:
+        read_for_process(url, *args[args.index("--vars") :], application="governance dbt")
+        raise ReadError
+
+    # what the process would read for ten times as long as it builds
+    monkeypatch.setattr(find, "run_dbt", read)
+    with pytest.raises(ReadError), reference_database(database):
+        pass
     name = f"governance_drift_of_{name_of(database)}"
     # a shell that runs the tests in its background has SIGINT ignored
     program = """

@@ -3,14 +3,11 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +16,7 @@ import psycopg
 import pytest
 import shared_fixtures
 from click.testing import CliRunner, Result
+from conftest import TEMPLATE
 from usage_loads import (
     KINDS,
     NO_COUNT,
@@ -32,9 +30,8 @@ from usage_loads import (
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import Connection, connect, ensure_database, with_database
 from orchestration.lib.database.in_use import start
-from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.embedded.processes import wait_until
-from orchestration.lib.embedded.server import EmbeddedServer
+from orchestration.lib.embedded.server import DATABASE, EmbeddedServer
 from orchestration.lib.usage.load import IngestError, Progress, ingest_files
 
 pytestmark = pytest.mark.usefixtures("emptied")
@@ -79,7 +76,7 @@ def test_a_batch_that_loses_a_deadlock_is_merged_again(database: str, tmp_path: 
         # the loser is who looks first, and that is done once, this long after the wait began
         writer.execute("set deadlock_timeout = '60s'")
         insert(writer, 99)
-        loading = executor.submit(ingest_files, f"{database}?options=-c%20deadlock_timeout%3D3s", [str(path)])
+        loading = executor.submit(ingest_files, f"{database}?options=-c%20deadlock_timeout%3D1500ms", [str(path)])
         waiting = "select count(*) from pg_locks where not granted"
         while watcher.execute(waiting).fetchone() == (0,):
             assert not loading.done()
@@ -92,23 +89,12 @@ def test_a_batch_that_loses_a_deadlock_is_merged_again(database: str, tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def fragile() -> Iterator[EmbeddedServer]:
-    """A server of this module's own, to be killed, with the tables and rollups built."""
-    home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
-    home.chmod(0o711)
-    server = EmbeddedServer(home)
-    try:
-        url = start(server)
-        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as target:
-            patch.setenv("DBT_TARGET_PATH", target)
-            patch.setenv("DBT_LOG_PATH", target)
-            # with what a load asks for names, owners and prices
-            selected = ["--select", "path:seeds", "path:models/core"]
-            run_dbt(["build", "--resource-type", "model", "seed", *selected], url, quiet=True)
-        yield server
-    finally:
-        server.destroy()
-        shutil.rmtree(home)
+def fragile(durable_server: EmbeddedServer) -> EmbeddedServer:
+    """A server of this module's own, to be killed, with the warehouse built."""
+    url = durable_server.url("postgres")
+    assert url is not None
+    ensure_database(url, DATABASE, template=TEMPLATE)
+    return durable_server
 
 
 @pytest.mark.not_on_pglite("the server that is killed is the embedded one")

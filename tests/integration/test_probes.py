@@ -8,8 +8,10 @@ from click.testing import CliRunner
 from core_rows import transaction
 from engines import Engine
 from psycopg import sql
+from tenacity import stop_after_attempt
 
 from orchestration.cli.main import main
+from orchestration.lib.database import retry
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
@@ -148,7 +150,11 @@ def test_every_probe_is_a_refusal_or_an_effect() -> None:
 
 
 @pytest.mark.not_on_pglite("two connections and a lock timeout")
-def test_an_application_is_neither_waited_for_long_nor_kept_waiting(warehouse: str) -> None:
+def test_an_application_is_neither_waited_for_long_nor_kept_waiting(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # each try waits as briefly, and between two of them nobody waits
+    monkeypatch.setattr(retry, "stop_after_attempt", lambda tries: stop_after_attempt(min(tries, 2)))
     with connect(warehouse) as application, connect(warehouse) as other:
         application.autocommit = False
         application.execute(

@@ -1,13 +1,8 @@
-"""What stops a build before its first node is said in its own sentence, by `governance build` and in Dagster."""
+"""What stops a build before its first node is said in its own sentence; in Dagster too, says test_dagster.py."""
 
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
-import dagster as dg
 import pytest
-from parsed import read_for_process
 from psycopg import sql
 
 from orchestration.lib.database.connection import Connection, connect
@@ -34,7 +29,6 @@ def session(database: str) -> Iterator[Connection]:
         connection.execute("create temporary table ledger as table internal.schema_changes")
         yield connection
         connection.execute("truncate internal.schema_changes; insert into internal.schema_changes table ledger")
-        connection.execute("update internal.rollup_state set timezone = 'UTC'")
 
 
 def refusal(url: str, *arguments: str) -> str:
@@ -145,37 +139,7 @@ def test_a_target_that_is_none_is_refused_once(
     assert "elsewhere" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.usefixtures("short_patience")
 def test_a_build_names_the_one_that_is_at_work(database: str) -> None:
     with build_lock(database):
         assert refusal(database).startswith("another build is at work on this database: governance build from ")
-
-
-@pytest.mark.parametrize(
-    ("statement", "said"),
-    [
-        (
-            # settings are compared where they are to be written
-            "update internal.rollup_state set timezone = 'Europe/Berlin';"
-            "update internal.schema_objects set checksum = ''",
-            "the rollups were built in time zone Europe/Berlin, not UTC; run `governance rebuild-rollups` to build "
-            "them anew as far back as raw rows reach, or set reporting_timezone back",
-        ),
-    ],
-    ids=["another zone"],
-)
-def test_dagster_says_it_too(
-    session: Connection, database: str, monkeypatch: pytest.MonkeyPatch, statement: str, said: str
-) -> None:
-    from orchestration.definitions import defs
-
-    monkeypatch.setenv("GOVERNANCE_DATABASE_URL", database)
-    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
-    monkeypatch.setenv("DBT_WRITE_JSON", "true")
-    read_for_process(database)
-    session.execute(statement.encode())
-    with dg.DagsterInstance.ephemeral() as instance:
-        build = defs().resolve_implicit_global_asset_job_def()
-        result = build.execute_in_process(instance=instance, raise_on_error=False, op_selection=["dbt_build"])
-    (failure,) = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    assert failure.user_failure_data is not None
-    assert failure.user_failure_data.description == said

@@ -15,6 +15,8 @@ from orchestration.lib.dbt.runner import run_dbt
 
 # the last hour of a day of UTC, and its first: in Lord Howe (UTC+10:30, in summer +11) both are of the next day
 DAYS = [(datetime.now(UTC) - timedelta(days=days)).date() for days in (40, 9, 3)]
+# reports of days, times and money
+WITH_DAYS = ("cost_summary_view", "days", "focus_cost_and_usage", "month_to_date", "period_totals")
 WRITES = """
     insert into core.teams (name, slug, description, budget_amount, currency)
     values ('Odd "team" \\\\ü', 'odd-{n}', '{n}' || chr(9), 0.1000000000000000055511151231257827, 'EUR');
@@ -73,8 +75,9 @@ def test_commands_say_and_do_what_they_do_elsewhere(engine: Engine, warehouse: s
     wrong = {each["rule"] for each in verification["violations"] if each["severity"] == "error"}
     assert wrong == {"missing_administrator"}, "nobody was made here"
     # a unit test asks about rows that it is given, with the settings of dbt's session, whatever the extension
-    elsewhere = [] if engine.name == "postgres" else ["resource_type:unit_test"]
-    run_dbt(["test", "--exclude", "missing_administrator", *elsewhere], warehouse, quiet=True)
+    given = [f"{view},test_type:unit" for view in WITH_DAYS] if engine.name == "postgres" else []
+    asked = ["--select", "test_type:data", *given, "--exclude", "missing_administrator"]
+    run_dbt(["test", *asked], warehouse, quiet=True)
 
 
 def test_days_are_those_of_the_reporting_zone_for_every_reader(warehouse: str) -> None:

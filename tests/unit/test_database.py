@@ -102,6 +102,7 @@ def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         "DBT_PROFILES_DIR": str(project_dir()),
         "DBT_PROJECT_DIR": str(project_dir()),
         "DBT_EXCLUDE_RESOURCE_TYPES": "exposure",
+        "DBT_CACHE_SELECTED_ONLY": "true",
     }
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     assert dbt_environment(url)["GOVERNANCE_TARGET"] == "prod"

@@ -48,6 +48,8 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
                 environment[option.envvar.decode()] = given[option.keyword.decode()]
     # they run nothing, and dbt 1.11 stumbles over them where a hook refuses to begin, instead of showing what it said
     environment["DBT_EXCLUDE_RESOURCE_TYPES"] = os.environ.get("DBT_EXCLUDE_RESOURCE_TYPES", "exposure")
+    # what it knows of the other schemas, it would ask for at each start
+    environment["DBT_CACHE_SELECTED_ONLY"] = os.environ.get("DBT_CACHE_SELECTED_ONLY", "true")
     options = environment.get("PGOPTIONS") or os.environ.get("PGOPTIONS", "")
     if "statement_timeout" not in options:
         options = f"{options} -c statement_timeout={STATEMENT_TIMEOUT}".strip()
