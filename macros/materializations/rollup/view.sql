@@ -83,7 +83,7 @@
     {%- if wheres %} where {{ wheres | join(' and ') }}{% endif %}
     {%- set since = '' if not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" -%}
     {#- the planner can't know how few rows are newer; asked for what only the session itself knows, it starts no workers for them #}
-    {%- set alone = " and pg_backend_pid() > 0" %}
+    {%- set alone = " and pg_backend_pid() is not null" %}
     union all
     select {{ selected | join(', ') }} from (
     {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since ~ alone) }}
