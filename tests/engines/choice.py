@@ -13,7 +13,7 @@ BOTH, COMMUNITY = ("timescaledb", "timescaledb_apache"), ("timescaledb",)
 BESIDE_POSTGRES: dict[str, tuple[str, ...]] = {
     # all DDL, every data test and unit test, and nothing that a second build finds to change
     "test_build::test_a_second_build_passes_all_its_tests_and_leaves_the_catalog_as_it_is": BOTH,
-    "test_build::test_a_full_refresh_loses_neither_row_nor_bucket_and_changes_nothing": COMMUNITY,
+    "test_build::test_a_full_refresh_loses_nothing_changes_nothing_and_waits_for_no_application": COMMUNITY,
     "test_drift::test_what_the_fixes_say_heals_all_drifts_at_once": COMMUNITY,
     "test_drift::test_what_an_operator_may_add_is_no_drift_and_what_is_accepted_is_counted": COMMUNITY,
     "test_upgrade": COMMUNITY,
