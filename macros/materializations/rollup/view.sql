@@ -82,8 +82,9 @@
     {%- endif %}
     {%- if wheres %} where {{ wheres | join(' and ') }}{% endif %}
     {%- set since = '' if not watermark else " and " ~ column ~ " >= timestamptz '" ~ watermark ~ "+00'" -%}
-    {#- the planner can't know how few rows are newer; asked for what only the session itself knows, it starts no workers for them #}
-    {%- set alone = " and pg_backend_pid() is not null" %}
+    {#- the planner can't know how few rows are newer, and would start workers. None are where a row's filter asks for what only the
+        session itself knows: never needed, for the first half is true. Without a column TimescaleDB 2.23 asks it of each scan, and breaks #}
+    {%- set alone = " and (" ~ column ~ " >= timestamptz '-infinity' or pg_backend_pid() is null)" %}
     union all
     select {{ selected | join(', ') }} from (
     {{ portable_ddl(relation, sql) | replace(window, column ~ " >= (select internal.rollup_watermark('" ~ relation.identifier ~ "'))" ~ since ~ alone) }}
