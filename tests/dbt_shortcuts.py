@@ -47,7 +47,17 @@ def _shared_environment(native: bool) -> jinja2.Environment:
     return _make_environment(native=native)
 
 
-class _Macros(dict[str, Any]):
+class _Made(dict[str, Any]):
+    """Also `get` makes what is missing."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+class _Macros(_Made):
     """The macros of a package, each made for a node where the node calls it: of a thousand it calls a few."""
 
     def __init__(self, known: Mapping[str, Any], bind: Callable[[Any], MacroGenerator]) -> None:
@@ -61,17 +71,11 @@ class _Macros(dict[str, Any]):
     def __contains__(self, name: object) -> bool:
         return name in self._known or super().__contains__(name)
 
-    def get(self, name: str, default: Any = None) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            return default
-
     def keys(self) -> Any:
         return self._known.keys() | super().keys()
 
 
-class _Names(dict[str, Any]):
+class _Names(_Made):
     """The names that a node may use: its own, and the macros of packages, the nearest first."""
 
     packages: Sequence[_Macros] = ()
@@ -85,12 +89,6 @@ class _Names(dict[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or any(name in package for package in self.packages)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            return default
 
     def keys(self) -> Any:
         return super().keys() | set().union(*(package.keys() for package in self.packages))
