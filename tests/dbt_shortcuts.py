@@ -7,7 +7,7 @@ processes run.
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, lru_cache
 from types import CodeType
 from typing import Any
@@ -207,24 +207,23 @@ _SHORT: _Ways = [
 _PLAIN: _Ways = [(owner, name, vars(owner).get(name)) for owner, name, _ in _SHORT]
 
 
-@contextmanager
-def shortcuts() -> Iterator[None]:
+def shortcuts() -> AbstractContextManager[None]:
     """While in it, dbt of this process takes them."""
-    _take(_SHORT)
-    try:
-        yield
-    finally:
-        _take(_PLAIN)
+    return _taking(_SHORT, afterwards=_PLAIN)
+
+
+def plain_dbt() -> AbstractContextManager[None]:
+    """Within shortcuts, dbt as it is."""
+    return _taking(_PLAIN, afterwards=_SHORT)
 
 
 @contextmanager
-def plain_dbt() -> Iterator[None]:
-    """Within shortcuts, dbt as it is."""
-    _take(_PLAIN)
+def _taking(ways: _Ways, *, afterwards: _Ways) -> Iterator[None]:
+    _take(ways)
     try:
         yield
     finally:
-        _take(_SHORT)
+        _take(afterwards)
 
 
 def _take(ways: _Ways) -> None:
