@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -46,6 +47,10 @@ def ask(
             encoded = base64.b64encode(unquote(login).encode()).decode()
             request.add_unredirected_header("Authorization", f"Basic {encoded}")
         answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=seconds)  # noqa: S310 - the same
+    except urllib.error.HTTPError as error:
+        # it holds the connection, which nobody reads
+        error.close()
+        raise
     except (http.client.InvalidURL, ValueError):
         # what the error says may be a part of a password
         raise GovernanceError(

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import threading
+import urllib.error
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from orchestration.cli.main import main
 from orchestration.defs import failures
 from orchestration.defs.pricing.jobs import PRICES, price_files_job, price_files_sensor, prices_job
 from orchestration.defs.scheduled import check_settings
+from orchestration.lib.addresses import ask
 from orchestration.lib.database.connection import connect
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.pricing import landing
@@ -202,6 +204,13 @@ def test_a_server_that_is_away_is_asked_again_and_one_that_refuses_is_not(server
     assert server.asked == 1
     server.status, server.length, server.content = 200, 100, b'{"a": {}}'
     assert run(prices_job) == (f"{place} broke off after 9 of 100 bytes: nothing is changed", [])
+
+
+def test_a_refusal_holds_no_connection(server: Server) -> None:
+    server.status = 404
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(f"http://127.0.0.1:{server.server_port}/", seconds=10)
+    assert refused.value.closed
 
 
 def test_where_prices_are_must_be_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
