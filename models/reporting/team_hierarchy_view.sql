@@ -1,7 +1,6 @@
 -- one row per live team; the root goes along everywhere, so that a filter on it reaches people and spend
 with children as (
-    select root_team_id, parent_team_id, count(*) as child_team_count
-    from {{ ref('stg_team_tree') }} where is_live group by 1, 2
+    select root_team_id, parent_team_id, count(*) as total from {{ ref('stg_team_tree') }} where is_live group by 1, 2
 ),
 
 -- each lies within the next one
@@ -64,7 +63,7 @@ select
     tree.path_ids,
     coalesce(headcounts.direct_member_count, 0) as direct_member_count,
     coalesce(headcounts.total_member_count, 0) as total_member_count,
-    coalesce(children.child_team_count, 0) as child_team_count,
+    coalesce(children.total, 0) as child_team_count,
     teams.currency,
     teams.budget_amount,
     teams.budget_period,
