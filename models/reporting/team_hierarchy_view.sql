@@ -1,6 +1,6 @@
 -- one row per live team; the root goes along everywhere, so that a filter on it reaches people and spend
 with children as (
-    select parent_team_id, count(*) as child_team_count from {{ ref('stg_team_tree') }} where is_live group by 1
+    select root_team_id, parent_team_id, count(*) as total from {{ ref('stg_team_tree') }} where is_live group by 1, 2
 ),
 
 -- each lies within the next one
@@ -63,7 +63,7 @@ select
     tree.path_ids,
     coalesce(headcounts.direct_member_count, 0) as direct_member_count,
     coalesce(headcounts.total_member_count, 0) as total_member_count,
-    coalesce(children.child_team_count, 0) as child_team_count,
+    coalesce(children.total, 0) as child_team_count,
     teams.currency,
     teams.budget_amount,
     teams.budget_period,
@@ -74,7 +74,7 @@ select
     spending.unpriced_requests
 from {{ ref('teams') }} as teams
 inner join {{ ref('stg_team_tree') }} as tree on tree.team_id = teams.id and tree.is_live
-left join children on children.parent_team_id = teams.id
+left join children on children.root_team_id = tree.root_team_id and children.parent_team_id = teams.id
 left join {{ ref('stg_team_headcounts') }} as headcounts
     on headcounts.root_team_id = tree.root_team_id and headcounts.team_id = teams.id
 inner join spending on spending.root_team_id = tree.root_team_id and spending.team_id = teams.id
