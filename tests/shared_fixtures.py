@@ -171,16 +171,16 @@ def run_ingest(run_governance: Callable[..., Result]) -> Callable[..., Result]:
 
 
 @pytest.fixture(scope="module")
-def embedded_home() -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """Home of a server of this file's own."""
     with new_home() as home:
         yield home
 
 
 @pytest.fixture
-def embedded_server(embedded_home: Path) -> EmbeddedServer:
+def server(home: Path) -> EmbeddedServer:
     """That server, running; durable, as users get it."""
-    server = EmbeddedServer(embedded_home)
+    server = EmbeddedServer(home)
     start(server)
     return server
 

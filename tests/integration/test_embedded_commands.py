@@ -16,16 +16,6 @@ from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
 
 
-@pytest.fixture
-def home(embedded_home: Path) -> Path:
-    return embedded_home
-
-
-@pytest.fixture
-def server(embedded_server: EmbeddedServer) -> EmbeddedServer:
-    return embedded_server
-
-
 # the command line
 
 
