@@ -170,15 +170,15 @@ def run_ingest(run_governance: Callable[..., Result]) -> Callable[..., Result]:
     return partial(run_governance, "ingest")
 
 
-@pytest.fixture(scope="module")
-def home() -> Iterator[Path]:
+@pytest.fixture(scope="module", name="home")
+def embedded_home() -> Iterator[Path]:
     """Home of a server of this file's own."""
     with new_home() as home:
         yield home
 
 
-@pytest.fixture
-def server(home: Path) -> EmbeddedServer:
+@pytest.fixture(name="server")
+def embedded_server(home: Path) -> EmbeddedServer:
     """That server, running; durable, as users get it."""
     server = EmbeddedServer(home)
     start(server)

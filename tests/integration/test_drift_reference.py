@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from parsed import read_for_process
 
 from orchestration.cli.main import main
-from orchestration.lib.database.connection import Connection, connect, with_database
+from orchestration.lib.database.connection import connect, with_database
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.dbt.runner import run_dbt

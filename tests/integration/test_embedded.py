@@ -22,7 +22,6 @@ from orchestration.lib.embedded import server as embedded
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 
-
 # how it is reached
 
 

@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 from embedded_homes import answer, data_folder, new_home, running
 
@@ -14,7 +13,6 @@ from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
-
 
 # the command line
 

@@ -21,7 +21,6 @@ from orchestration.lib.embedded import server as embedded
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 
-
 # what it says when it can't
 
 
