@@ -57,6 +57,7 @@ def restore(
     restore_dump(url, server, dump, identities, rights=not absent)
     if manifest.timescaledb is not None:
         with connect(url) as connection:
+            take_over_jobs(connection)
             connection.execute("select public.timescaledb_post_restore()")
     tell("comparing every table with the backup")
     with connect(url, autocommit=False) as connection:
@@ -75,6 +76,26 @@ def restore(
     if begins_epoch:
         begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
     return manifest
+
+
+def take_over_jobs(connection: Connection) -> None:
+    """Has the warehouse's background jobs run as the role that restores, which owns what they work on.
+
+    Those of the project's roles stay theirs, to whom `governance roles apply` gives the tables; so do those of others.
+    """
+    connection.execute(
+        """
+        update _timescaledb_config.bgw_job as b
+        set owner = current_user::regrole
+        from timescaledb_information.jobs as j
+        where j.job_id = b.id
+            and (
+                j.hypertable_schema in ('core', 'rollups') and j.proc_schema like '\\_timescaledb%'
+                or (j.proc_schema, j.proc_name) = ('internal', 'refresh_in_background')
+            )
+            and j.owner::text not in ('governance_owner', 'governance_dbt')
+        """
+    )
 
 
 def _assert_fits(url: str, manifest: Manifest) -> int:

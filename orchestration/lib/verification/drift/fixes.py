@@ -129,6 +129,12 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
                 "longest run": f"max_runtime => interval '{wanted}'",
             }[aspect]
             return _run(f"select public.alter_job({_job_of(name)}, {parameter})")
+        case "job", "owner":
+            # nobody can give a job away, but a build makes what is missing as its own
+            procedure = re.sub(r"^\w+\.| \(\d+\)$", "", name)
+            jobs = f"from timescaledb_information.jobs where proc_name = '{procedure}'"
+            which = f"({_job_of(name)})" if table else f"(job_id) {jobs}"
+            return _run(f"select public.delete_job{which}") + f" {REAPPLY}"
         case "extension", "version":
             return _run(f"alter extension {name} update")
         case (("function" | "procedure"), ("result" | "arguments")):
