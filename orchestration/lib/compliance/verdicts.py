@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.compliance.cells import cell
+from orchestration.lib.compliance.cells import cell, percent
 from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.sections import Contents, Figure, Verdict
 from orchestration.lib.compliance.tables import DORMANT
@@ -81,12 +81,12 @@ def _judge_usage(contents: Contents, tables: dict[str, list[Row]], say: Say) -> 
         say(Verdict("Usage", "no data", "No request was recorded in the period.", "spend"))
         return
     unpriced = _sum(tables["spend"], "unpriced_requests")
-    share = f"{unpriced / requests:.1%} of {requests:,}"
-    message = f"Requests without a price: {unpriced:,} ({share}); their cost is unknown."
+    of_all = f"{percent(unpriced, requests)} of {requests:,}"
+    message = f"Requests without a price: {unpriced:,} ({of_all}); their cost is unknown."
     message = message if unpriced else f"Each of {counted(requests, 'request')} has a price."
     say(Verdict("Prices", "attention" if unpriced else "ok", message, "spend_by_model"))
     without = _sum([row for row in tables["spend_by_team"] if row["team_id"] is None], "requests")
-    message = f"Requests without a team: {without:,} ({without / requests:.1%})."
+    message = f"Requests without a team: {without:,} ({percent(without, requests)})."
     message = message if without else f"Each of {counted(requests, 'request')} has a team."
     say(Verdict("Owners", "attention" if without else "ok", message, "spend_by_team"))
 
