@@ -132,7 +132,7 @@ def test_what_is_taken_back_is_gone_from_the_report_and_not_loaded_again(databas
     undo(database, str(landing / "a.jsonl"))
     refresh(database)
     assert query(database, "select source from reporting.usage_sources") == []
-    assert tick() == "1 files are loaded"
+    assert tick() == "1 file is loaded"
     assert run() == (True, None, None)
 
 
@@ -171,7 +171,7 @@ def test_a_bad_file_is_reported_once_and_holds_up_nothing(database: str, landing
     assert metadata["loaded"] == 1
     assert stored(database) == [("0000000000000001",)]
     waits = str(tick())
-    assert waits.startswith(f"1 files are loaded; refused: {landing}/bad.jsonl.gz ")
+    assert waits.startswith(f"1 file is loaded; refused: {landing}/bad.jsonl.gz ")
     assert run() == (True, None, None)
     # repaired
     (landing / "bad.jsonl.gz").unlink()

@@ -50,9 +50,7 @@ def judge(contents: Contents, integrity: dict[str, Any]) -> None:
     new = [row for row in tables["inventory"] if row["is_new"] == "yes"]
     refused = [row for row in tables["inventory"] if row["is_on_allowlist"] == "no"]
     if tables["inventory"]:
-        message = (
-            f"{len(tables['inventory'])} models in use, {len(new)} new in the period, {len(refused)} on no allow-list."
-        )
+        message = f"{counted(len(tables['inventory']), 'model')} in use, {len(new)} new in the period, {len(refused)} on no allow-list."
         say(Verdict("Models", "problem" if refused else "ok", message, "inventory"))
     _judge_findings(tables["findings"], contents.runs, say)
     _judge_access(tables, say)
@@ -132,7 +130,7 @@ def _judge_access(tables: dict[str, list[Row]], say: Say) -> None:
         say(Verdict("Grants", "problem", message, "grants"))
     faulty = [row for row in tables["keys"] if row["issues"]]
     state = "attention" if faulty else "ok" if tables["keys"] else "no data"
-    message = f"{len(tables['keys'])} keys in use, {len(faulty)} of them with something to do."
+    message = f"{counted(len(tables['keys']), 'key')} in use, {len(faulty)} of them with something to do."
     say(Verdict("Keys", state, message, "keys"))
     decisions = tables["decisions"]
     undone = [row for row in decisions if row["outcome"] in ("not carried out", "granted again")]
@@ -156,8 +154,8 @@ def _judge_policies(tables: dict[str, list[Row]], say: Say) -> None:
     gaps = len(tables["policy_gaps"])
     message = (
         f"{counted(len(tables['policies']), 'policy', 'policies')} in force; {counted(gaps, 'team is', 'teams are')} "
-        f"missed by a type of policy; {_sum(tables['violations'], 'blocked'):,} requests were blocked and "
-        f"{_sum(tables['violations'], 'flagged'):,} flagged in the period."
+        f"missed by a type of policy; {counted(_sum(tables['violations'], 'blocked'), 'request was', 'requests were')} "
+        f"blocked and {_sum(tables['violations'], 'flagged'):,} flagged in the period."
     )
     say(Verdict("Policies", "attention" if gaps else "ok", message, "policy_gaps"))
 
