@@ -93,7 +93,8 @@ def _proceed(url: str) -> None:
     revision = proceed(url, told)
     refresh(url)
     click.echo(
-        f"revision {revision.number}: {counted(revision.requests, 'request has', 'requests have')} another cost, the rollups are up to date"
+        f"revision {revision.number}: {counted(revision.requests, 'request has', 'requests have')} another cost, "
+        "the rollups are up to date"
     )
 
 

@@ -50,7 +50,10 @@ def judge(contents: Contents, integrity: dict[str, Any]) -> None:
     new = [row for row in tables["inventory"] if row["is_new"] == "yes"]
     refused = [row for row in tables["inventory"] if row["is_on_allowlist"] == "no"]
     if tables["inventory"]:
-        message = f"{counted(len(tables['inventory']), 'model')} in use, {len(new)} new in the period, {len(refused)} on no allow-list."
+        message = (
+            f"{counted(len(tables['inventory']), 'model')} in use, {len(new)} new in the period, "
+            f"{len(refused)} on no allow-list."
+        )
         say(Verdict("Models", "problem" if refused else "ok", message, "inventory"))
     _judge_findings(tables["findings"], contents.runs, say)
     _judge_access(tables, say)
