@@ -131,10 +131,7 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
             return _run(f"select public.alter_job({_job_of(name)}, {parameter})")
         case "job", "owner":
             # nobody can give a job away, but a build makes what is missing as its own
-            procedure = re.sub(r"^\w+\.| \(\d+\)$", "", name)
-            jobs = f"from timescaledb_information.jobs where proc_name = '{procedure}'"
-            which = f"({_job_of(name)})" if table else f"(job_id) {jobs}"
-            return _run(f"select public.delete_job{which}") + f" {REAPPLY}"
+            return _run(f"select public.delete_job({_job_of(name)})") + f" {REAPPLY}"
         case "extension", "version":
             return _run(f"alter extension {name} update")
         case (("function" | "procedure"), ("result" | "arguments")):
@@ -223,6 +220,8 @@ def _grants(name: str, missing: set[str], extra: set[str], owner: str) -> list[s
 
 def _job_of(name: str) -> str:
     policy, _, series = name.partition(" on ")
+    if policy.startswith("internal."):
+        return f"internal.refresh_job('{series.partition('.')[2]}')"
     return f"internal.job_of('{series}', '{policy}')"
 
 
