@@ -137,7 +137,7 @@ def waiting(place: Place, landing: Landing) -> str:
     """Why nothing is to be loaded."""
     said = [counted(landing.loaded, "file is", "files are") + " loaded"] if landing.loaded else []
     if landing.written:
-        said.append(f"{len(landing.written)} were written a moment ago and are waited for")
+        said.append(f"waiting for {counted(len(landing.written), 'file')} written a moment ago")
     said += [f"refused: {named(path, why)}" for path, why in landing.refused.items()]
     return "; ".join(said) or f"no file is there as {place.files}"
 

@@ -142,7 +142,7 @@ def test_a_half_written_file_is_waited_for(database: str, landing: Path) -> None
     (landing / "a.jsonl").write_text(whole[:-40])
     # what a program sets as its time says nothing of who still writes
     os.utime(landing / "a.jsonl", (1, 1))
-    assert tick() == "1 were written a moment ago and are waited for"
+    assert tick() == "waiting for 1 file written a moment ago"
     assert run() == (True, None, None)
     assert stored(database) == []
     # under a name that says so it is left alone however long it lies there
