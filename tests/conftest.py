@@ -16,6 +16,7 @@ import pytest
 import seconds
 import unheard
 from dbt_shortcuts import shortcuts
+from embedded_homes import new_folder
 from engines import ENGINES, Engine, is_pglite, pglite
 from engines.choice import is_chosen
 from psycopg import sql
@@ -89,9 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if getattr(config.option, "numprocesses", None) and os.environ.get("GOVERNANCE_TEST_DATABASE_URL"):
         raise pytest.UsageError("on $GOVERNANCE_TEST_DATABASE_URL the tests need one process: leave -n away")
-    config.stash[SHARED] = Path(tempfile.mkdtemp(prefix="governance-tests-"))
-    # for the user that runs a server where we are root
-    config.stash[SHARED].chmod(0o711)
+    config.stash[SHARED] = new_folder()
     config.add_cleanup(lambda: shutil.rmtree(config.stash[SHARED]))
 
 
@@ -243,9 +242,7 @@ def durable_server(pytestconfig: pytest.Config, dbt_folder: None) -> Iterator[Em
 @contextmanager
 def _copied_server(pytestconfig: pytest.Config, *, durable: bool) -> Iterator[EmbeddedServer]:
     made = made_once(pytestconfig.stash[SHARED] / "postgres", _make_server_with_template)
-    # not below pytest's folder, which only its owner may enter: as root the server is run by another user
-    home = Path(tempfile.mkdtemp(prefix="governance-tests-"))
-    home.chmod(0o711)
+    home = new_folder()
     subprocess.run(["cp", "-a", f"{made}/.", home], check=True)
     server = EmbeddedServer(home, durable=durable)
     try:

@@ -66,6 +66,12 @@ def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home
     assert not server.status().running
 
 
+def test_who_has_just_gone_does_not_use_it(server: EmbeddedServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    leaving, sleep = connect(start(server)), time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: (leaving.close(), sleep(seconds)))
+    assert governance(home, "down").exit_code == 0
+
+
 def test_a_server_with_a_ui_on_it_is_not_stopped_unless_told(server: EmbeddedServer, home: Path) -> None:
     start(server)
     become = "import os, sys; from pathlib import Path; from orchestration.lib.embedded.server import EmbeddedServer; "

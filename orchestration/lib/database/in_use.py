@@ -1,5 +1,6 @@
 """Which database is used: the one of $GOVERNANCE_DATABASE_URL, else the embedded server's. Asked at the edge only."""
 
+import time
 from collections.abc import Callable
 
 from orchestration.lib.database.connection import as_url, connect, ensure_database
@@ -7,6 +8,7 @@ from orchestration.lib.embedded.server import DATABASE, EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import governance_home, settings
 
+_MOMENT = 0.2
 _SESSIONS = """
     select coalesce(nullif(application_name, ''), 'a program without a name'), datname, count(*)
     from pg_stat_activity
@@ -53,6 +55,10 @@ def users_of(server: EmbeddedServer) -> list[str]:
         return users
     with connect(url) as connection:
         sessions = connection.execute(_SESSIONS).fetchall()
+        if sessions:
+            # that of a program which has just ended takes a moment to go
+            time.sleep(_MOMENT)
+            sessions = connection.execute(_SESSIONS).fetchall()
     return users + [
         f"{program} on database {database}" + (f" ({number} sessions)" if number > 1 else "")
         for program, database, number in sessions
