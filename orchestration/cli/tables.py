@@ -1,6 +1,5 @@
 """Tables on the terminal and in files."""
 
-import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -32,8 +31,8 @@ def console_on(file: TextIO, *, width: int | None = None) -> "Console":
     """Where tables are printed; NO_COLOR means dimmed and bold letters too."""
     from rich.console import Console
 
-    colours = None if os.environ.get("NO_COLOR") else "auto"
-    return Console(file=file, highlight=False, width=width, color_system=colours)
+    console = Console(file=file, highlight=False, width=width)
+    return Console(file=file, highlight=False, width=width, color_system=None) if console.no_color else console
 
 
 def print_table(console: "Console", table: "Table") -> None:
