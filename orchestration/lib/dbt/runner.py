@@ -82,17 +82,17 @@ def _quiet_interrupts() -> Iterator[None]:
     """A ctrl-c while dbt reads the project is told by who called, not by dbt with a traceback."""
     from dbt.cli import requires
 
-    fire = requires.fire_event
+    fire: Callable[..., None] = vars(requires)["fire_event"]
 
     def unless_interrupted(*event: Any, **options: Any) -> None:
         if not isinstance(sys.exception(), KeyboardInterrupt):
             fire(*event, **options)
 
-    requires.fire_event = unless_interrupted
+    vars(requires)["fire_event"] = unless_interrupted
     try:
         yield
     finally:
-        requires.fire_event = fire
+        vars(requires)["fire_event"] = fire
 
 
 def _progress(notify: Callable[[str], None]) -> Callable[["EventMsg"], None]:
