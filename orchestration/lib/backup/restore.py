@@ -56,9 +56,11 @@ def restore(
     tell(f"restoring {manifest.rows:,} rows of {manifest.made_at}")
     restore_dump(url, server, dump, identities, rights=not absent)
     if manifest.timescaledb is not None:
-        with connect(url) as connection:
+        with connect(url) as connection, connection.transaction():
             take_over_jobs(connection)
             connection.execute("select public.timescaledb_post_restore()")
+            # what it starts would change what is compared
+            connection.execute("select _timescaledb_functions.stop_background_workers()")
     tell("comparing every table with the backup")
     with connect(url, autocommit=False) as connection:
         [(restoring,)] = connection.execute("select current_setting('timescaledb.restoring', true)")
@@ -73,6 +75,9 @@ def restore(
             f"not what was backed up: {', '.join(different[:5])}"
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
+    if manifest.timescaledb is not None:
+        with connect(url) as connection:
+            connection.execute("select _timescaledb_functions.start_background_workers()")
     if begins_epoch:
         begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
     return manifest
