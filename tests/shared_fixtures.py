@@ -170,17 +170,17 @@ def run_ingest(run_governance: Callable[..., Result]) -> Callable[..., Result]:
     return partial(run_governance, "ingest")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", name="home")
 def embedded_home() -> Iterator[Path]:
     """Home of a server of this file's own."""
     with new_home() as home:
         yield home
 
 
-@pytest.fixture
-def embedded_server(embedded_home: Path) -> EmbeddedServer:
+@pytest.fixture(name="server")
+def embedded_server(home: Path) -> EmbeddedServer:
     """That server, running; durable, as users get it."""
-    server = EmbeddedServer(embedded_home)
+    server = EmbeddedServer(home)
     start(server)
     return server
 

@@ -8,11 +8,10 @@ import textwrap
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestration.cli.tables import print_table
+from orchestration.cli.tables import console_on, print_table
 from orchestration.cli.terminal import visible
 from orchestration.demo.run import DemoRun
 from orchestration.demo.summary import Answer
@@ -31,7 +30,7 @@ def print_summary(
     file: TextIO | None = None,
 ) -> None:
     """Print the answers, with colour on a terminal and plain elsewhere, then commands and where to look further."""
-    console = Console(file=file or sys.stdout, highlight=False)
+    console = console_on(file or sys.stdout)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
     console.print(Text(visible(heading), style="bold"))
     for number, answer in enumerate(given, 1):

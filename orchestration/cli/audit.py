@@ -70,11 +70,11 @@ def seal(watch: float | None) -> None:
     from orchestration.lib.audit import seal as sealing
 
     if watch is None:
-        click.echo(f"{sealing.seal(database_url()):,} entries sealed")
+        click.echo(f"{counted(sealing.seal(database_url()), 'entry', 'entries')} sealed")
         return
     for sealed in sealing.watch(database_url(), seconds=watch):
         if sealed:
-            click.echo(f"{sealed:,} entries sealed")
+            click.echo(f"{counted(sealed, 'entry', 'entries')} sealed")
             sys.stdout.flush()
 
 
@@ -288,7 +288,7 @@ def prune(before: str, reason: str, key_file: Path | None, anchors: tuple[Path, 
     confirm(f"Delete every entry from before {first_kept.name} for good?", yes=yes, otherwise="nothing is deleted")
     done = prune_now(database_url(), first_kept.start, reason, file, folders)
     none = f"no sealed entry is from before {first_kept.name}"
-    click.echo(f"{done.entries:,} entries deleted" if done.entries else none)
+    click.echo(f"{counted(done.entries, 'entry', 'entries')} deleted" if done.entries else none)
     for path in done.kept_in:
         click.echo(path)
 

@@ -11,6 +11,7 @@ from orchestration.cli.options import day
 from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import confirm, login, tell
 from orchestration.lib.database.in_use import database_url
+from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
     from orchestration.lib.pricing.reprice import Effect, Revision
@@ -87,12 +88,13 @@ def _proceed(url: str) -> None:
         if time.monotonic() - shown < _SECONDS:
             return
         shown = time.monotonic()
-        tell(f"{revision.requests:,} requests repriced, done before {revision.done_before:%Y-%m-%d}")
+        tell(f"{counted(revision.requests, 'request')} repriced, done before {revision.done_before:%Y-%m-%d}")
 
     revision = proceed(url, told)
     refresh(url)
     click.echo(
-        f"revision {revision.number}: {revision.requests:,} requests have another cost, the rollups are up to date"
+        f"revision {revision.number}: {counted(revision.requests, 'request has', 'requests have')} another cost, "
+        "the rollups are up to date"
     )
 
 

@@ -69,14 +69,13 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
 
 def print_verification(verification: "Verification", file: TextIO) -> None:
     """A table with a line per violation and what to do about it, then the counts."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from orchestration.cli.tables import print_table
+    from orchestration.cli.tables import console_on, print_table
     from orchestration.lib.evidence.result import SEVERITIES
 
-    console = Console(file=file, highlight=False)
+    console = console_on(file)
     console.width = console.width if console.is_terminal else _WIDTH
     if verification.violations:
         table = Table(box=None, pad_edge=False, header_style="dim")

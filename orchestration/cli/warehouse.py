@@ -109,4 +109,4 @@ def refresh() -> None:
     from orchestration.lib.warehouse.refresh import refresh as refresh_rollups
 
     for rollup in refresh_rollups(database_url()):
-        click.echo(f"{rollup.name}: stored before {rollup.watermark:%Y-%m-%d %H:%M %Z}, live from there")
+        click.echo(f"{rollup.name}: {rollup.reach}")

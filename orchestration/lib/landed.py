@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestration.lib.database.connection import Connection
 from orchestration.lib.errors import NotBuiltError
+from orchestration.lib.words import counted
 
 # how programs call a file that they still write
 _UNFINISHED = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~")
@@ -134,9 +135,9 @@ def named(path: str, why: str) -> str:
 
 def waiting(place: Place, landing: Landing) -> str:
     """Why nothing is to be loaded."""
-    said = [f"{landing.loaded} files are loaded"] if landing.loaded else []
+    said = [counted(landing.loaded, "file is", "files are") + " loaded"] if landing.loaded else []
     if landing.written:
-        said.append(f"{len(landing.written)} were written a moment ago and are waited for")
+        said.append(f"waiting for {counted(len(landing.written), 'file')} written a moment ago")
     said += [f"refused: {named(path, why)}" for path, why in landing.refused.items()]
     return "; ".join(said) or f"no file is there as {place.files}"
 

@@ -5,20 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import psycopg
 import pytest
 from engines import Engine, is_pglite
 from polling import readers
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import project_dir
 from orchestration.lib.verification.drift.catalog import compare_catalogs, read_catalog
 from orchestration.lib.warehouse.refresh import refresh
 
-Connection = psycopg.Connection[TupleRow]
 FINGERPRINT = """
     select 'users' as part, count(*), md5(string_agg(u::text, '' order by id)) from core.users as u
     union all select 'roles', count(*), md5(string_agg(r::text, '' order by id)) from core.roles as r

@@ -8,14 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from conftest import BUILD
 from engines import Engine
 from parsed import read_for_process
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect, with_database
+from orchestration.lib.database.connection import Connection, connect, with_database
 from orchestration.lib.dbt.environment import dbt_environment
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.errors import GovernanceError
@@ -24,7 +22,6 @@ from orchestration.lib.verification.drift.catalog import compare_catalogs, fitte
 from orchestration.lib.warehouse.build import build_warehouse
 from orchestration.lib.warehouse.build_lock import APPLICATION, build_lock
 
-Connection = psycopg.Connection[TupleRow]
 ONE_SESSION = pytest.mark.not_on_pglite("it has one session at a time")
 BIN = Path(sys.executable).parent
 # views that are built as those are that stay: rules, and reports but for those of cost

@@ -1,10 +1,12 @@
 """A database that goes away, or a disk that is full, in the middle of a job: no double effect, nothing half written."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from orchestration.defs.compliance import jobs as compliance
 from orchestration.defs.compliance.periods import KINDS
 from orchestration.defs.retention import jobs as retention
 from orchestration.lib.compliance import sections
-from orchestration.lib.compliance.report import verify_report
+from orchestration.lib.compliance.period import of_day
+from orchestration.lib.compliance.report import MANIFEST, verify_report
 from orchestration.lib.database.connection import Connection, connect
 
 pytestmark = [
@@ -89,10 +92,35 @@ def test_a_report_that_is_there_is_taken_as_it_is_unless_it_was_changed(home: Pa
     assert DAILY.execute_in_process(partition_key=day).success
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
     (folder / "report.html").write_text("nothing happened")
-    result = DAILY.execute_in_process(partition_key=day, raise_on_error=False)
+    said = reason(DAILY.execute_in_process(partition_key=day, raise_on_error=False))
+    assert "report.html is not the file that was written" in said
+
+
+def reason(result: dg.ExecuteInProcessResult) -> str:
     assert not result.success
     [failed] = result.get_step_failure_events()
-    assert "report.html is not the file that was written" in str(failed.step_failure_data.user_failure_data)
+    return str(failed.step_failure_data.user_failure_data)
+
+
+def test_a_period_that_runs_in_the_reporting_zone_gets_no_report_by_schedule(
+    home: Path, day: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the schedules have the clock of another zone, in which the month is over hours earlier."""
+    running = of_day("month", date.fromisoformat(day) + timedelta(days=1), "UTC")
+    monkeypatch.setattr(compliance, "period_of", lambda kind, key: running)
+    said = reason(DAILY.execute_in_process(partition_key=day, raise_on_error=False))
+    assert f"{running.name} has not ended in UTC, the zone of the reports: set GOVERNANCE_SCHEDULE_TIMEZONE" in said
+    assert not (home / "reports" / f"month-{running.name}").exists()
+
+
+def test_a_report_that_somebody_wrote_before_the_end_does_not_stand_for_the_whole(home: Path, day: str) -> None:
+    assert DAILY.execute_in_process(partition_key=day).success
+    manifest = home / "reports" / f"day-{day}" / MANIFEST
+    said = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(said | {"as_of": f"{day} 23:59:59Z"}))
+    assert f"was written before {day} had ended: move it away" in reason(
+        DAILY.execute_in_process(partition_key=day, raise_on_error=False)
+    )
 
 
 _FULL = """

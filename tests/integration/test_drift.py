@@ -10,13 +10,11 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from engines import Engine
-from psycopg.rows import TupleRow
 
-from orchestration.lib.database.connection import connect
+from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.evidence.result import Violation
 from orchestration.lib.evidence.store import collect
 from orchestration.lib.settings import project_dir
@@ -24,7 +22,6 @@ from orchestration.lib.verification.drift.catalog import Catalog, compare_catalo
 from orchestration.lib.verification.drift.find import as_violation, find_drift
 from orchestration.lib.warehouse.build import build_warehouse
 
-Connection = psycopg.Connection[TupleRow]
 FIXTURES = project_dir() / "tests" / "fixtures" / "drift"
 DRIFTS: list[dict[str, Any]] = yaml.safe_load((FIXTURES / "drifts.yml").read_text())
 BUILD_ARGS = ["--resource-type", "model", "seed", "--select"]

@@ -9,11 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from click.testing import CliRunner
 from parsed import read_for_process
-from psycopg.rows import TupleRow
 
 from orchestration.cli.main import main
 from orchestration.lib.database.connection import connect, with_database
@@ -25,7 +23,6 @@ from orchestration.lib.verification.drift import find
 from orchestration.lib.verification.drift.find import find_drift, reference_database
 
 pytestmark = pytest.mark.not_on_pglite("a database beside another, and several connections")
-Connection = psycopg.Connection[TupleRow]
 # of them can be told with which vars they were built; whole references are built in test_own_server.py
 SOME = ["--select", "users", "+llm_metrics_daily", "rules", "invalid_indexes"]
 

@@ -22,17 +22,6 @@ from orchestration.lib.embedded import server as embedded
 from orchestration.lib.embedded.server import EmbeddedServer
 from orchestration.lib.errors import GovernanceError
 
-
-@pytest.fixture
-def home(embedded_home: Path) -> Path:
-    return embedded_home
-
-
-@pytest.fixture
-def server(embedded_server: EmbeddedServer) -> EmbeddedServer:
-    return embedded_server
-
-
 # how it is reached
 
 

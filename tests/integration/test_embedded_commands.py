@@ -15,17 +15,6 @@ from orchestration.lib.database.connection import connect
 from orchestration.lib.database.in_use import start
 from orchestration.lib.embedded.server import EmbeddedServer
 
-
-@pytest.fixture
-def home(embedded_home: Path) -> Path:
-    return embedded_home
-
-
-@pytest.fixture
-def server(embedded_server: EmbeddedServer) -> EmbeddedServer:
-    return embedded_server
-
-
 # the command line
 
 
@@ -80,7 +69,12 @@ def test_a_server_in_use_is_not_stopped_unless_told(server: EmbeddedServer, home
 
 def test_who_has_just_gone_does_not_use_it(server: EmbeddedServer, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leaving, sleep = connect(start(server)), time.sleep
-    monkeypatch.setattr(time, "sleep", lambda seconds: (leaving.close(), sleep(seconds)))
+
+    def leave(seconds: float) -> None:
+        leaving.close()
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", leave)
     assert governance(home, "down").exit_code == 0
 
 

@@ -132,7 +132,7 @@ def test_what_is_taken_back_is_gone_from_the_report_and_not_loaded_again(databas
     undo(database, str(landing / "a.jsonl"))
     refresh(database)
     assert query(database, "select source from reporting.usage_sources") == []
-    assert tick() == "1 files are loaded"
+    assert tick() == "1 file is loaded"
     assert run() == (True, None, None)
 
 
@@ -142,7 +142,7 @@ def test_a_half_written_file_is_waited_for(database: str, landing: Path) -> None
     (landing / "a.jsonl").write_text(whole[:-40])
     # what a program sets as its time says nothing of who still writes
     os.utime(landing / "a.jsonl", (1, 1))
-    assert tick() == "1 were written a moment ago and are waited for"
+    assert tick() == "waiting for 1 file written a moment ago"
     assert run() == (True, None, None)
     assert stored(database) == []
     # under a name that says so it is left alone however long it lies there
@@ -171,7 +171,7 @@ def test_a_bad_file_is_reported_once_and_holds_up_nothing(database: str, landing
     assert metadata["loaded"] == 1
     assert stored(database) == [("0000000000000001",)]
     waits = str(tick())
-    assert waits.startswith(f"1 files are loaded; refused: {landing}/bad.jsonl.gz ")
+    assert waits.startswith(f"1 file is loaded; refused: {landing}/bad.jsonl.gz ")
     assert run() == (True, None, None)
     # repaired
     (landing / "bad.jsonl.gz").unlink()

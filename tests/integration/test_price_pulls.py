@@ -251,7 +251,7 @@ def test_lists_are_taken_over_as_they_land_and_once(database: str, home: Path) -
     assert asked.run_key == again.run_key
     failure, [said] = run(price_files_job)
     assert (failure, said["new"], said["taken over from"]) == (None, 1, f"{folder}/a.csv")
-    assert tick() == "1 files are loaded"
+    assert tick() == "1 file is loaded"
     assert run(price_files_job) == (None, [])
     assert [row[:4] for row in held(database)] == [("one", "input_tokens", "7", date(2026, 1, 1))]
 
@@ -267,7 +267,7 @@ def test_a_bad_list_is_one_failure_and_holds_up_no_other(database: str, home: Pa
     assert failure == f"{folder}/a.csv: {wrong}. It isn't tried again before the file is written anew"
     assert len(made) == 1
     assert [row[:3] for row in held(database)] == [("two", "input_tokens", "7")]
-    assert tick() == f"1 files are loaded; refused: {folder}/a.csv: {wrong}"
+    assert tick() == f"1 file is loaded; refused: {folder}/a.csv: {wrong}"
     assert run(price_files_job) == (None, [])
     (folder / "a.csv").write_text(LIST + "acme,one,2026-01-01,8\n")
     assert isinstance(tick(), dg.RunRequest)

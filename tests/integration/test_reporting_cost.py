@@ -22,12 +22,10 @@ from orchestration.lib.warehouse.refresh import refresh
 
 
 @pytest.fixture
-def warehouse(database: str) -> Iterator[Connection]:
+def warehouse(database: str, emptied_and_refreshed: None) -> Iterator[Connection]:
     """An autocommit connection to a warehouse without usage."""
     with connect(database) as connection:
         yield connection
-        connection.execute("delete from core.llm_metrics")
-        refresh(database)
 
 
 def test_spend_belongs_to_the_team_of_the_moment(warehouse: Connection, database: str) -> None:

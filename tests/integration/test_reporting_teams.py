@@ -81,11 +81,9 @@ def test_the_hierarchy_of_one_root_reads_no_other_memberships(connection: Connec
 
 
 @pytest.fixture
-def warehouse(database: str) -> Iterator[Connection]:
+def warehouse(database: str, emptied_and_refreshed: None) -> Iterator[Connection]:
     with connect(database) as connection:
         yield connection
-        connection.execute("delete from core.llm_metrics")
-        refresh(database)
 
 
 def test_spend_of_the_running_period_in_the_team_s_currency(warehouse: Connection, database: str) -> None:

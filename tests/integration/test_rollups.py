@@ -1,9 +1,11 @@
 """Rollups hold exactly what raw rows say: closing hours beside open transactions, late rows, deletes, drops."""
 
+import csv
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -11,7 +13,8 @@ from engines import Engine
 from psycopg import IsolationLevel
 from reporting_rows import USAGE_ROLLUPS
 
-from orchestration.lib.database.connection import Connection, connect
+from orchestration.lib.compliance.report import write_report
+from orchestration.lib.database.connection import Connection, connect, with_database
 from orchestration.lib.dbt.runner import run_dbt, run_operation
 from orchestration.lib.warehouse.refresh import refresh
 
@@ -139,6 +142,24 @@ def test_a_long_transaction_does_not_block_a_refresh_for_ever(warehouse: Connect
         refresh(database)
         waited = datetime.now(UTC) - begin
         assert timedelta(seconds=PATIENCE) < waited < timedelta(seconds=5), "the patience, once for all rollups"
+
+
+@pytest.mark.not_on_pglite("it has one session at a time")
+def test_a_warehouse_that_was_just_made_is_refreshed_and_reported_beside_a_long_transaction(
+    warehouse: Connection, database: str, tmp_path: Path
+) -> None:
+    """It may be one of another database: nothing is stored then, and what a report says is computed."""
+    warehouse.execute("update internal.time_series set (closing, closed_before) = ('-infinity', '-infinity')")
+    warehouse.execute("update internal.rollup_state set watermark = '-infinity'")
+    with connect(with_database(database, "postgres"), autocommit=False) as other:
+        other.execute("select pg_current_xact_id()")
+        insert(warehouse, "just came", this_hour() - timedelta(hours=1), "2.5")
+        assert {rollup.watermark for rollup in refresh(database)} == {None}
+        folder, _ = write_report(database, f"{this_hour() - timedelta(hours=1):%Y-%m}", tmp_path)
+    spend, freshness = (list(csv.DictReader((folder / f"{name}.csv").open())) for name in ("spend", "freshness"))
+    assert [row["cost"] for row in spend] == ["2.5"]
+    assert {row["stored_up_to"] for row in freshness} == {""}
+    assert all(rollup.watermark for rollup in refresh(database))
 
 
 def test_rows_of_the_running_hour_are_not_logged_but_counted(warehouse: Connection) -> None:

@@ -11,6 +11,7 @@ from engines import Engine
 from old_usage import rows, totals
 from reporting_rows import USAGE_ROLLUPS
 
+from orchestration.lib.backup.restore import take_over_jobs
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.dbt.runner import run_dbt
 from orchestration.lib.usage.load import IngestError, ingest_rows
@@ -236,3 +237,16 @@ def test_a_unique_index_without_the_time_is_refused(warehouse: str) -> None:
     """Why a request is known by request_id and time."""
     with connect(warehouse) as connection, pytest.raises(psycopg.Error, match='without the column "time"'):
         connection.execute("create unique index on core.llm_metrics (request_id)")
+
+
+def test_jobs_that_are_restored_run_as_who_owns_their_tables(warehouse: str) -> None:
+    """A job runs as the role it was made by, whom a restore by another one takes the tables from."""
+    owners = "select owner::text, count(*)::int from timescaledb_information.jobs where job_id >= 1000 group by 1"
+    with connect(warehouse) as connection, connection.transaction(force_rollback=True):
+        before = connection.execute(owners).fetchall()
+        connection.execute("create role leaver login; create role governance_dbt login")
+        [(theirs,)] = connection.execute("select public.add_job('internal.refresh_in_background', '1 h', '{}')")
+        connection.execute("update _timescaledb_config.bgw_job set owner = 'leaver' where id >= 1000")
+        connection.execute("update _timescaledb_config.bgw_job set owner = 'governance_dbt' where id = %s", [theirs])
+        take_over_jobs(connection)
+        assert sorted(connection.execute(owners).fetchall()) == sorted([*before, ("governance_dbt", 1)])

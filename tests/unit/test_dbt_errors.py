@@ -1,8 +1,12 @@
 """What is read out of dbt's errors; the refusals themselves are tested on a database."""
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from orchestration.lib.dbt.runner import refusal
+import pytest
+from dbt.parser.manifest import ManifestLoader
+
+from orchestration.lib.dbt.runner import refusal, run_dbt
 
 SAID = "the rollups were built in time zone UTC, not Europe/Berlin; set it back"
 
@@ -26,3 +30,18 @@ def test_a_hook_speaks_for_itself(output: str) -> None:
 )
 def test_others_are_no_refusal(output: str) -> None:
     assert refusal(output) is None
+
+
+def test_a_ctrl_c_while_dbt_reads_the_project_is_no_error_of_dbt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*given: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ManifestLoader, "get_full_manifest", interrupted)
+    folders = ["--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    with pytest.raises(KeyboardInterrupt):
+        run_dbt(["parse", *folders], "postgresql://user:password@127.0.0.1:1/none")
+    said = "".join(capfd.readouterr())
+    assert "Traceback" not in said
+    assert "error" not in said

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.cli import terminal
+from orchestration.cli.tables import show_table
 
 COMMAND = str(Path(sys.executable).with_name("governance"))
 # nobody listens there, which `status` says on stdout
@@ -51,3 +52,14 @@ def test_who_has_no_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert terminal.login() == f"uid {os.getuid()}"
+
+
+@pytest.mark.parametrize(("no_color", "is_plain"), [("1", True), ("", False)])
+def test_a_terminal_that_wants_no_colours_gets_plain_letters(
+    no_color: str, is_plain: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    show_table(("name", "cost"), [("a", "1")], numbers=("cost",))
+    assert ("\x1b" not in capsys.readouterr().out) == is_plain

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.lib.compliance import charts, render
-from orchestration.lib.compliance.cells import cell
+from orchestration.lib.compliance.cells import cell, percent
 from orchestration.lib.compliance.controls import controls
 
 AMOUNTS = st.decimals(min_value=0, max_value=10**9, places=2)
@@ -73,6 +73,14 @@ def test_a_name_cannot_leave_its_place_in_a_drawing() -> None:
 )
 def test_no_data_zero_and_small_are_three_things(value: str | None, column: str, shown: str) -> None:
     assert cell(value, column) == shown
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 0, "0.0%"), (0, 9, "0.0%"), (1, 19_379, "under 0.1%"), (19_378, 19_379, "over 99.9%"), (9, 9, "100.0%")],
+)
+def test_a_share_of_some_is_neither_none_nor_all(part: int, whole: int, said: str) -> None:
+    assert percent(part, whole) == said
 
 
 def test_nothing_that_is_not_applicable_is_said_to_be_no_data() -> None:

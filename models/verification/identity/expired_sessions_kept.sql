@@ -2,8 +2,8 @@
 select
     'core.sessions' as subject,
     format(
-        '%s sessions are kept that expired before %s.',
-        count(*),
+        '%s kept that expired before %s.',
+        {{ counted('count(*)', 'session is', 'sessions are') }},
         to_char(now() - interval '{{ var("expired_sessions_kept") }}', 'YYYY-MM-DD')
     ) as message,
     'Delete them: addresses and devices of people are personal data; the audit trail keeps who signed in.' as fix

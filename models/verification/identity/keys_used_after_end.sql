@@ -24,9 +24,9 @@ used as (
 select
     format('key %s (%s)', ended.key_prefix, ended.name) as subject,
     format(
-        'It ended on %s and worked after that, for %s requests at least.',
+        'It ended on %s and worked after that, for %s at least.',
         to_char(ended.ended_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI'),
-        coalesce(used.requests, 0)
+        {{ counted('coalesce(used.requests, 0)', 'request', 'requests') }}
     ) as message,
     'Make the gateway refuse it: its cache of keys, or its clock, is wrong.' as fix
 from ended

@@ -4,7 +4,11 @@ select
     case
         when
             policies.last_run_status = 'Failed'
-            then format('Job %s failed at its last run, %s times in all.', policies.job_id, policies.total_failures)
+            then format(
+                    'Job %s failed at its last run, %s in all.',
+                    policies.job_id,
+                    {{ counted('policies.total_failures', 'time', 'times') }}
+                )
         else format(
                 'Job %s should run every %s and has not since %s.',
                 policies.job_id,

@@ -4,8 +4,8 @@
 select
     'core.{{ series }}' as subject,
     format(
-        '%s rows are dated before 2000 or more than a year ahead, %s to %s.',
-        count(*),
+        '%s dated before 2000 or more than a year ahead, %s to %s.',
+        {{ counted('count(*)', 'row is', 'rows are') }},
         to_char(min(time) at time zone 'UTC', 'FMYYYY-MM-DD AD'),
         to_char(max(time) at time zone 'UTC', 'FMYYYY-MM-DD AD')
     ) as message,

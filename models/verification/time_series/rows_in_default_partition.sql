@@ -3,10 +3,11 @@
 select
     format('core.%s_default', defaults.series) as subject,
     format(
-        '%s rows of %s to %s lie outside all partitions.',
-        defaults.row_count,
+        '%s of %s to %s %s outside all partitions.',
+        {{ counted('defaults.row_count', 'row', 'rows') }},
         to_char(defaults.low at time zone 'UTC', 'YYYY-MM-DD'),
-        to_char(defaults.high at time zone 'UTC', 'YYYY-MM-DD')
+        to_char(defaults.high at time zone 'UTC', 'YYYY-MM-DD'),
+        case defaults.row_count when 1 then 'lies' else 'lie' end
     ) as message,
     format(
         'Run `call internal.partition_default_rows(''%s'')`, which makes partitions where rows are and moves them.',

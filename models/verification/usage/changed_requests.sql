@@ -56,7 +56,7 @@ union all
 
 select
     source,
-    format('It says otherwise of %s more requests.', count(*)),
+    format('It says otherwise of %s.', {{ counted('count(*)', 'more request', 'more requests') }}),
     format('See `select * from internal.changed_requests where source = %L`.', source)
 from standing
 where place > {{ var("changed_requests_listed") }}

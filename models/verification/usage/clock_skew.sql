@@ -2,8 +2,8 @@
 select
     coalesce(source, 'no source') as subject,
     format(
-        '%s requests of the last 7 days are dated up to %s after they came.',
-        count(*),
+        '%s dated up to %s after arrival.',
+        {{ counted('count(*)', 'request of the last 7 days is', 'requests of the last 7 days are') }},
         justify_interval(date_trunc('second', max(time - ingested_at)))
     ) as message,
     'Set the clock of the source, or the unit and zone in which it writes times.' as fix

@@ -30,9 +30,14 @@ known as (
 select
     format('%s %s', counted.kind, counted.id) as subject,
     format(
-        '%s requests of the last {{ var("usage_window") }} name a %s that is not there.', counted.requests, counted.kind
-    )
-        as message,
+        '%s a %s that is not there.',
+        {{ counted(
+            'counted.requests',
+            'request of the last ' ~ var('usage_window') ~ ' names',
+            'requests of the last ' ~ var('usage_window') ~ ' name'
+        ) }},
+        counted.kind
+    ) as message,
     format('Ask the source of the requests for its ids, or import the %s with this id.', counted.kind) as fix
 from counted
 left join known on known.kind = counted.kind and known.id = counted.id

@@ -36,7 +36,10 @@ select
         'One %s is spelt in %s ways in the last {{ var("usage_window") }}: %s.',
         kind,
         count(*),
-        string_agg(format('%s (%s requests)', to_json(name), requests), ', ' order by requests desc, name collate "C")
+        string_agg(
+            format('%s (%s)', to_json(name), {{ counted('requests', 'request', 'requests') }}), ', '
+            order by requests desc, name collate "C"
+        )
     ) as message,
     'Give them one name: `governance models alias` or `alias-provider` (docs/models.md).' as fix
 from used

@@ -18,8 +18,12 @@ with repeated as (
 select
     coalesce(source, 'no source') as subject,
     format(
-        '%s requests that came in the last {{ var("repeated_requests_window") }} are there more than once, such as %s.',
-        count(*),
+        '%s there more than once, such as %s.',
+        {{ counted(
+            'count(*)',
+            'request that came in the last ' ~ var('repeated_requests_window') ~ ' is',
+            'requests that came in the last ' ~ var('repeated_requests_window') ~ ' are'
+        ) }},
         min(request_id)
     ) as message,
     'Have the source send the time of the request, not of the delivery, and delete the copies.' as fix

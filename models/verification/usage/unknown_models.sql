@@ -15,9 +15,12 @@ with unknown as (
 select
     format('%s/%s', provider, model) as subject,
     format(
-        '%s requests of the last {{ var("usage_window") }} are of a %s that no rule knows,'
-        || ' so reports show it as it came.',
-        requests,
+        '%s of a %s that no rule knows, so reports show it as it came.',
+        {{ counted(
+            'requests',
+            'request of the last ' ~ var('usage_window') ~ ' is',
+            'requests of the last ' ~ var('usage_window') ~ ' are'
+        ) }},
         case when is_by_provider then 'provider' else 'model' end
     ) as message,
     format(

@@ -39,9 +39,10 @@ named as (
 select
     format('%s of %s: %s', kind, coalesce(source, 'no source'), external_id) as subject,
     format(
-        '%s requests of the last {{ var("usage_window") }}, %s, lack an owner: the %s %s.',
-        requests,
+        '%s of the last {{ var("usage_window") }}, %s, %s an owner: the %s %s.',
+        {{ counted('requests', 'request', 'requests') }},
         cost,
+        case requests when 1 then 'lacks' else 'lack' end,
         replace(kind, '_', ' '),
         case reason
             when 'in no team' then 'was in no team then'

@@ -1,8 +1,14 @@
 -- one row per provider and application of which recent usage belongs to nobody
 select
     format('%s from %s', provider, coalesce(application, 'no application')) as subject,
-    format('%s requests of the last {{ var("usage_window") }} have no user, no team and no key.', sum(request_count))
-        as message,
+    format(
+        '%s no user, no team and no key.',
+        {{ counted(
+            'sum(request_count)',
+            'request of the last ' ~ var('usage_window') ~ ' has',
+            'requests of the last ' ~ var('usage_window') ~ ' have'
+        ) }}
+    ) as message,
     'Have the source send who asked; such spend belongs to no budget.' as fix
 from {{ ref('llm_metrics_daily') }}
 where bucket >= now() - interval '{{ var("usage_window") }}'

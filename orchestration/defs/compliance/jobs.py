@@ -10,7 +10,7 @@ from orchestration.defs.failures import explained
 from orchestration.defs.scheduled import built_database, limits, scheduled
 from orchestration.lib.audit.sign import public_keys
 from orchestration.lib.compliance.period import Period
-from orchestration.lib.compliance.report import verify_report, write_report
+from orchestration.lib.compliance.report import is_whole, verify_report, write_report
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.settings import governance_home, settings
 
@@ -57,10 +57,13 @@ def _written(context: dg.OpExecutionContext, period: Period) -> Path:
     folder = reports / f"{period.kind}-{period.name}"
     if not folder.exists():
         keys = public_keys(key) if key is not None else []
-        folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=settings().audit_anchors)
+        anchors = settings().audit_anchors
+        folder, _ = write_report(url, period.name, reports, keys=keys, checkpoints=anchors, only_whole=True)
         return folder
     if faults := verify_report(folder):
         raise GovernanceError(f"{folder} is there already and is not as it was written: {faults[0]}; move it away")
+    if not is_whole(folder):
+        raise GovernanceError(f"{folder} was written before {period.name} had ended: move it away, and run this again")
     context.log.info("%s is there already, as it was written", folder)
     return folder
 

@@ -14,7 +14,7 @@ def refresh_rollups(context: dg.OpExecutionContext) -> None:
     with explained():
         refreshed = refresh(database_url())
     for rollup in refreshed:
-        context.log.info("%s: stored before %s", rollup.name, rollup.watermark)
+        context.log.info("%s: %s", rollup.name, rollup.reach)
         context.log_event(materialization(rollup))
 
 

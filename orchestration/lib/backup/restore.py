@@ -56,8 +56,11 @@ def restore(
     tell(f"restoring {manifest.rows:,} rows of {manifest.made_at}")
     restore_dump(url, server, dump, identities, rights=not absent)
     if manifest.timescaledb is not None:
-        with connect(url) as connection:
+        with connect(url) as connection, connection.transaction():
+            take_over_jobs(connection)
             connection.execute("select public.timescaledb_post_restore()")
+            # what it starts would change what is compared
+            connection.execute("select _timescaledb_functions.stop_background_workers()")
     tell("comparing every table with the backup")
     with connect(url, autocommit=False) as connection:
         [(restoring,)] = connection.execute("select current_setting('timescaledb.restoring', true)")
@@ -72,9 +75,32 @@ def restore(
             f"not what was backed up: {', '.join(different[:5])}"
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
+    if manifest.timescaledb is not None:
+        with connect(url) as connection:
+            connection.execute("select _timescaledb_functions.start_background_workers()")
     if begins_epoch:
         begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
     return manifest
+
+
+def take_over_jobs(connection: Connection) -> None:
+    """Has the warehouse's background jobs run as the role that restores, which owns what they work on.
+
+    Those of the project's roles stay theirs, to whom `governance roles apply` gives the tables; so do those of others.
+    """
+    connection.execute(
+        """
+        update _timescaledb_config.bgw_job as b
+        set owner = current_user::regrole
+        from timescaledb_information.jobs as j
+        where j.job_id = b.id
+            and (
+                j.hypertable_schema in ('core', 'rollups') and j.proc_schema like '\\_timescaledb%'
+                or (j.proc_schema, j.proc_name) = ('internal', 'refresh_in_background')
+            )
+            and j.owner::text not in ('governance_owner', 'governance_dbt')
+        """
+    )
 
 
 def _assert_fits(url: str, manifest: Manifest) -> int:

@@ -55,6 +55,16 @@ def heading(column: str) -> str:
     return HEADINGS.get(column) or column.replace("_", " ").capitalize()
 
 
+def percent(part: int, whole: int) -> str:
+    """As percent; some is not none, and not all."""
+    said = f"{part / whole:.1%}" if whole else "0.0%"
+    if part and said == "0.0%":
+        said = "under 0.1%"
+    if part < whole and said == "100.0%":
+        said = "over 99.9%"
+    return said
+
+
 def cell(value: str | None, column: str, nothing: str = "no data") -> str:
     """A value for reading: money to the cent, counts with separators, shares in percent, times to the minute.
 

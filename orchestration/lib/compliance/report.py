@@ -32,13 +32,19 @@ _OF_THE_MOMENT = (
 
 
 def write_report(
-    url: str, said: str, output: Path, *, keys: Sequence[PublicKey] = (), checkpoints: Sequence[Path] = ()
+    url: str,
+    said: str,
+    output: Path,
+    *,
+    keys: Sequence[PublicKey] = (),
+    checkpoints: Sequence[Path] = (),
+    only_whole: bool = False,
 ) -> tuple[Path, Contents]:
-    """Write the report about a period, such as 2026-10 or last-month, into `output`/<kind>-<name>; returns that folder.
+    """Write the report about a period, such as 2026-10 or last-month, into `output`/<kind>-<name>; returns the folder.
 
     Its audit trail is verified against signed checkpoints where keys are given. Without Typst there is no report.pdf.
     The rights of governance_auditor are enough. Raises GovernanceError where the role has less, the folder is there
-    already, or the period hasn't begun.
+    already, or the period hasn't begun or, with `only_whole`, not ended.
     """
     read = partial(integrity.kept, keys=keys, checkpoints=checkpoints)
     with export.snapshot_after(url, read, what="a report", application="governance report") as (connection, kept):
@@ -46,6 +52,11 @@ def write_report(
         period = periods.parsed(said, zone, today)
         if period.start > as_of:
             raise GovernanceError(f"{period.name} has not begun: a report is about what happened")
+        if only_whole and period.end > as_of:
+            raise GovernanceError(
+                f"{period.name} has not ended in {zone}, the zone of the reports: set GOVERNANCE_SCHEDULE_TIMEZONE to "
+                "that, and start Dagster anew"
+            )
         folder = output.absolute() / f"{period.kind}-{period.name}"
         if folder.exists():
             raise GovernanceError(f"{folder} is there already: a report is never written over; move it away first")
@@ -80,6 +91,13 @@ def verify_report(folder: Path) -> list[str]:
         elif _digest(before / MANIFEST) != previous["manifest"]:
             faults.append(f"the report before it, {previous['folder']}, is not the one it continues")
     return faults
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the period of a report had ended when it was written."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    written, end = (datetime.fromisoformat(text) for text in (manifest["as_of"], manifest["period"]["end"]))
+    return written >= end
 
 
 def _write(folder: Path, contents: Contents, trail: dict[str, Any], before: Path | None) -> None:

@@ -25,7 +25,7 @@ select
     (select max(ended_at) from internal.verification_runs) as last_verification_at,
     (select max(last_request_at) from reporting.usage_sources) as last_request_at,
     (select max(last_loaded_at) from reporting.usage_sources) as last_loaded_at,
-    (select min(watermark) from internal.rollup_state) as rollups_stored_up_to,
+    (select nullif(min(watermark), '-infinity') from internal.rollup_state) as rollups_stored_up_to,
     (select max(recorded_at) from internal.dbt_results) as last_dbt_at,
     (select max(sealed_at) from internal.audit_seals) as last_seal_at,
     (

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from orchestration.lib.compliance.cells import cell
+from orchestration.lib.compliance.cells import cell, percent
 from orchestration.lib.compliance.limits import is_nearly_used_up, is_used_up
 from orchestration.lib.compliance.sections import Contents, Figure, Verdict
 from orchestration.lib.compliance.tables import DORMANT
@@ -51,7 +51,8 @@ def judge(contents: Contents, integrity: dict[str, Any]) -> None:
     refused = [row for row in tables["inventory"] if row["is_on_allowlist"] == "no"]
     if tables["inventory"]:
         message = (
-            f"{len(tables['inventory'])} models in use, {len(new)} new in the period, {len(refused)} on no allow-list."
+            f"{counted(len(tables['inventory']), 'model')} in use, {len(new)} new in the period, "
+            f"{len(refused)} on no allow-list."
         )
         say(Verdict("Models", "problem" if refused else "ok", message, "inventory"))
     _judge_findings(tables["findings"], contents.runs, say)
@@ -81,12 +82,12 @@ def _judge_usage(contents: Contents, tables: dict[str, list[Row]], say: Say) -> 
         say(Verdict("Usage", "no data", "No request was recorded in the period.", "spend"))
         return
     unpriced = _sum(tables["spend"], "unpriced_requests")
-    share = f"{unpriced / requests:.1%} of {requests:,}"
-    message = f"Requests without a price: {unpriced:,} ({share}); their cost is unknown."
+    of_all = f"{percent(unpriced, requests)} of {requests:,}"
+    message = f"Requests without a price: {unpriced:,} ({of_all}); their cost is unknown."
     message = message if unpriced else f"Each of {counted(requests, 'request')} has a price."
     say(Verdict("Prices", "attention" if unpriced else "ok", message, "spend_by_model"))
     without = _sum([row for row in tables["spend_by_team"] if row["team_id"] is None], "requests")
-    message = f"Requests without a team: {without:,} ({without / requests:.1%})."
+    message = f"Requests without a team: {without:,} ({percent(without, requests)})."
     message = message if without else f"Each of {counted(requests, 'request')} has a team."
     say(Verdict("Owners", "attention" if without else "ok", message, "spend_by_team"))
 
@@ -132,7 +133,7 @@ def _judge_access(tables: dict[str, list[Row]], say: Say) -> None:
         say(Verdict("Grants", "problem", message, "grants"))
     faulty = [row for row in tables["keys"] if row["issues"]]
     state = "attention" if faulty else "ok" if tables["keys"] else "no data"
-    message = f"{len(tables['keys'])} keys in use, {len(faulty)} of them with something to do."
+    message = f"{counted(len(tables['keys']), 'key')} in use, {len(faulty)} of them with something to do."
     say(Verdict("Keys", state, message, "keys"))
     decisions = tables["decisions"]
     undone = [row for row in decisions if row["outcome"] in ("not carried out", "granted again")]
@@ -156,8 +157,8 @@ def _judge_policies(tables: dict[str, list[Row]], say: Say) -> None:
     gaps = len(tables["policy_gaps"])
     message = (
         f"{counted(len(tables['policies']), 'policy', 'policies')} in force; {counted(gaps, 'team is', 'teams are')} "
-        f"missed by a type of policy; {_sum(tables['violations'], 'blocked'):,} requests were blocked and "
-        f"{_sum(tables['violations'], 'flagged'):,} flagged in the period."
+        f"missed by a type of policy; {counted(_sum(tables['violations'], 'blocked'), 'request was', 'requests were')} "
+        f"blocked and {_sum(tables['violations'], 'flagged'):,} flagged in the period."
     )
     say(Verdict("Policies", "attention" if gaps else "ok", message, "policy_gaps"))
 

@@ -3,10 +3,10 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import pairwise, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.collecting import collecting_rarely
 from orchestration.lib.dbt.environment import dbt_environment, environment
@@ -51,7 +51,7 @@ def run_dbt(
     variables = dbt_environment(url, application)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
-    with environment(variables), sessions(), collecting_rarely():
+    with environment(variables), sessions(), collecting_rarely(), _quiet_interrupts():
         # with --quiet it would write each line and show none of them
         colours = [] if sys.stdout.isatty() else ["--no-use-colors"]
         callbacks = [_progress(notify)] if notify else []
@@ -75,6 +75,24 @@ def run_dbt(
     raise GovernanceError(
         f"dbt {args[0]} failed in {counted(len(failures), 'node')}:\n  " + "\n  ".join([*failures[:_SHOWN], *more])
     )
+
+
+@contextmanager
+def _quiet_interrupts() -> Iterator[None]:
+    """A ctrl-c while dbt reads the project is told by who called, not by dbt with a traceback."""
+    from dbt.cli import requires
+
+    fire: Callable[..., None] = vars(requires)["fire_event"]
+
+    def unless_interrupted(*event: Any, **options: Any) -> None:
+        if not isinstance(sys.exception(), KeyboardInterrupt):
+            fire(*event, **options)
+
+    vars(requires)["fire_event"] = unless_interrupted
+    try:
+        yield
+    finally:
+        vars(requires)["fire_event"] = fire
 
 
 def _progress(notify: Callable[[str], None]) -> Callable[["EventMsg"], None]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
+from orchestration.lib.database.chunks import ready_for_chunks
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.database.locks import Lock
 from orchestration.lib.database.retry import with_retries
@@ -223,10 +224,7 @@ def _session(url: str) -> Iterator[Connection]:
         connection.execute("set work_mem = '64MB'")
         # the temporary tables have no statistics, so the planner might choose one for joins of whole days
         connection.execute("set enable_nestloop = off")
-        connection.execute(
-            "select set_config(name, '0', false) from pg_settings"
-            " where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'"
-        )
+        ready_for_chunks(connection)
         yield connection
 
 

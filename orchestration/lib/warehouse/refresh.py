@@ -11,10 +11,20 @@ from orchestration.lib.errors import NotBuiltError, explained
 
 @dataclass(frozen=True)
 class RefreshedRollup:
-    """A rollup after its refresh: buckets before `watermark` are stored, newer ones are computed when asked."""
+    """A rollup after its refresh: buckets before `watermark` are stored, newer ones are computed when asked.
+
+    None where nothing is stored yet, for transactions are open, of any database of the server, that may write anywhere.
+    """
 
     name: str
     watermark: datetime | None
+
+    @property
+    def reach(self) -> str:
+        """How far it is stored, in words."""
+        if self.watermark is None:
+            return "nothing stored until the open transactions of the server end, live"
+        return f"stored before {self.watermark:%Y-%m-%d %H:%M %Z}, live from there"
 
 
 def is_built(url: str) -> bool:
@@ -44,7 +54,7 @@ def refresh(url: str) -> list[RefreshedRollup]:
         connection.execute("select internal.find_budget_crossings()")
         connection.execute("select internal.settle_closed_periods()")
         rows = connection.execute(
-            "select name, watermark from internal.rollup_state order by parent is not null, name"
+            "select name, nullif(watermark, '-infinity') from internal.rollup_state order by parent is not null, name"
         ).fetchall()
     return [RefreshedRollup(name, watermark) for name, watermark in rows]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.lib.compliance.cells import COUNTS, HEADINGS, MONEY, SHARES, heading
+from orchestration.lib.compliance.cells import COUNTS, HEADINGS, MONEY, SHARES, heading, percent
 from orchestration.lib.compliance.render import as_csv
 from orchestration.lib.compliance.site.plots import amount
 from orchestration.lib.compliance.tables import as_text
@@ -140,11 +140,8 @@ def listing(name: str, title: str, rows: Iterable[Mapping[str, Any]], columns: S
 
 
 def share(part: int, whole: int) -> str:
-    """As percent; what is there is not nothing."""
-    said = f"{part / whole:.1%}" if whole else "0.0%"
-    if part and said == "0.0%":
-        said = "under 0.1%"
-    return said.replace("%", "\N{NO-BREAK SPACE}%")
+    """As percent, for a card."""
+    return percent(part, whole).replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def _text(value: Any) -> str | None:

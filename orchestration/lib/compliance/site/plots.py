@@ -12,7 +12,7 @@ _TOP = 18
 _BOTTOM = 24
 # as many colours as can be told apart; what is beyond them is drawn together
 SERIES = 6
-_LABELS = 6
+_LABELS = 7
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,11 @@ found (kind, name, part_of, properties) as (
     union all
     select
         'job',
-        concat_ws(' on ', case when j.proc_schema like '\_timescaledb%%' then j.proc_name else format('%%I.%%I', j.proc_schema, j.proc_name) end, s.name),
+        concat_ws(
+            ' on ',
+            case when j.proc_schema like '\_timescaledb%%' then j.proc_name else format('%%I.%%I', j.proc_schema, j.proc_name) end,
+            coalesce(s.name, 'rollups.' || quote_ident(j.config ->> 'rollup'))
+        ),
         coalesce(s.name, j.proc_schema),
         jsonb_build_object(
             'schedule', j.schedule_interval,

@@ -129,6 +129,9 @@ def _fix_of_change(difference: Difference, expected: Catalog, found: Catalog) ->
                 "longest run": f"max_runtime => interval '{wanted}'",
             }[aspect]
             return _run(f"select public.alter_job({_job_of(name)}, {parameter})")
+        case "job", "owner":
+            # nobody can give a job away, but a build makes what is missing as its own
+            return _run(f"select public.delete_job({_job_of(name)})") + f" {REAPPLY}"
         case "extension", "version":
             return _run(f"alter extension {name} update")
         case (("function" | "procedure"), ("result" | "arguments")):
@@ -217,6 +220,8 @@ def _grants(name: str, missing: set[str], extra: set[str], owner: str) -> list[s
 
 def _job_of(name: str) -> str:
     policy, _, series = name.partition(" on ")
+    if policy.startswith("internal."):
+        return f"internal.refresh_job('{series.partition('.')[2]}')"
     return f"internal.job_of('{series}', '{policy}')"
 
 
