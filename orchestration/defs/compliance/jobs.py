@@ -74,14 +74,14 @@ def defs() -> dg.Definitions:
     day, week, month, quarter = KINDS
     of_month = "Writes the compliance report of the month that is over."
     of_quarter = "Writes the access review of the quarter that is over."
-    missed = "What was missed while Dagster was down is caught up."
+    missed = "What failed, or was missed while Dagster was down, is caught up: each day it looks for what is over and has none."
     return dg.Definitions(
         assets=[report_asset(kind) for kind in KINDS],
         jobs=[report_job(kind) for kind in KINDS],
         schedules=[
             scheduled("daily_report", "0 6 * * *", f"Writes the report of the day before. {missed}", due=due(day)),
-            scheduled("weekly_report", "15 6 * * 1", f"Writes the report of the week before. {missed}", due=due(week)),
-            scheduled("report", "30 6 1 * *", f"{of_month} {missed}", due=due(month)),
-            scheduled("quarterly_report", "45 6 1 1,4,7,10 *", f"{of_quarter} {missed}", due=due(quarter)),
+            scheduled("weekly_report", "15 6 * * *", f"Writes the report of the week before. {missed}", due=due(week)),
+            scheduled("report", "30 6 * * *", f"{of_month} {missed}", due=due(month)),
+            scheduled("quarterly_report", "45 6 * * *", f"{of_quarter} {missed}", due=due(quarter)),
         ],
     )
