@@ -122,7 +122,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if not (_is_meant_for_its_engine(item) and (everything or _is_chosen_for_its_engine(item)))
     ]
-    items[:] = [item for item in items if item not in left_out]
+    unwanted = {id(item) for item in left_out}
+    items[:] = [item for item in items if id(item) not in unwanted]
     config.hook.pytest_deselected(items=left_out)
     if config.getoption("--not-on-pglite"):
         items.clear()
