@@ -1,7 +1,7 @@
 """What dbt does again for each node or macro call, with the same result, tests do once: half of the work of a build.
 
 test_dbt_shortcuts.py compares what is made of the project with plain dbt, which is what users and the tests of its
-processes run.
+processes run, but for most of test_dagster.py.
 """
 
 import re
