@@ -1,7 +1,7 @@
 """What dbt does again for each node or macro call, with the same result, tests do once: half of the work of a build.
 
 test_dbt_shortcuts.py compares what is made of the project with plain dbt, which is what users and the tests of its
-processes run.
+processes run, but for most of test_dagster.py.
 """
 
 import re
@@ -19,6 +19,7 @@ from dbt.clients.jinja import MacroGenerator
 from dbt.context.macros import MacroNamespace
 from dbt.context.manifest import ManifestContext
 from dbt.contracts.graph.manifest import Manifest
+from dbt_common.behavior_flags import BehaviorFlagRendered
 from dbt_common.clients import agate_helper
 from dbt_common.clients import jinja as dbts
 
@@ -203,6 +204,8 @@ _SHORT: _Ways = [
     (compilation.Linker, "get_graph_summary", lambda _linker, _manifest: {}),
     # what a view reads, for materializations that drop what reads theirs: none of ours does
     (PostgresAdapter, "_link_cached_relations", lambda _adapter, _manifest: None),
+    # who made a flag, for which each frame below is looked for in all modules: half of what a run of one node takes
+    (BehaviorFlagRendered, "_default_source", staticmethod(lambda: "dbt.adapters.base.impl")),
 ]
 _PLAIN: _Ways = [(owner, name, vars(owner).get(name)) for owner, name, _ in _SHORT]
 

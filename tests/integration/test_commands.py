@@ -125,6 +125,13 @@ main()
 """
 
 
+@pytest.fixture(scope="module")
+def read(database: str) -> str:
+    """URL of the database, for which a process that builds finds the project read."""
+    read_for_process(database)
+    return database
+
+
 @contextmanager
 def stopped(url: str, command: str, relation: str) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own, waiting for a lock on the relation."""
@@ -135,8 +142,6 @@ def stopped(url: str, command: str, relation: str) -> Iterator[subprocess.Popen[
     ):
         usage.write(USAGE)
         usage.seek(0)
-        if command in ("build", "migrate"):
-            read_for_process(url)
         other.execute(f"lock table {relation} in access exclusive mode".encode())
         process = subprocess.Popen(
             [sys.executable, "-c", INTERRUPTIBLE, *command.split()],
@@ -164,8 +169,8 @@ WAITING = [
 
 
 @pytest.mark.parametrize(("command", "relation", "code"), WAITING)
-def test_a_command_survives_its_server_in_one_sentence(database: str, command: str, relation: str, code: int) -> None:
-    with stopped(database, command, relation) as process, connect(database) as admin:
+def test_a_command_survives_its_server_in_one_sentence(read: str, command: str, relation: str, code: int) -> None:
+    with stopped(read, command, relation) as process, connect(read) as admin:
         admin.execute(
             "select pg_terminate_backend(pid, 5000) from pg_locks where not granted and relation = %s::regclass",
             [relation],
@@ -178,14 +183,14 @@ def test_a_command_survives_its_server_in_one_sentence(database: str, command: s
 
 
 @pytest.mark.parametrize(("command", "relation"), [(command, relation) for command, relation, _ in WAITING])
-def test_ctrl_c_ends_a_command_in_one_sentence(database: str, command: str, relation: str) -> None:
-    with stopped(database, command, relation) as process:
+def test_ctrl_c_ends_a_command_in_one_sentence(read: str, command: str, relation: str) -> None:
+    with stopped(read, command, relation) as process:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == INTERRUPTED, errors
     assert "Traceback" not in errors
     assert "interrupted: run the same command again" in errors.splitlines()[-1]
-    with connect(database) as session:
+    with connect(read) as session:
         left = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         assert wait_until(lambda: session.execute(left).fetchone() == (0,), 10)
 

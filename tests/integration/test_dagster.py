@@ -16,6 +16,7 @@ from psycopg import sql
 
 from orchestration.defs.scheduled import NOT_BUILT, SCHEDULED
 from orchestration.defs.verification import checks as checks_of_verification
+from orchestration.defs.warehouse import component
 from orchestration.defs.warehouse.row_counts import ROWS
 from orchestration.lib.database.connection import connect, ensure_database, with_database
 from orchestration.lib.dbt.runner import run_dbt
@@ -134,10 +135,20 @@ def test_everything_is_materialized_on_an_empty_database(
     assert list(Path(os.environ["DBT_TARGET_PATH"]).glob("dbt_build-*")) == []
 
 
+@pytest.fixture(scope="module")
+def short_dbt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dbt with the tests' shortcuts, for Dagster to run once plain dbt has built everything."""
+    program = tmp_path_factory.mktemp("bin") / "dbt"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{project_dir() / "tests" / "dbt_process.py"}" "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
 @pytest.fixture
-def built(empty: str, server_url: str, template: str) -> str:
+def built(empty: str, server_url: str, template: str, short_dbt: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """URL of a database in use that is built and holds no account; the same name as `empty`."""
     make_anew(server_url, template)
+    monkeypatch.setattr(component, "DBT", short_dbt)
     return empty
 
 

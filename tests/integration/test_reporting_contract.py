@@ -33,7 +33,7 @@ CONTRACT = {
 MODELS: dict[str, dict[str, Any]] = {
     model["name"]: model
     for path in (project_dir() / "models" / "reporting").glob("[!_]*.yml")
-    for model in yaml.safe_load(path.read_text())["models"]
+    for model in yaml.load(path.read_text(), yaml.CSafeLoader)["models"]
 }
 READ_BY_REPORTS = """
     select distinct report.relname, source.relnamespace::regnamespace::text, source.relname, attname

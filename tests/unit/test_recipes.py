@@ -18,7 +18,7 @@ VIEWS = (project_dir() / "docs" / "views.md").read_text()
 def described(kind: str) -> list[dict[str, Any]]:
     """Everything of a kind (models, unit_tests, exposures) in the YAML files of the project."""
     files = sorted(MODELS.rglob("*.yml"))
-    return [each for path in files for each in (yaml.safe_load(path.read_text()) or {}).get(kind) or []]
+    return [each for path in files for each in (yaml.load(path.read_text(), yaml.CSafeLoader) or {}).get(kind) or []]
 
 
 def models_in(folder: str) -> list[str]:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from psycopg.rows import TupleRow
@@ -203,6 +204,8 @@ def _objects(rows: list[TupleRow]) -> Iterator[CatalogObject]:
         yield CatalogObject(*key, part_of, values)
 
 
+# the two that are compared say nearly the same
+@lru_cache(100_000)
 def _alike(text: str) -> str:
     for pattern, substitute in _MADE_UP:
         text = pattern.sub(substitute, text)
