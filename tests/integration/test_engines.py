@@ -71,16 +71,16 @@ def test_policies_keep_their_jobs_over_builds_and_follow_the_vars(warehouse: str
     [(rollups,)] = rows(warehouse, "select count(*) from internal.rollup_state")
     assert kinds.count("refresh_in_background") == rollups
     assert kinds.count("policy_compression") == 2 + rollups
-    everything = ["run", "--select", "core.metrics", "rollups"]
-    run_dbt(everything, warehouse, quiet=True)
+    run_dbt(["run", "--select", "core.metrics", "rollups"], warehouse, quiet=True)
     assert rows(warehouse, jobs) == before
-    run_dbt([*everything, "--vars", "{compress_after: 9 days, llm_metrics_retention: 3 years}"], warehouse, quiet=True)
+    tables = ["run", "--select", "core.metrics"]
+    run_dbt([*tables, "--vars", "{compress_after: 9 days, llm_metrics_retention: 3 years}"], warehouse, quiet=True)
     after = rows(warehouse, jobs)
     assert [row[0] for row in after] == [row[0] for row in before]
     configs = {(row[1], row[2]): row[4] for row in after}
     assert configs["policy_compression", "llm_metrics"]["compress_after"] == "9 days"
     assert configs["policy_retention", "llm_metrics"]["drop_after"] == "3 years"
-    run_dbt(everything, warehouse, quiet=True)
+    run_dbt(tables, warehouse, quiet=True)
     assert rows(warehouse, jobs) == before
 
 

@@ -24,15 +24,11 @@ HEADER = "time,request_id,provider,model,cost_amount"
 def warehouse(database: str) -> Iterator[Connection]:
     """An autocommit connection to a warehouse without usage, rules of its own or names."""
 
-    def emptied(connection: Connection) -> None:
+    with connect(database) as connection:
+        yield connection
         for table in ("core.llm_metrics", "core.name_aliases", "internal.model_names"):
             connection.execute(f"delete from {table}".encode())
         refresh(database)
-
-    with connect(database) as connection:
-        emptied(connection)
-        yield connection
-        emptied(connection)
 
 
 def names(connection: Connection) -> dict[tuple[str, str], tuple[str, str, str]]:

@@ -76,8 +76,8 @@ def compress(url: str) -> None:
         connection.execute("select compress_chunk(c, true) from show_chunks('core.llm_metrics') as c")
 
 
-def build(url: str, **variables: str) -> None:
-    run_dbt(["run", "--select", "core.metrics", "rollups", "--vars", json.dumps(variables)], url, quiet=True)
+def build(url: str, *rollups: str, **variables: str) -> None:
+    run_dbt(["run", "--select", "core.metrics", *rollups, "--vars", json.dumps(variables)], url, quiet=True)
 
 
 def test_a_chunk_that_the_policy_drops_stays_in_the_rollups(warehouse: str) -> None:
@@ -92,7 +92,7 @@ def test_a_chunk_that_the_policy_drops_stays_in_the_rollups(warehouse: str) -> N
     refresh(warehouse)
     assert costs(warehouse) == {Decimal(3)}
     # a longer retention again: raw rows are gone, and with them the right to recompute
-    build(warehouse)
+    build(warehouse, "rollups")
     insert(warehouse, "late", old + timedelta(minutes=1), 4)
     refresh(warehouse)
     refresh_by_jobs(warehouse)
@@ -173,7 +173,7 @@ def test_a_var_changes_beside_compressed_chunks(warehouse: str) -> None:
     refresh(warehouse)
     run_job(warehouse, "policy_compression", "core.llm_metrics")
     assert rows(warehouse, COMPRESSED) == [(1,)]
-    build(warehouse, compress_after="9 days")
+    build(warehouse, "rollups", compress_after="9 days")
     assert rows(warehouse, COMPRESSED) == [(1,)]
     assert costs(warehouse) == {Decimal(1)}
     build(warehouse)
