@@ -11,18 +11,32 @@
 } -%}
 {% set spend = ['request_count', 'cost_amount', 'unpriced_request_count'] -%}
 {% set usage = spend + ['success_count'] + token_columns() + ['latency_ms_sum', 'last_request_at'] -%}
-{# what the finest makes of teams and models is added up once, for it has many times as many rows #}
-{% set of_teams = ['llm_team_daily', 'llm_model_daily', 'llm_spend_daily', 'llm_tag_daily'] -%}
-with days_of_teams as materialized (
-    select bucket, {{ rollups['llm_team_daily'] }}, {{ measures_of_rollup() }}
-    from {{ ref('llm_metrics_daily') }}
-    where bucket >= {{ verified_from() }}
-        and bucket < (
-            select max(s.watermark) from internal.rollup_state as s
-            where s.name in ('{{ of_teams | join("', '") }}')
-        )
-    group by bucket, {{ rollups['llm_team_daily'] }}
-)
+{# what the finest makes of teams and models, and of people, is added up once, for it has many times as many rows #}
+{% set shared = {
+    'days_of_teams': {
+        'dimensions': rollups['llm_team_daily'],
+        'rollups': ['llm_team_daily', 'llm_model_daily', 'llm_spend_daily', 'llm_tag_daily'],
+    },
+    'days_of_people': {
+        'dimensions': 'user_id, api_key_id, application, currency',
+        'rollups': ['llm_user_daily', 'llm_key_daily', 'llm_application_daily'],
+    },
+} -%}
+{% set origins = {'llm_metrics_daily': ref('llm_metrics_hourly')} -%}
+-- read once, for each read of it looks through the hours of today, which belong to no closed day
+with days as materialized (
+    select * from {{ ref('llm_metrics_daily') }}
+    where bucket >= {{ verified_from() }} and bucket < (select max(s.watermark) from internal.rollup_state as s where s.bucket = 'day')
+),
+
+{% for name, sums in shared.items() -%}
+{% for rollup in sums.rollups %}{% do origins.update({rollup: name}) %}{% endfor -%}
+{{ name }} as materialized (
+    select bucket, {{ sums.dimensions }}, {{ measures_of_rollup() }}
+    from days
+    group by bucket, {{ sums.dimensions }}
+){{ ',' if not loop.last }}
+{% endfor %}
 
 {% for rollup, dimensions in rollups.items() %}
 {# the finest is the sum of its hours; the others are compared with it, for it has half as many rows #}
@@ -49,7 +63,7 @@ with days_of_teams as materialized (
             group by bucket, currency
         ) as every_tag
         {%- else -%}
-        from {{ ref(rollup) }}
+        from {{ 'days' if rollup == 'llm_metrics_daily' else ref(rollup) }}
         {%- endif %}
         where {{ in_verified_span('bucket') }}
     ),
@@ -61,7 +75,7 @@ with days_of_teams as materialized (
                 {{ time_bucket('day', 'bucket') }} as bucket,
                 {{ dimensions }},
                 {{ measures_of_rollup() }}
-            from {{ 'days_of_teams' if rollup in of_teams else ref(finer) }}
+            from {{ origins[rollup] }}
             where {{ in_verified_span('bucket') }}
             group by 1, {{ dimensions }}
         ) as hours
