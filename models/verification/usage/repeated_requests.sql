@@ -5,7 +5,7 @@ with repeated as (
         min(request_id) as request_id,
         count(*) as copies
     from (
-        -- applications that count from 1 have the same ids for different requests; a number takes less memory than texts
+        -- applications that count from 1 have the same ids for different requests; a number takes less memory than text
         select source, request_id, {{ row_hash('request_id, provider, application') }}
         from {{ ref('llm_metrics') }}
         where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
