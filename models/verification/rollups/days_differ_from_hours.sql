@@ -11,19 +11,22 @@
 } -%}
 {% set spend = ['request_count', 'cost_amount', 'unpriced_request_count'] -%}
 {% set usage = spend + ['success_count'] + token_columns() + ['latency_ms_sum', 'last_request_at'] -%}
-{# what the finest makes of teams and models is added up once, for it has many times as many rows #}
-{% set of_teams = ['llm_team_daily', 'llm_model_daily', 'llm_spend_daily', 'llm_tag_daily'] -%}
-with days_of_teams as materialized (
-    select bucket, {{ rollups['llm_team_daily'] }}, {{ measures_of_rollup() }}
-    from {{ ref('llm_metrics_daily') }}
+{% set of_people = ['llm_user_daily', 'llm_key_daily', 'llm_application_daily'] -%}
+-- read once, for each read of it looks through the hours of today, which belong to no closed day
+with days as materialized (
+    select * from {{ ref('llm_metrics_daily') }}
     where bucket >= {{ verified_from() }}
-        and bucket < (
-            select max(s.watermark) from internal.rollup_state as s
-            where s.name in ('{{ of_teams | join("', '") }}')
-        )
-    group by bucket, {{ rollups['llm_team_daily'] }}
-)
+        and bucket < (select max(s.watermark) from internal.rollup_state as s where s.bucket = 'day')
+),
 
+-- added up once, for it has many times as many rows as these
+{% for name, dimensions in {
+    'days_of_teams': rollups['llm_team_daily'], 'days_of_people': 'user_id, api_key_id, application, currency',
+}.items() -%}
+{{ name }} as materialized (
+    select bucket, {{ dimensions }}, {{ measures_of_rollup() }} from days group by bucket, {{ dimensions }}
+){{ ',' if not loop.last }}
+{% endfor %}
 {% for rollup, dimensions in rollups.items() %}
 {# the finest is the sum of its hours; the others are compared with it, for it has half as many rows #}
 {% set finer = 'llm_metrics_hourly' if rollup == 'llm_metrics_daily' else 'llm_metrics_daily' -%}
@@ -40,16 +43,13 @@ with days_of_teams as materialized (
         -- the finest knows no tags: all of them together
         from (
             select
-                bucket,
-                currency,
-                sum(request_count)::bigint as request_count,
-                sum(cost_amount) as cost_amount,
+                bucket, currency, sum(request_count)::bigint as request_count, sum(cost_amount) as cost_amount,
                 sum(unpriced_request_count)::bigint as unpriced_request_count
             from {{ ref(rollup) }}
             group by bucket, currency
         ) as every_tag
         {%- else -%}
-        from {{ ref(rollup) }}
+        from {{ 'days' if rollup == 'llm_metrics_daily' else ref(rollup) }}
         {%- endif %}
         where {{ in_verified_span('bucket') }}
     ),
@@ -61,7 +61,8 @@ with days_of_teams as materialized (
                 {{ time_bucket('day', 'bucket') }} as bucket,
                 {{ dimensions }},
                 {{ measures_of_rollup() }}
-            from {{ 'days_of_teams' if rollup in of_teams else ref(finer) }}
+            from {{ ref(finer) if finer == 'llm_metrics_hourly'
+                else 'days_of_people' if rollup in of_people else 'days_of_teams' }}
             where {{ in_verified_span('bucket') }}
             group by 1, {{ dimensions }}
         ) as hours

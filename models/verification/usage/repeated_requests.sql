@@ -2,16 +2,17 @@
 with repeated as (
     select
         max(source) as source,
-        request_id,
+        min(request_id) as request_id,
         count(*) as copies
     from (
-        select source, request_id, provider, application from {{ ref('llm_metrics') }}
+        -- applications that count from 1 have the same ids for different requests; a number takes less memory than text
+        select source, request_id, {{ row_hash('request_id, provider, application') }}
+        from {{ ref('llm_metrics') }}
         where ingested_at >= now() - interval '{{ var("repeated_requests_window") }}'
         -- all before they are grouped: TimescaleDB would group those of each chunk, and then the groups
         offset 0  -- noqa: AM09
     ) as recent
-    -- applications that count from 1 have the same ids for different requests
-    group by request_id, provider, application
+    group by row_hash
     having count(*) > 1
 )
 

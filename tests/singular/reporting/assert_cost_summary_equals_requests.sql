@@ -1,8 +1,7 @@
 -- in each currency each of the newest days of the report adds up to the requests, to the last digit; the rollup below
 -- it is compared with older requests in rotation (docs/rules/rollups.md)
 {{ config(meta={'dagster': {'ref': {'name': 'cost_summary_view'}}}) }}
-{%- set first_whole_day = time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'") %}
-{%- set first_day = 'greatest(' ~ verified_from() ~ ', ' ~ first_whole_day ~ ')' %}
+{%- set first_whole_day = scalar_subquery(time_bucket('day', "internal.raw_floor('llm_metrics') + interval '1 day'")) %}
 with reported as (
     select
         day,
@@ -13,7 +12,8 @@ with reported as (
         sum(cost) as cost,
         sum(unpriced_requests) as unpriced_requests
     from {{ ref('cost_summary_view') }}
-    where bucket >= {{ first_day }}
+    where bucket >= {{ verified_from() }}
+        and bucket >= {{ first_whole_day }}
     group by day, currency
 ),
 
@@ -27,7 +27,8 @@ requested as (
         sum(cost_amount) as cost,
         count(*) filter (where cost_amount is null) as unpriced_requests
     from {{ ref('llm_metrics') }}
-    where time >= {{ first_day }}
+    where time >= {{ verified_from() }}
+        and time >= {{ first_whole_day }}
     group by {{ local_day('time') }}, currency
 ),
 
