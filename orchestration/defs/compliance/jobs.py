@@ -74,7 +74,7 @@ def defs() -> dg.Definitions:
     day, week, month, quarter = KINDS
     of_month = "Writes the compliance report of the month that is over."
     of_quarter = "Writes the access review of the quarter that is over."
-    missed = "What failed, or was missed while Dagster was down, is caught up: each day it looks for what is over and has none."
+    missed = "What failed, or was missed while Dagster was down, is caught up, each day."
     return dg.Definitions(
         assets=[report_asset(kind) for kind in KINDS],
         jobs=[report_job(kind) for kind in KINDS],
