@@ -11,7 +11,7 @@ from orchestration.lib.words import counted
 @click.option("--reapply", is_flag=True, help="Send the DDL of every object again: heals what `verify --deep` finds.")
 @click.argument("dbt_args", nargs=-1, type=click.UNPROCESSED)
 def build(reapply: bool, dbt_args: tuple[str, ...]) -> None:
-    """Build tables, seeds, rollups and views, refresh the rollups and run every test.
+    """Build tables, seeds, rollups and views, refresh the rollups and run every data test.
 
     DBT_ARGS go to `dbt build`.
 

@@ -69,8 +69,6 @@ def empty(server_url: str, read: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", read)
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("DBT_WRITE_JSON", "true")
-    # they are neither assets nor checks
-    monkeypatch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "exposure unit_test")
     return read
 
 

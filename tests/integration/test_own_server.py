@@ -48,11 +48,9 @@ def of_a_role(server_url: str, database: str, role: str, owns: bool = True) -> I
 @pytest.fixture(scope="module")
 def demo(server_url: str, dbt_folder: None) -> Iterator[str]:
     """`governance demo` as such a role, on a database of such a name that sets what nobody would."""
-    with of_a_role(server_url, DATABASE, ROLE) as url, pytest.MonkeyPatch.context() as patch:
+    with of_a_role(server_url, DATABASE, ROLE) as url:
         with connect(server_url) as admin:
             give_odd_settings(admin, DATABASE)
-        # unit tests read what they are given: who owns the database, and how it is called, is nothing to them
-        patch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "exposure unit_test")
         code, output = run(url, "demo", "--people", "5", "--days", "2")
         assert code == 0, output
         yield url

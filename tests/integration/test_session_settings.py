@@ -53,7 +53,9 @@ def test_every_session_of_ours_has_our_settings(warehouse: str) -> None:
             assert connection.execute("select current_setting(%s)", [name]).fetchone() == (value,)
 
 
-def test_commands_say_and_do_what_they_do_elsewhere(engine: Engine, warehouse: str, tmp_path: Path) -> None:
+def test_commands_say_and_do_what_they_do_elsewhere(
+    engine: Engine, warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "usage.csv"
     file.write_text(
         "time,request_id,provider,model,cost_amount,latency_ms\n"
@@ -77,6 +79,7 @@ def test_commands_say_and_do_what_they_do_elsewhere(engine: Engine, warehouse: s
     # a unit test asks about rows that it is given, with the settings of dbt's session, whatever the extension
     given = [f"{view},test_type:unit" for view in WITH_DAYS] if engine.name == "postgres" else []
     asked = ["--select", "test_type:data", *given, "--exclude", "missing_administrator"]
+    monkeypatch.setenv("DBT_EXCLUDE_RESOURCE_TYPES", "exposure")
     run_dbt(["test", *asked], warehouse, quiet=True)
 
 

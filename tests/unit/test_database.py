@@ -104,6 +104,7 @@ def test_dbt_gets_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         "DBT_EXCLUDE_RESOURCE_TYPES": "exposure",
         "DBT_CACHE_SELECTED_ONLY": "true",
     }
+    assert dbt_environment(url, unit_tests=False)["DBT_EXCLUDE_RESOURCE_TYPES"] == "exposure unit_test"
     monkeypatch.setenv("GOVERNANCE_DATABASE_URL", url)
     assert dbt_environment(url)["GOVERNANCE_TARGET"] == "prod"
     monkeypatch.setenv("GOVERNANCE_TARGET", "compose")

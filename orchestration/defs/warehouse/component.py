@@ -94,7 +94,7 @@ class WarehouseProject(DbtProjectComponent):
             if not context.selected_asset_keys and not is_built(url):
                 raise NotBuiltError(NOT_BUILT)
             with (
-                environment(dbt_environment(url, APPLICATION)),
+                environment(dbt_environment(url, APPLICATION, unit_tests=False)),
                 build_lock(url, "governance dagster"),
                 row_counter(url, context.asset_key_for_output) as with_row_count,
             ):

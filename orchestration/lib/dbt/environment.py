@@ -12,12 +12,12 @@ from orchestration.lib.settings import dbt_target, project_dir, settings
 STATEMENT_TIMEOUT = "1h"
 
 
-def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, str]:
+def dbt_environment(url: str, application: str = "governance dbt", *, unit_tests: bool = True) -> dict[str, str]:
     """Environment with which dbt, started anywhere, uses this project on the database of the URL.
 
     `application` is the name of its sessions, whose statements may take STATEMENT_TIMEOUT unless PGOPTIONS or the URL's
     options say otherwise. Parameters of the URL that have no variable in profiles.yml, such as sslrootcert, go into
-    libpq's own variables.
+    libpq's own variables. `unit_tests` are those of dbt, which read rows of their own and nothing of the database.
     """
     given = with_defaults(parameters(url))
     if not given.get("host") or "," in given["host"]:
@@ -47,7 +47,8 @@ def dbt_environment(url: str, application: str = "governance dbt") -> dict[str, 
             if option.envvar and option.keyword.decode() in others:
                 environment[option.envvar.decode()] = given[option.keyword.decode()]
     # they run nothing, and dbt 1.11 stumbles over them where a hook refuses to begin, instead of showing what it said
-    environment["DBT_EXCLUDE_RESOURCE_TYPES"] = os.environ.get("DBT_EXCLUDE_RESOURCE_TYPES", "exposure")
+    excluded = "exposure" if unit_tests else "exposure unit_test"
+    environment["DBT_EXCLUDE_RESOURCE_TYPES"] = os.environ.get("DBT_EXCLUDE_RESOURCE_TYPES", excluded)
     # what it knows of the other schemas, it would ask for at each start
     environment["DBT_CACHE_SELECTED_ONLY"] = os.environ.get("DBT_CACHE_SELECTED_ONLY", "true")
     options = environment.get("PGOPTIONS") or os.environ.get("PGOPTIONS", "")

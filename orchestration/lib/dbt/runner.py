@@ -39,7 +39,7 @@ def run_dbt(
     application: str = "governance dbt",
     notify: Callable[[str], None] | None = None,
 ) -> None:
-    """Run `dbt <args>` on the database at `url`, as `application`.
+    """Run `dbt <args>` on the database at `url`, as `application`, without unit tests.
 
     What it did is recorded there, for Dagster. Raises GovernanceError with the first failing nodes and their messages;
     with `quiet` dbt itself prints nothing, and `notify` hears every few seconds how far it is.
@@ -48,7 +48,7 @@ def run_dbt(
 
     from orchestration.lib.dbt.sessions import sessions
 
-    variables = dbt_environment(url, application)
+    variables = dbt_environment(url, application, unit_tests=False)
     _assert_target(args, variables["GOVERNANCE_TARGET"])
     # most of what dbt makes lives to its end: looking for garbage in it as often as usual takes a fifth of a build
     with environment(variables), sessions(), collecting_rarely(), _quiet_interrupts():
