@@ -13,7 +13,7 @@ from orchestration.cli.main import main
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     f"{path.relative_to(ROOT)}": path.read_text()
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"])
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
 }
 # a command as it is typed, up to what ends it in a shell or in prose
 _TYPED = re.compile(r"(?<![\w/.=-])(?:\.venv/bin/)?governance((?: +(?:\\\n +)?[^\s`|;&)(]+)+)")
