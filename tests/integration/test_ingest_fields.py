@@ -363,3 +363,36 @@ def test_any_text_arrives_as_it_is(database: str, texts: list[str]) -> None:
             "delete from core.llm_metrics returning request_id::integer, application, metadata ->> 'text'"
         ).fetchall()
     assert sorted(found) == [(number, trimmed(text) or None, text) for number, text in enumerate(texts)]
+
+
+def changed_time(at: int, text: str) -> str:
+    """A time with a piece of it replaced."""
+    plain = f"{RECENT:%Y-%m-%dT%H:%M:%S}.25+01:00"
+    return plain[: at % len(plain)] + text + plain[at % len(plain) + len(text) :]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    times=st.lists(
+        st.builds(changed_time, st.integers(0, 30), st.text("0123456789-+:.,TtZ \n6", max_size=3)),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_times_are_judged_together_as_each_alone(database: str, times: list[str]) -> None:
+    rows = [(text, str(number)) for number, text in enumerate(times)]
+    with connect(database) as connection:
+        ingest_rows(connection, ["time", "request_id"], rows, source="times", constants={"provider": "p", "model": "m"})
+        loaded = {int(number) for (number,) in connection.execute("delete from core.llm_metrics returning request_id")}
+        refused = dict(
+            connection.execute(
+                "delete from internal.quarantine where source = 'times' returning (line - 1)::integer, reasons"
+            ).fetchall()
+        )
+        judged = f"select {TARGETS['time'].flaw} from (select btrim(%s, e' \\n') as time) as alone"
+        for number, text in enumerate(times):
+            (flaw,) = connection.execute(judged.encode(), [text]).fetchone() or (None,)
+            old_or_new = {"time is older than the raw retention", "time is more than a day in the future"}
+            found = [reason for reason in refused.get(number, []) if reason not in old_or_new]
+            assert found == ([flaw] if flaw else []), text
+            assert (number in loaded) == (number not in refused), text

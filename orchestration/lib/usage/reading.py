@@ -236,12 +236,19 @@ class Reading:
 
     def _is_plain(self) -> str:
         """Condition for a line whose values can be cast as they are; null values are fine but where required."""
-        tests = [TARGETS[name].plain for name in self.targets]
+        tests = [self._is_plain_value(TARGETS[name]) for name in self.targets]
         tests += [f"{name} is not null" for name in REQUIRED]
         if "cost_source" in self.targets:
             cost = "cost_amount" if "cost_amount" in self.targets else "null"
             tests.append(f"(cost_source = 'unpriced') = ({cost} is null)")
         return f"(wrong is null and ({' and '.join(tests)}) is not false)"
+
+    def _is_plain_value(self, target: Target) -> str:
+        if target.together is None:
+            return target.plain
+        looks_plain, expression = target.together
+        every = f"string_agg({target.name}, e'\\n') filter (where {looks_plain}) || e'\\n'"
+        return f"({looks_plain} and (select {every} ~ '^(?:{expression}\\n)*$' from {self._lines()}) or {target.plain})"
 
     def _flaw(self, target: Target) -> str:
         """What is wrong with a value: what the reader of the file says of it, else what its text tells."""

@@ -31,7 +31,9 @@ class Target:
     the hash of a row without a request_id, null where it says what an empty value means. `default` is for rows that
     say nothing, None where that is null or decided elsewhere. A flaw refuses the row where the target is `essential`;
     elsewhere the row is loaded without the value, which metadata keeps. Of a value that `may_be_secret` and has a flaw
-    only a hash is kept.
+    only a hash is kept. `together` is a second way to find plain values: a quick test for those that look so, and the
+    regular expression of `plain`. Over many values at once it takes a fifth of the time, for what PostgreSQL learns
+    about an expression while it matches is forgotten after each value.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Target:
     holds_text: bool = False
     essential: bool = False
     may_be_secret: bool = False
+    together: tuple[str, str] | None = None
 
 
 # a number as programs write it; the exponent is bounded so that numeric can hold what matches
@@ -59,7 +62,7 @@ _TIME = (
     r"( ?[Zz]| ?[-+][0-9]{2}(:?[0-9]{2})?)?$"
 )
 _PLAIN_TIME = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](?:[.][0-9]+)?(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)?$"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-5][0-9](?:[.][0-9]+)?(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)?"
 )
 # PostgreSQL's own: a hyphen may follow any four digits
 _UUID = "([0-9a-f]{4}-?){7}[0-9a-f]{4}"
@@ -83,7 +86,8 @@ def _time(name: str) -> Target:
     # Unix time by its digits: seconds, milli-, micro- or nanoseconds, the same years 2001 to 2286 in each
     return Target(
         name,
-        plain=f"{name} ~ '{_PLAIN_TIME}'",
+        plain=f"{name} ~ '^{_PLAIN_TIME}$'",
+        together=(f"{name} like '____-__-_____:__:__%'", _PLAIN_TIME),
         cast=f"{name}::timestamptz",
         flaw=f"""case
             when {name} is null then '{name} is missing'
