@@ -252,7 +252,7 @@ def recover(
         f"the last checkpoint signs {given_up[0].size:,} seals, and there are {found.seals:,}, "
         f"the first {whole:,} of them as they were signed"
         if given_up
-        else f"no key is named, so the recovery of {found.seals:,} seals names no checkpoint"
+        else f"no key is named, so the recovery of {counted(found.seals, 'seal')} names no checkpoint"
     )
     confirm("Begin a new epoch?", yes=yes)
     epoch = seal.begin_epoch(database_url(), reason=note_of(reason, given_up, whole=whole))

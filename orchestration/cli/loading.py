@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from shlex import quote
 
 import click
 import psycopg
@@ -63,7 +64,8 @@ def load_files(
         )
     except IngestError as error:
         display.close()
-        click.echo(str(error.report))
+        if error.report.read:
+            click.echo(str(error.report))
         raise
     display.close()
     for trial in trials or ():
@@ -86,7 +88,7 @@ def load_files(
             tell("reports have it when the rollups are brought up to date: `governance refresh`")
     for source in report.refused:
         said = f"nothing of {source} {'would be' if dry_run else 'is'} loaded: every record was refused"
-        tried = f"; before another try `governance ingest --undo {source}` takes them out of quarantine"
+        tried = f"; before another try `governance ingest --undo {quote(source)}` takes them out of quarantine"
         tell(visible(said + ("" if dry_run else tried), keep=""))
     return NOTHING_LOADED if report.refused else 0
 

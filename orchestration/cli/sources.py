@@ -14,6 +14,7 @@ from orchestration.cli.tables import show_table
 from orchestration.cli.terminal import tell, visible
 from orchestration.lib.database.in_use import database_url
 from orchestration.lib.errors import GovernanceError
+from orchestration.lib.settings import sources_file
 from orchestration.lib.words import span
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def sources(loads: bool, as_json: bool) -> None:
 
     url = database_url()
     configured = configured_sources()
+    if loads and not configured:
+        tell(f"nothing is loaded by itself: there is no file {sources_file()[0]}, see docs/sources.md")
     all_loaded = not loads or _load(url, configured)
     found = usage_sources(url)
     if as_json:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from orchestration.cli.terminal import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+    from rich.console import Console, RenderableType
 
 # names and amounts are never cut
 _WIDTH = 2_000
@@ -35,8 +34,8 @@ def console_on(file: TextIO, *, width: int | None = None) -> "Console":
     return Console(file=file, highlight=False, width=width, color_system=None) if console.no_color else console
 
 
-def print_table(console: "Console", table: "Table") -> None:
-    """Print it without the spaces that fill the last column."""
+def print_table(console: "Console", table: "RenderableType") -> None:
+    """Print a table or a paragraph without the spaces that fill its lines."""
     with console.capture() as capture:
         console.print(table)
     console.file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())

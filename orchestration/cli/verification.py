@@ -10,12 +10,16 @@ from orchestration.lib.database.in_use import database_url
 from orchestration.lib.words import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from orchestration.lib.evidence.result import Verification
 
 _STYLES = {"error": "bold red", "warn": "yellow", "info": "dim"}
-# title and share of the width that is left; None: as wide as its content
-_COLUMNS = {"severity": None, "since": None, "rule": None, "subject": 3, "what is wrong": 4, "what to do": 4}
 _WIDTH = 160
+# a terminal of fewer columns has a paragraph for each violation
+_TABLE_WIDTH = 120
+# a subject with an id breaks between words
 _ID_WIDTH = 36
 _RESOLVED_SHOWN = 10
 
@@ -68,8 +72,7 @@ def verify(select: tuple[str, ...], as_json: bool, timeout: float, deep: bool, p
 
 
 def print_verification(verification: "Verification", file: TextIO) -> None:
-    """A table with a line per violation and what to do about it, then the counts."""
-    from rich.table import Table
+    """Each violation and what to do about it, as a table where there is room for one, then the counts."""
     from rich.text import Text
 
     from orchestration.cli.tables import console_on, print_table
@@ -78,23 +81,10 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
     console = console_on(file)
     console.width = console.width if console.is_terminal else _WIDTH
     if verification.violations:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        has_history = verification.history.last_run is not None
-        for column, ratio in _COLUMNS.items():
-            if column == "since" and not has_history:
-                continue
-            # a subject with an id breaks between words
-            least = _ID_WIDTH if column == "subject" and console.width >= _WIDTH else None
-            table.add_column(column, ratio=ratio, min_width=least, overflow="fold", no_wrap=ratio is None)
-        first_seen, new = verification.history.first_seen, {each.key for each in verification.new}
-        for each in verification.violations:
-            severity = Text(each.severity, style=_STYLES[each.severity])
-            seen = first_seen.get(each.key)
-            since = Text("new", style="bold") if each.key in new else Text(f"{seen:%Y-%m-%d}" if seen else "")
-            parts = (each.subject, each.message, each.fix)
-            row = [severity, *([since] if has_history else []), Text(each.rule)]
-            table.add_row(*row, *(Text(visible(part, keep="")) for part in parts))
-        print_table(console, table)
+        if console.width < _TABLE_WIDTH:
+            _print_paragraphs(console, verification)
+        else:
+            print_table(console, _table(verification, console.width))
         console.print()
     for rule, reason in verification.not_run.items():
         console.print(Text(f"{rule} could not run: {visible(reason)}", style=_STYLES["error"]))
@@ -109,3 +99,55 @@ def print_verification(verification: "Verification", file: TextIO) -> None:
             console.print(Text(f"  resolved: {rule} {visible(subject, keep='')}", style="dim"))
         if len(resolved) > _RESOLVED_SHOWN:
             console.print(Text(f"  and {len(resolved) - _RESOLVED_SHOWN:,} more", style="dim"))
+
+
+def _since(verification: "Verification") -> "dict[tuple[str, str], str]":
+    """The day on which each violation was first found, or new."""
+    days = {key: f"{seen:%Y-%m-%d}" for key, seen in verification.history.first_seen.items()}
+    return days | {each.key: "new" for each in verification.new}
+
+
+def _table(verification: "Verification", width: int) -> "Table":
+    """A row for each violation; what is wrong and what to do share what the other columns leave of `width`."""
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    has_history = verification.history.last_run is not None
+    subjects = [visible(each.subject, keep="") for each in verification.violations]
+    for column in ("severity", *(["since"] if has_history else []), "rule"):
+        table.add_column(column, no_wrap=True)
+    # of a fixed width: Rich widens a column with a least width beyond the table, and cuts the last one
+    room = _ID_WIDTH if width >= _WIDTH else width // 5
+    table.add_column("subject", width=min(room, max(map(cell_len, ("subject", *subjects)))), overflow="fold")
+    for column in ("what is wrong", "what to do"):
+        table.add_column(column, overflow="fold")
+    days = _since(verification)
+    for each, subject in zip(verification.violations, subjects, strict=True):
+        since = days.get(each.key, "")
+        table.add_row(
+            Text(each.severity, style=_STYLES[each.severity]),
+            *([Text(since, style="bold" if since == "new" else "")] if has_history else []),
+            *(Text(part) for part in (each.rule, subject)),
+            *(Text(visible(part, keep="")) for part in (each.message, each.fix)),
+        )
+    return table
+
+
+def _print_paragraphs(console: "Console", verification: "Verification") -> None:
+    """The same for a narrow terminal: a paragraph for each violation."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from orchestration.cli.tables import print_table
+
+    days = _since(verification)
+    for number, each in enumerate(verification.violations):
+        if number:
+            console.print()
+        since = days.get(each.key, "")
+        when = f", {since if since == 'new' else f'since {since}'}" if since else ""
+        console.print(Text.assemble((each.severity, _STYLES[each.severity]), f" {each.rule}{when}", overflow="fold"))
+        for part in (each.subject, each.message, each.fix):
+            print_table(console, Padding(Text(visible(part, keep=""), overflow="fold"), (0, 0, 0, 2)))

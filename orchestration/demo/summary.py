@@ -163,8 +163,9 @@ def _priced_later(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
 def changed_prices(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
     """A dated change of a price, as what the same tokens cost before and after; the total of rows is not needed."""
     changes = [
-        f"A million {meter.lower()} cost {_money(before, currency)} before {since} and {_money(after, currency)} since"
-        for (meter, *_, before, _, _), (other, currency, since, _, _, after, _, _) in pairwise(rows)
+        f"A million {meter.lower()} cost {_price(before, currency)} until {until} "
+        f"and {_price(after, currency)} since {since}"
+        for (meter, _, _, until, _, before, _, _), (other, currency, since, _, _, after, _, _) in pairwise(rows)
         if meter == other
     ]
     sentence = f"{changes[0]}; each request has the price of its time." if changes else "No price changed."
@@ -172,8 +173,8 @@ def changed_prices(rows: list[TupleRow], total: int) -> tuple[str, Cells]:
         (
             meter,
             f"{first} to {last}",
-            _money(listed, currency),
-            _money(agreed, currency),
+            _price(listed, currency),
+            _price(agreed, currency),
             f"{tokens:,.0f}",
             _money(cost, currency),
         )
@@ -199,6 +200,11 @@ _ANSWERS: dict[str, Callable[[list[Any], int], tuple[str, Cells]]] = {
 
 def _money(amount: Decimal, currency: str) -> str:
     return f"{amount:,.2f} {currency}"
+
+
+def _price(amount: Decimal, currency: str) -> str:
+    # with each of its digits: what is multiplied by a million isn't rounded
+    return f"{amount:,.{max(2, -int(amount.normalize().as_tuple().exponent))}f} {currency}"
 
 
 def _perhaps(amount: Decimal | None, currency: str) -> str:

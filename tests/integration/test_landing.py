@@ -257,7 +257,7 @@ def test_the_command_shows_what_came_and_what_waits(
     )
 
 
-def test_the_command_loads_as_dagster_does(database: str, landing: Path) -> None:
+def test_the_command_loads_as_dagster_does(database: str, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (landing / "a.jsonl").write_text(spans(1))
     result = CliRunner().invoke(main, ["sources", "--load"])
     assert (result.exit_code, result.stderr) == (
@@ -273,6 +273,13 @@ def test_the_command_loads_as_dagster_does(database: str, landing: Path) -> None
     (landing / "c.jsonl").write_text(spans(2))
     assert CliRunner().invoke(main, ["sources", "--load"]).exit_code == 0
     assert len(stored(database)) == 1
+    monkeypatch.setenv("GOVERNANCE_HOME", str(landing))
+    monkeypatch.delenv("GOVERNANCE_SOURCES", raising=False)
+    nothing = CliRunner().invoke(main, ["sources", "--load"])
+    assert (nothing.exit_code, nothing.stderr) == (
+        0,
+        f"nothing is loaded by itself: there is no file {landing}/sources.yml, see docs/sources.md\n",
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Loads as a user meets them: what is told, tried, left aside and taken back."""
 
+import shlex
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_column_that_fills_nothing_but_looks_like_a_target(
     run: Run, write: Callable[..., str], column: str, target: str | None
 ) -> None:
     told = run(write(f"time,provider,model,{column}", f"{T},p,m,1")).stderr
-    assert (f"--map {target}={column}" in told) is (target is not None)
+    assert (f"--map {target}={shlex.quote(column)}" in told) is (target is not None)
     assert ("looks like it" in told) is (target is not None)
     assert ("if input_tokens leaves these tokens out" in told) is (target == "cache_read_tokens")
     if target:

@@ -96,8 +96,8 @@ def warehouse(database: str) -> str:
         top = add(
             connection, "teams", name=ODD, slug="odd", budget_amount=Decimal(1), budget_period="month", currency="USD"
         )
-        below = add(connection, "teams", name=FORMULA, slug="formula", parent_team_id=top)
-        twin = add(connection, "teams", name=FORMULA, slug="twin", parent_team_id=top)
+        below = add(connection, "teams", name=FORMULA, slug="formula", parent_team_id=top, budget_amount=Decimal("0.5"))
+        twin = add(connection, "teams", name=FORMULA, slug="twin", parent_team_id=top, budget_amount=Decimal("0.5"))
         add_user(connection, display_name=ODD, email="odd@example.com")
         add(connection, "alerts", alert_type="budget", severity="high", title=ODD)
         for number, (team, cost, currency) in enumerate(
@@ -131,6 +131,16 @@ def pages(site: Path) -> dict[str, Parsed]:
 def read_csv(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
+
+
+def test_budgets_of_teams_of_one_name_are_told_apart(site: Path) -> None:
+    names = {
+        name: {row[0] for row in read_csv(site / "csv" / f"budgets-{name}.csv") if FORMULA in row[0]}
+        for name in ("budgets", "crossings")
+    }
+    assert {name[-len("(formula)") :] for name in names["crossings"]} == {"(formula)"}
+    assert len(names["budgets"]) == 2
+    assert names["crossings"] < names["budgets"]
 
 
 def test_all_pages_are_there_and_each_link_leads_somewhere(site: Path, pages: dict[str, Parsed]) -> None:

@@ -122,6 +122,10 @@ def test_gzip_and_standard_names(database: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--source", "optl", str(GOLDEN / "otlp.jsonl")],
+            "there is no source optl: did you mean otlp? there are otlp, ",
+        ),
         (["--source", "x", str(GOLDEN / "otlp.jsonl")], "there is no source x: there are otlp, litellm, "),
         (
             ["--map", "time=nothing", str(GOLDEN / "litellm.csv")],

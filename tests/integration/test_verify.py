@@ -83,10 +83,14 @@ def test_what_could_not_be_asked_is_never_ok(warehouse: str) -> None:
     result = run(warehouse, "-s", "usage")
     assert result.exit_code == 2
     assert 'clock_skew could not run: relation "verification.clock_skew" does not exist' in result.output
+    typo = run(warehouse, "-s", "clock_skwe")
+    assert typo.stderr.startswith(
+        "error: no rule and no family of rules is called clock_skwe: did you mean clock_skew? "
+    )
     nothing = run(warehouse, "-s", "clock_*", "-s", "no such rule")
     assert nothing.exit_code == 2
     assert nothing.stderr.startswith(
-        "error: no rule and no family of rules is called no such rule; the families are audit"
+        "error: no rule and no family of rules is called no such rule: the families are audit"
     )
 
 

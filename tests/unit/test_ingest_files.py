@@ -142,6 +142,8 @@ class TestCsv:
             ("\n\n", "is empty"),
             (f"{CSV},model\n", "names model more than once: rename one of them"),
             ("Time,Vendor,Model\n", "with --map time=Time --map provider=Vendor --map model=Model or --set time="),
+            ("model,provider,Time (UTC)\n", "say so with --map time=COLUMN or"),
+            ("model,provider,Time Stamp\n", "say so with --map time='Time Stamp' or"),
             ("time,model\n", "nothing in .* is known to be the provider: say so with --map provider=COLUMN or --set"),
             ("time;provider;model;cost_amount\n", "is separated by semicolons, .* add --decimal , if its numbers are"),
             ('time,"provider\n', "the header of .* can't be read"),
@@ -340,9 +342,14 @@ class TestFiles:
         with pytest.raises(GovernanceError, match=r"usage\.csv\.gz (is damaged|can't be read)"):
             read(damage(data), "usage.csv.gz")
 
-    def test_not_gzip(self, read: Reader) -> None:
-        with pytest.raises(GovernanceError, match="can't be read: Not a gzipped file"):
-            read(CSV, "usage.csv.gz")
+    @pytest.mark.parametrize("name", ["usage.csv", "usage.csv.gz"])
+    def test_gzip_is_known_by_its_content(self, read: Reader, name: str) -> None:
+        text = f"{CSV}\nt,p,m,1\n"
+        assert read(gzip.compress(text.encode()), name) == read(text, name) == [good(2, "t", "p", "m", "1")]
+
+    def test_what_is_neither_gzip_nor_text(self, read: Reader) -> None:
+        with pytest.raises(GovernanceError, match="isn't UTF-8 text"):
+            read(b"\xff\xfe\x00", "usage.csv.gz")
 
     def test_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = io.BytesIO(f"{CSV}\nt,p,m,1\n".encode())

@@ -27,8 +27,9 @@ select
         'Say %s it is: `governance models %s NAME`; if that is its own name, give it twice.',
         case when is_by_provider then 'who' else 'what' end,
         case
-            when is_by_provider then format('alias-provider %s', to_json(provider))
-            else format('alias --provider %s %s', to_json(canonical_provider), to_json(model))
+            when is_by_provider then format('alias-provider %s', {{ shell_word('provider') }})
+            else
+                format('alias --provider %s %s', {{ shell_word('canonical_provider') }}, {{ shell_word('model') }})
         end
     ) as fix
 from unknown

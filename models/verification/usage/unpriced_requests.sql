@@ -14,8 +14,8 @@ select
     ) as message,
     format(
         'Enter its price and run `governance prices import FILE`, then'
-        || ' `governance reprice --unpriced --model %L --reason …`; or have the source send the cost.',
-        u.model
+        || ' `governance reprice --unpriced --model %s --reason …`; or have the source send the cost.',
+        {{ shell_word('u.model') }}
     ) as fix
 from (
     select

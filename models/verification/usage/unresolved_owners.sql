@@ -56,10 +56,10 @@ select
             then 'Have the source name the team, or correct core.team_members; then `governance identities resolve`.'
         else
             format(
-                'Say who it is: `governance identities resolve %L %s %L --user EMAIL`, --team SLUG or --key PREFIX.',
-                source,
+                'Say who it is: `governance identities resolve %s %s %s --user EMAIL`, --team SLUG or --key PREFIX.',
+                {{ shell_word('source') }},
                 kind,
-                external_id
+                {{ shell_word('external_id') }}
             )
     end as fix
 from named

@@ -55,7 +55,7 @@ def _content(path: Path, hint: str) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise GovernanceError(f"{path} can't be read ({error}): {hint}") from error
+        raise GovernanceError(f"{path} can't be read ({reason(error)}): {hint}") from error
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from shlex import quote
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.organisation import cells
@@ -112,11 +113,13 @@ def _columns(table: Table, kind: str, ignored: Collection[str]) -> list[str]:
         if name in _CLEAR:
             raise GovernanceError(
                 f"{place}: column {name} could hold clear keys, which must not be in a file; give key_hash and "
-                f"key_prefix instead, or leave it aside with --ignore {name} and delete the file"
+                f"key_prefix instead, or leave it aside with --ignore {quote(name)} and delete the file"
             )
         near = get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}, or" if near else "it takes " + ", ".join(known) + ";"
-        raise GovernanceError(f"{place}: {kind} have no column {name}; {hint} leave it aside with --ignore {name}")
+        raise GovernanceError(
+            f"{place}: {kind} have no column {name}; {hint} leave it aside with --ignore {quote(name)}"
+        )
     if not set(KINDS[kind].keys) & set(columns):
         raise GovernanceError(f"{place}: {kind} need the column {' or '.join(KINDS[kind].keys)}")
     return columns

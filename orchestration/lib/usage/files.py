@@ -136,7 +136,8 @@ class _OpenFile:
             resources.callback(rows.close)
             return rows
         plain: BinaryIO | gzip.GzipFile = self._raw
-        if _is_gzip(file.path):
+        # by what it begins with: a browser unpacks what it fetches, and keeps the name
+        if isinstance(self._raw, io.BufferedReader) and self._raw.peek(2)[:2] == b"\x1f\x8b":
             plain = resources.enter_context(gzip.GzipFile(fileobj=self._raw))
         if file.format == "proto":
             from orchestration.lib.usage.sources.protobuf import ExportRequests

@@ -1,6 +1,7 @@
 """What a load says of a file that loads but looks wrong: columns that fill nothing, seconds as milliseconds."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from shlex import quote
 
 # names that other programs give to what fills a target, in lower case and without blanks, _ . and -; likely ones first
 _NAMES: Mapping[str, str] = {
@@ -56,6 +57,11 @@ def alike(target: str, columns: Iterable[str]) -> list[str]:
     return [column for _, _, column in sorted(found)]
 
 
+def option_for(target: str, columns: Iterable[str], otherwise: str = "COLUMN") -> str:
+    """The option that has the likeliest of the columns fill a target, as a shell takes it."""
+    return f"--map {target}={quote(next(iter(alike(target, columns)), otherwise))}"
+
+
 def unmapped(columns: Sequence[str], filled: Collection[str]) -> Iterator[str]:
     """A sentence for each target that nothing fills although columns of the file look like it."""
     for target in _NAMES:
@@ -63,10 +69,10 @@ def unmapped(columns: Sequence[str], filled: Collection[str]) -> Iterator[str]:
             look = "looks" if len(found) == 1 else "look"
             whole = _PARTS_OF.get(target)
             only = f" if {whole} leaves these tokens out, for each is counted once" if whole else ""
-            ignoring = " ".join(f"--ignore {column}" for column in found)
+            ignoring = " ".join(f"--ignore {quote(column)}" for column in found)
             yield (
                 f"nothing fills {target}, but {', '.join(found)} {look} like it: "
-                f"add --map {target}={found[0]}{only}, or {ignoring} to leave it out"
+                f"add {option_for(target, found)}{only}, or {ignoring} to leave it out"
             )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.lib.errors import GovernanceError
-from orchestration.lib.usage.hints import alike
+from orchestration.lib.usage.hints import option_for
 from orchestration.lib.usage.spellings import SPELLINGS
 
 REQUIRED = ("time", "provider", "model")
@@ -390,7 +390,7 @@ def match_columns(
     if absent := [column for column in (*wanted.values(), *ignored) if column not in header]:
         raise GovernanceError(f"{source} has no column {_listed(absent)}: {has}")
     if missing := [name for name in REQUIRED if name not in wanted and name not in constants]:
-        likely = " ".join(f"--map {name}={next(iter(alike(name, header)), 'COLUMN')}" for name in missing)
+        likely = " ".join(option_for(name, header) for name in missing)
         raise GovernanceError(
             f"nothing in {source} is known to be the {_listed(missing)}: say so with {likely} or "
             f"--set {missing[0]}=VALUE ({has})"

@@ -1,6 +1,7 @@
 """Runs the rules of schema `verification`, in a session that only reads."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 import psycopg
@@ -62,9 +63,11 @@ def _rules(connection: Connection) -> list[Rule]:
 def _chosen(rules: list[Rule], patterns: Sequence[str]) -> list[Rule]:
     for pattern in patterns:
         if not any(_matches(rule, pattern) for rule in rules):
-            families = ", ".join(sorted({rule.family for rule in rules}))
+            families = sorted({rule.family for rule in rules})
+            near = get_close_matches(pattern, [*families, *(rule.rule for rule in rules)], n=1)
+            hint = "".join(f"did you mean {each}? " for each in near)
             raise GovernanceError(
-                f"no rule and no family of rules is called {pattern}; the families are {families}, "
+                f"no rule and no family of rules is called {pattern}: {hint}the families are {', '.join(families)}, "
                 "and docs/rules has a page of the rules of each"
             )
     return [rule for rule in rules if not patterns or any(_matches(rule, pattern) for pattern in patterns)]

@@ -166,8 +166,8 @@ def _alerts(data: Data, chosen: str) -> Page:
         Card("Raised in 7 days", f"{total(rows, 'raised_7d'):,}", f"{total(rows, 'raised_30d'):,} in 30 days"),
     ]
     columns = (
-        *("alert_type", "severity", "open", "acknowledged", "resolved", "oldest_open_at", "mean_time_to_acknowledge"),
-        *("mean_time_to_resolve", "raised_7d", "raised_30d"),
+        *("alert_type", "severity", "open", "acknowledged", "resolved", "oldest_open_at", "hours_to_acknowledge"),
+        *("hours_to_resolve", "raised_7d", "raised_30d"),
     )
     part = Part(listing("alerts", title, [row for row in rows if wanted(row)], columns, empty="No alert is open."))
     filters = [Filter("Show", [(name, f"alerts{of}") for name, (of, _, _) in _ALERTS.items()])]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -94,7 +93,8 @@ class Listing:
         if (self.of_series == "money" and is_of_thing) or (not self.of_series and column in MONEY):
             return amount(Decimal(value))
         if is_of_thing or (not self.of_series and column in COUNTS):
-            return f"{Decimal(value):,.0f}"
+            # means of hours are not whole
+            return f"{Decimal(value):,.{1 if column.startswith('hours_') else 0}f}"
         if column in SHARES:
             sign = "+" if column == "change_share" else ""
             return f"{Decimal(value):{sign}.1%}".replace("%", "\N{NO-BREAK SPACE}%")
@@ -145,8 +145,6 @@ def share(part: int, whole: int) -> str:
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, timedelta):
-        return str(timedelta(seconds=round(value.total_seconds())))
     return as_text(value)
 
 

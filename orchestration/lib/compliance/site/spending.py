@@ -238,7 +238,8 @@ def _budgets(data: Data, *, running: bool) -> Page:
         )
         title = "Crossings of 50, 80 and 100 % in the last 90 days"
         empty = "No limit was crossed in the last 90 days."
-        blocks.append(Part(listing("crossings", title, data.rows["breaches"], columns, empty=empty)))
+        crossings = [_leading_to_team(row, data) for row in data.rows["breaches"]]
+        blocks.append(Part(listing("crossings", title, crossings, columns, empty=empty)))
     name = "budgets" if running else "budgets-earlier"
     lead = (
         "How far limits are used, and where spending leads."
@@ -253,19 +254,17 @@ def of_budgets(
     name: str, title: str, limits: Sequence[Row], data: Data | None = None, columns: Sequence[str] = _OF_BUDGETS
 ) -> Listing:
     """Limits, with what was spent of them."""
-    rows = limits
-    if data is not None:
-        rows = [
-            {
-                **row,
-                "page": team_page(data.teams[row["target"]])
-                if row["target_kind"] == "team" and row["target"] in data.teams
-                else None,
-            }
-            for row in limits
-        ]
+    rows = limits if data is None else [_leading_to_team(row, data) for row in limits]
     about = "Expected is what the period will have cost at its end." if "expected" in columns else ""
     return listing(name, title, rows, columns, bar="used_share", about=about, empty="There is none.")
+
+
+def _leading_to_team(row: Row, data: Data) -> Row:
+    """A limit or crossing; a live team's leads to its page, and has a name that no other has."""
+    team = row["target"]
+    if row["target_kind"] != "team" or team not in data.teams:
+        return row
+    return {**row, "name": data.shown_name(team), "page": team_page(data.teams[team])}
 
 
 def _by_model(data: Data, rows: Iterable[Row], title: str, name: str) -> Listing:

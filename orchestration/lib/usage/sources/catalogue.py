@@ -1,6 +1,7 @@
 """The sources whose records are known, and which of them a file is of."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.sources import (
@@ -49,7 +50,9 @@ REPORTS: Mapping[str, Report] = {
 def source_named(name: str) -> Source:
     """The source of that name. Raises GovernanceError."""
     if name not in SOURCES:
-        raise GovernanceError(f"there is no source {name}: there are {', '.join((*SOURCES, *REPORTS))}")
+        known = (*SOURCES, *REPORTS)
+        hint = "".join(f"did you mean {each}? " for each in get_close_matches(name, known, n=1))
+        raise GovernanceError(f"there is no source {name}: {hint}there are {', '.join(known)}")
     return SOURCES[name]
 
 

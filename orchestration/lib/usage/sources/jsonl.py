@@ -12,7 +12,7 @@ import msgspec
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, about, is_damaged
-from orchestration.lib.usage.hints import alike
+from orchestration.lib.usage.hints import option_for
 from orchestration.lib.usage.record import REQUIRED, TARGETS
 from orchestration.lib.usage.sources import text
 
@@ -71,10 +71,9 @@ class JsonLinesSource(text.TextSource):
                 if name in mapping:
                     raise GovernanceError(f"{self._source} has no {mapping[name]}: {has}")
                 paths = dict.fromkeys(path for record in records for path in _paths(record))
-                likely = next(iter(alike(name, paths)), "KEY")
                 raise GovernanceError(
-                    f"nothing in {self._source} is known to be the {name}: say so with --map {name}={likely} or "
-                    f"--set {name}=VALUE ({has})"
+                    f"nothing in {self._source} is known to be the {name}: say so with "
+                    f"{option_for(name, paths, 'KEY')} or --set {name}=VALUE ({has})"
                 )
 
     def records(self) -> Iterator[Record]:
