@@ -67,9 +67,7 @@ def test_unit_tests_hold_in_every_zone(definitions: dg.Definitions, target: Path
     tests = [each for each in manifest["unit_tests"].values() if asks(models[each["model"]])]
     assert tests
     named = [((each["overrides"] or {}).get("vars") or {}).keys() for each in tests]
-    assert [
-        test["name"] for test, names in zip(tests, named, strict=True) if "reporting_timezone" not in names
-    ] == []
+    assert [test["name"] for test, names in zip(tests, named, strict=True) if "reporting_timezone" not in names] == []
 
 
 def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
