@@ -209,7 +209,7 @@ select
     {%- for column in token_classes() + ['requests'] %}
     max(c.{{ kind }} * 0.000001) filter (where c.unit = '{{ column }}'),
     {%- endfor %}
-    array_agg(c.{{ kind }} * 0.000001 order by c.unit) filter (where c.unit in ('{{ other_price_units()[1:] | join("', '") }}')),
+    array_agg((c.{{ kind }} - coalesce(w.{{ kind }}, 0)) * 0.000001 order by c.unit) filter (where c.unit in ('{{ other_price_units()[1:] | join("', '") }}')),
     {%- endfor %}
     jsonb_agg(jsonb_build_object(
         'unit', c.unit, 'list_unit_price', c.list_price, 'unit_price', c.price,
@@ -218,6 +218,11 @@ select
 from complete as c
 inner join pg_temp.price_keys as k on k.key_id = c.key_id
 inner join facts as f on f.key_id = c.key_id and f.starts = c.starts and f.context_above = c.context_above
+-- the class that a part is of
+left join complete as w
+    on w.key_id = c.key_id and w.starts = c.starts and w.context_above = c.context_above
+        and w.unit = case c.unit
+            {%- for unit, column in part_units().items() %} when '{{ unit }}' then '{{ column }}'{% endfor %} end
 group by
     c.key_id, c.starts, c.ends, c.context_above, c.above, c.agreement_id, c.discount_percent, k.service_tier, k.provider, k.model,
     f.own_entry, f.list_entry, f.currency, f.has_tier

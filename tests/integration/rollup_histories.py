@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import dict_row
+from reporting_rows import stored_buckets
 from rollup_oracle import (
     POLICY,
     SUBTEAM,
@@ -105,6 +106,7 @@ def samples_at(times: st.SearchStrategy[datetime]) -> st.SearchStrategy[Sample]:
     return st.builds(Sample, times, st.just("gateway"), st.sampled_from(["cpu", "memory"]), values)
 
 
+PARTITIONS = (NOW - timedelta(days=7), NOW + timedelta(days=28))  # between them a build makes them
 ACTIONS = ("insert", "insert", "insert", "price", "move", "delete", "compress", "refresh", "refresh", "retain", "drop")
 
 
@@ -303,6 +305,48 @@ class Warehouse:
             for query, expected in [*answers, *reports(self.oracle, now)]:
                 found = cursor.execute(query.encode()).fetchall()
                 assert sorted(map(comparable, found)) == sorted(map(comparable, expected)), query
+
+
+def start_over(connection: Connection) -> None:
+    """An empty warehouse that nothing was dropped from; incremental rollups were last refreshed a few hours ago.
+
+    Its partitions are those of a build, whatever an earlier history made or dropped: they decide which rows go when one
+    is dropped by hand, and so what can be drawn next. A history must draw the same each time, or Hypothesis refuses it.
+    """
+    names = [name for (name,) in connection.execute("select name from internal.rollup_state").fetchall()]
+    for series in ("llm_metrics", "system_metrics"):
+        if is_timescaledb(connection):
+            connection.execute(
+                "select public.drop_chunks(%s::regclass, older_than => 'infinity'::timestamptz)", [f"core.{series}"]
+            )
+        else:
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier("core", series)))
+            others = connection.execute(
+                "select part from internal.present_parts(%s) where high <= %s or low > %s", [series, *PARTITIONS]
+            )
+            for (part,) in others.fetchall():
+                connection.execute(sql.SQL("drop table {}").format(sql.Identifier("core", part)))
+    for name in names:
+        connection.execute(sql.SQL("delete from {}").format(stored_buckets(connection, name)))
+    connection.execute("update internal.time_series set dropped_before = '-infinity', gone = '{}'")
+    connection.execute("delete from internal.time_series_parts")
+    # after it forgot the parts that were there, for what is gone it would take note of; chunks come with their rows
+    connection.execute(
+        "select internal.ensure_partitions(format('core.%%I', name)::regclass, %s, %s) from internal.time_series",
+        PARTITIONS,
+    )
+    if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
+        return
+    connection.execute("delete from internal.invalidations")
+    connection.execute("delete from internal.rollup_invalidations")
+    connection.execute(
+        "update internal.rollup_state set watermark = date_trunc(bucket, %s::timestamptz, timezone)", [CLOSED]
+    )
+    connection.execute("update internal.time_series set closing = %s, closed_before = %s", [CLOSED, CLOSED])
+    connection.execute(
+        "select setval(format('internal.%%I', name || '_closing'), %s) from internal.time_series",
+        [int(CLOSED.timestamp())],
+    )
 
 
 def comparable(row: Row) -> tuple[tuple[str, str, object], ...]:

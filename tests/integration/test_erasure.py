@@ -164,6 +164,10 @@ def test_nothing_names_an_erased_person_and_everything_else_is_as_it_was(
         assert places(connection, text) == {}
     assert places(connection, "Ann Born Before") == {}
     assert (erased.left_in_rows, erased.left_in_trail) == ({}, 0)
+    # a finding about the account goes on under its new name
+    now = value(connection, "select email from core.users where id = %s", ann)
+    subjects = connection.execute("select subject from internal.verification_findings").fetchall()
+    assert subjects == [(f"user of gateway: {now}",)]
     # nobody else changes evidence, nor says later that it is for this erasure
     with connection.transaction(force_rollback=True):
         connection.execute("select set_config('governance.erasing', %s, true)", [str(ann)])
@@ -219,7 +223,7 @@ def test_what_an_application_wrote_into_the_trail_itself_is_counted(open_connect
     mail, made, _ = [row[0] for row in connection.execute(times, [team]).fetchall()]
     assert (erased.left_since, erased.left_until) == (mail, made)
     said = value(connection, "select description from core.teams where id = %s", team)
-    assert re.fullmatch("Ask erased-[0-9a-f]{12}, or mercy@acme.example.", said)
+    assert re.fullmatch("Ask erased-[0-9a-f]{12}@erased.invalid, or mercy@acme.example.", said)
     # the entry of that very change names nobody
     last = (
         "select before ->> 'description' from core.audit_logs where resource_id = %s order by recorded_at desc limit 1"

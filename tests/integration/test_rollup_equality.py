@@ -14,17 +14,13 @@ import pytest
 from engines import Engine, is_pglite
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
-from psycopg import sql
-from reporting_rows import stored_buckets
 from rollup_histories import (
     ACTIONS,
-    CLOSED,
-    NOW,
     Warehouse,
     clock_changes,
     dbt,
-    is_timescaledb,
     requests_at,
+    start_over,
     variables,
 )
 from rollup_oracle import POLICY, SUBTEAM, TEAM, USERS, Oracle
@@ -48,7 +44,6 @@ ZONE = os.environ.get("GOVERNANCE_EQUALITY_ZONE")
 SHRINK = "GOVERNANCE_EQUALITY_SHRINK" in os.environ
 # those that the oracle answers too
 REPORTS = ("cost_summary_view", "user_activity_summary_view", "policy_compliance_view", "team_hierarchy_view")
-PARTITIONS = (NOW - timedelta(days=7), NOW + timedelta(days=28))  # between them a build makes them
 
 
 @contextmanager
@@ -79,48 +74,6 @@ def warehouse_of(engine: Engine, zone: str) -> Iterator[tuple[str, Connection]]:
                 [POLICY],
             )
             yield url, connection
-
-
-def start_over(connection: Connection) -> None:
-    """An empty warehouse that nothing was dropped from; incremental rollups were last refreshed a few hours ago.
-
-    Its partitions are those of a build, whatever an earlier history made or dropped: they decide which rows go when one
-    is dropped by hand, and so what can be drawn next. A history must draw the same each time, or Hypothesis refuses it.
-    """
-    names = [name for (name,) in connection.execute("select name from internal.rollup_state").fetchall()]
-    for series in ("llm_metrics", "system_metrics"):
-        if is_timescaledb(connection):
-            connection.execute(
-                "select public.drop_chunks(%s::regclass, older_than => 'infinity'::timestamptz)", [f"core.{series}"]
-            )
-        else:
-            connection.execute(sql.SQL("delete from {}").format(sql.Identifier("core", series)))
-            others = connection.execute(
-                "select part from internal.present_parts(%s) where high <= %s or low > %s", [series, *PARTITIONS]
-            )
-            for (part,) in others.fetchall():
-                connection.execute(sql.SQL("drop table {}").format(sql.Identifier("core", part)))
-    for name in names:
-        connection.execute(sql.SQL("delete from {}").format(stored_buckets(connection, name)))
-    connection.execute("update internal.time_series set dropped_before = '-infinity', gone = '{}'")
-    connection.execute("delete from internal.time_series_parts")
-    # after it forgot the parts that were there, for what is gone it would take note of; chunks come with their rows
-    connection.execute(
-        "select internal.ensure_partitions(format('core.%%I', name)::regclass, %s, %s) from internal.time_series",
-        PARTITIONS,
-    )
-    if connection.execute("select 1 from internal.rollup_state where kind = 'continuous_aggregate'").fetchone():
-        return
-    connection.execute("delete from internal.invalidations")
-    connection.execute("delete from internal.rollup_invalidations")
-    connection.execute(
-        "update internal.rollup_state set watermark = date_trunc(bucket, %s::timestamptz, timezone)", [CLOSED]
-    )
-    connection.execute("update internal.time_series set closing = %s, closed_before = %s", [CLOSED, CLOSED])
-    connection.execute(
-        "select setval(format('internal.%%I', name || '_closing'), %s) from internal.time_series",
-        [int(CLOSED.timestamp())],
-    )
 
 
 def zones_of(engine: str) -> tuple[str, ...]:

@@ -49,6 +49,27 @@ def nodes(definitions: dg.Definitions, target: Path) -> list[dict[str, Any]]:
     return list(json.loads((target / "manifest.json").read_text())["nodes"].values())
 
 
+def test_unit_tests_hold_in_every_zone(definitions: dg.Definitions, target: Path) -> None:
+    """A build runs them with the vars of whoever builds: one about a model that asks for the zone names a zone."""
+    manifest = json.loads((target / "manifest.json").read_text())
+    macros, models = manifest["macros"], {node["name"]: node for node in manifest["nodes"].values()}
+
+    def used(node: dict[str, Any], found: set[str]) -> set[str]:
+        for name in set(node["depends_on"]["macros"]) - found:
+            found.add(name)
+            used(macros[name], found)
+        return found
+
+    def asks(model: dict[str, Any]) -> bool:
+        own = (macros[name]["macro_sql"] for name in used(model, set()) if name.startswith("macro.governance."))
+        return any("reporting_timezone" in text for text in (model["raw_code"], *own))
+
+    tests = [each for each in manifest["unit_tests"].values() if asks(models[each["model"]])]
+    assert tests
+    named = [((each["overrides"] or {}).get("vars") or {}).keys() for each in tests]
+    assert [test["name"] for test, names in zip(tests, named, strict=True) if "reporting_timezone" not in names] == []
+
+
 def specs(definitions: dg.Definitions) -> list[dg.AssetSpec]:
     return sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key)
 

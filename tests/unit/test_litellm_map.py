@@ -42,6 +42,7 @@ def test_prices_are_taken_as_they_are_written() -> None:
         ("cache_read_tokens", "flex", 272_000): Decimal("0.03"),
         ("input_tokens", "standard", 200_000): Decimal("0.22"),
         ("output_tokens", "batch", 0): Decimal(0),
+        ("cache_write_1h_tokens", "standard", 0): Decimal(10),
     }
 
 

@@ -160,7 +160,8 @@ declare
     spelled text;
 begin
     if lower(said) = any (wholes) then
-        return 'erased-' || left(encode(sha256(salt || convert_to(said, 'UTF8')), 'hex'), 12);
+        return 'erased-' || left(encode(sha256(salt || convert_to(said, 'UTF8')), 'hex'), 12)
+            || case when position('@' in said) > 0 then '@erased.invalid' else '' end;
     end if;
     foreach pattern in array inside loop
         -- each spelling gets a name of its own, so what was unique stays unique
@@ -171,7 +172,8 @@ begin
             answer := regexp_replace(
                 answer,
                 '(?<![[:alnum:]._%+-])' || regexp_replace(spelled, '([^[:alnum:]])', '\\\1', 'g') || '(?![[:alnum:]_-]|[.][[:alnum:]])',
-                'erased-' || left(encode(sha256(salt || convert_to(spelled, 'UTF8')), 'hex'), 12),
+                'erased-' || left(encode(sha256(salt || convert_to(spelled, 'UTF8')), 'hex'), 12)
+                    || case when position('@' in spelled) > 0 then '@erased.invalid' else '' end,
                 'g'
             );
         end loop;
@@ -179,7 +181,7 @@ begin
     return answer;
 end $f$;
 comment on function internal.pseudonymised_text(text, text[], text[], bytea) is
-    'A text without a person: what matches a pattern as a word, or is one of the wholes in lower case, becomes a pseudonym.';
+    'A text without a person: what matches a pattern as a word, or is one of the wholes in lower case, becomes a pseudonym; of an address again an address.';
 
 create or replace function internal.pseudonymised(said jsonb, inside text[], wholes text[], salt bytea) returns jsonb
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp

@@ -22,6 +22,8 @@ _KEYS = {
     "input_mtok": ("input_tokens", 1_000_000),
     "cache_read_mtok": ("cache_read_tokens", 1_000_000),
     "cache_write_mtok": ("cache_write_tokens", 1_000_000),
+    "cache_write_1h_mtok": ("cache_write_1h_tokens", 1_000_000),
+    "cache_audio_read_mtok": ("cache_read_audio_tokens", 1_000_000),
     "output_mtok": ("output_tokens", 1_000_000),
     "output_reasoning_mtok": ("reasoning_tokens", 1_000_000),
     "input_audio_mtok": ("audio_input_tokens", 1_000_000),

@@ -20,6 +20,8 @@ _UNITS = {
     "input_cost_per_token": "input_tokens",
     "cache_read_input_token_cost": "cache_read_tokens",
     "cache_creation_input_token_cost": "cache_write_tokens",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h_tokens",
+    "cache_read_input_audio_token_cost": "cache_read_audio_tokens",
     "output_cost_per_token": "output_tokens",
     "output_cost_per_reasoning_token": "reasoning_tokens",
     "input_cost_per_audio_token": "audio_input_tokens",

@@ -156,13 +156,17 @@ class Corrections:
                 select case when c.said ? 'cost_amount' then n.cost_amount else {self._stored_cost} end as cost
             ) as v
         """
+        # of metadata only what our prices are for too
+        costed_by = (
+            f"(c.said ?| {_names(_COSTED_BY)} or (n.metadata -> 'units') is distinct from (m.metadata -> 'units'))"
+        )
         requests = f"""
             select
                 c.line, n.time, n.provider, n.model, n.service_tier, n.region, n.team_id,
                 case when v.cost is not null then n.currency end as currency, n.status, n.metadata -> 'units' as units,
                 {listed(f"n.{name}" for name in TOKEN_CLASSES)}
             from {joined}
-            where c.said ?| {_names(_COSTED_BY)}
+            where {costed_by}
         """
         said = {"cost_amount": "v.cost", "currency": "n.currency"}
         said["cost_source"] = "case when v.cost is null then 'unpriced' else n.cost_source end"
@@ -184,7 +188,7 @@ class Corrections:
                     from (values {listed(pairs)}) as v (name, old, new)
                     where old is distinct from new
                 ) as d
-                where c.said ?| {_names(_COSTED_BY)}
+                where {costed_by}
             ) as d
             where d.line = changed.line
             """

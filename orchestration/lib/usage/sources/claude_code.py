@@ -1,14 +1,17 @@
 """Claude Code: its logs below ~/.claude/projects. A line for each content block repeats the usage of its message."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from orchestration.lib.usage.sources.adapter import Adapter, Found, Said, Source, Usage
-from orchestration.lib.usage.sources.values import Tokens, as_object, estimate, id_or_none, text, whole
+from orchestration.lib.usage.sources.values import Tokens, as_list, as_object, estimate, id_or_none, nested, text, whole
 
 # so many messages may lie between two lines of one
 _OPEN = 10_000
+_COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+# what it says of a place where no place was asked for
+_ANYWHERE = (None, "not_available", "global")
 
 
 def read(line: Said) -> Usage | None:
@@ -20,7 +23,9 @@ def read(line: Said) -> Usage | None:
         return None
     message_id = text(message.get("id"))
     folder = text(line.get("cwd"))
-    tier = text(said.get("service_tier"))
+    # it answers faster at another price
+    tier = "fast" if said.get("speed") == "fast" else text(said.get("service_tier"))
+    place = text(said.get("inference_geo"))
     usage: Usage = {
         "time": text(line.get("timestamp")),
         "request_id": text(line.get("requestId")) or message_id,
@@ -28,6 +33,7 @@ def read(line: Said) -> Usage | None:
         "provider": "anthropic",
         "model": model,
         "application": "claude-code",
+        "region": None if place in _ANYWHERE else place,
         "service_tier": tier,
         "status": "error" if line.get("isApiErrorMessage") is True else "success",
         # counted at the desk, not by who sends the bill
@@ -37,12 +43,34 @@ def read(line: Said) -> Usage | None:
     if message_id:
         usage["group"] = f"{message_id} {text(line.get('requestId'))}"
     tokens = Tokens(usage)
+    said = _with_summaries(said)
     tokens.less("input_tokens", said.get("input_tokens"), {})
     tokens.take("cache_read_tokens", said.get("cache_read_input_tokens"))
     tokens.take("cache_write_tokens", said.get("cache_creation_input_tokens"))
+    tokens.part("cache_write_1h_tokens", _for_an_hour(said), "cache_write_tokens")
     tokens.less("output_tokens", said.get("output_tokens"), {})
+    tokens.also("searches", nested(said.get("server_tool_use"), "web_search_requests"))
     estimate(usage, text(line.get("costUSD")))
     return usage
+
+
+def _with_summaries(said: Mapping[str, object]) -> Mapping[str, object]:
+    """What an answer used, with what the provider used to sum up the conversation before: it counts that beside."""
+    found = [each for each in as_list(said.get("iterations")) if isinstance(each, dict)]
+    summaries = [each for each in found if each.get("type") == "compaction"]
+    if not summaries:
+        return said
+    counts = {
+        name: sum(whole(each.get(name)) or 0 for each in (said, *summaries))
+        for name in _COUNTS
+        if said.get(name) is None or whole(said.get(name)) is not None
+    }
+    written = sum(whole(_for_an_hour(each)) or 0 for each in (said, *summaries))
+    return {**said, **counts, "cache_creation": {"ephemeral_1h_input_tokens": written}}
+
+
+def _for_an_hour(said: Mapping[str, object]) -> object:
+    return nested(said.get("cache_creation"), "ephemeral_1h_input_tokens")
 
 
 def fold(requests: Iterator[Found]) -> Iterator[Found]:
@@ -77,7 +105,8 @@ SOURCE = Source(
         "provider": "anthropic",
         "model": "message.model",
         "application": "claude-code",
-        "service_tier": "message.usage.service_tier",
+        "region": "message.usage.inference_geo",
+        "service_tier": "message.usage.service_tier; fast where message.usage.speed is",
         "input_tokens": "message.usage.input_tokens",
         "cache_read_tokens": "message.usage.cache_read_input_tokens",
         "cache_write_tokens": "message.usage.cache_creation_input_tokens",
@@ -86,7 +115,7 @@ SOURCE = Source(
         "currency": "USD",
         "cost_source": "estimated where there is a cost",
         "status": "isApiErrorMessage",
-        "metadata": "estimated, message.id as response_id",
+        "metadata": "estimated, message.id as response_id, tokens kept for an hour and searches as units",
     },
     adapter=adapter,
     recognises=lambda line: "sessionId" in line and "parentUuid" in line,

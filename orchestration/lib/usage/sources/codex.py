@@ -6,6 +6,7 @@ from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
 from orchestration.lib.usage.sources.values import Tokens, as_object, id_or_none, text, whole
 
 _COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+_WRITTEN = "cache_write_input_tokens"
 
 
 def adapter() -> Adapter:
@@ -34,7 +35,7 @@ def adapter() -> Adapter:
 
 def _usage(line: Said, info: Said, session: dict[str, str | None], before: dict[str, int]) -> Usage | None:
     total, last = as_object(info.get("total_token_usage")), as_object(info.get("last_token_usage"))
-    now = {name: whole(total.get(name)) or 0 for name in _COUNTS}
+    now = {name: whole(total.get(name)) or 0 for name in (*_COUNTS, _WRITTEN)}
     if total and now == before:
         return None
     added: Said = last or {name: number - before.get(name, 0) for name, number in now.items()}
@@ -44,8 +45,8 @@ def _usage(line: Said, info: Said, session: dict[str, str | None], before: dict[
     folder = session.get("folder")
     usage: Usage = {
         "time": text(line.get("timestamp")),
-        # the count so far tells the requests of a session apart
-        "request_id": f"{name}:{sum(now.values())}" if name and total else None,
+        # the count so far tells the requests of a session apart; what is written to a cache is input too
+        "request_id": f"{name}:{sum(now[count] for count in _COUNTS)}" if name and total else None,
         "session_id": id_or_none(name),
         "provider": session["provider"],
         "model": session.get("model"),
@@ -55,8 +56,11 @@ def _usage(line: Said, info: Said, session: dict[str, str | None], before: dict[
         "owner": {"project": PurePath(folder.replace("\\", "/")).name if folder else None},
     }
     tokens = Tokens(usage)
-    cached = tokens.take("cache_read_tokens", added.get("cached_input_tokens"))
-    tokens.less("input_tokens", added.get("input_tokens"), {"read from a cache": cached})
+    inputs = {
+        "read from a cache": tokens.take("cache_read_tokens", added.get("cached_input_tokens")),
+        "written to a cache": tokens.take("cache_write_tokens", added.get(_WRITTEN)),
+    }
+    tokens.less("input_tokens", added.get("input_tokens"), inputs)
     thought = tokens.take("reasoning_tokens", added.get("reasoning_output_tokens"))
     tokens.less("output_tokens", added.get("output_tokens"), {"of reasoning": thought}, "output tokens")
     return usage
@@ -72,8 +76,9 @@ SOURCE = Source(
         "provider": "session_meta.model_provider, else openai",
         "model": "turn_context.model",
         "application": "codex",
-        "input_tokens": "last_token_usage.input_tokens less cached_input_tokens",
+        "input_tokens": "last_token_usage.input_tokens less cached_input_tokens and cache_write_input_tokens",
         "cache_read_tokens": "last_token_usage.cached_input_tokens",
+        "cache_write_tokens": "last_token_usage.cache_write_input_tokens",
         "output_tokens": "last_token_usage.output_tokens less reasoning_output_tokens",
         "reasoning_tokens": "last_token_usage.reasoning_output_tokens",
         "metadata": "estimated",

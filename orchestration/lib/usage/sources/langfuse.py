@@ -1,6 +1,6 @@
 """Langfuse: observations as its user interface and its blob storage export write them, JSON or CSV."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from orchestration.lib.usage.sources.adapter import Adapter, Said, Source, Usage
 from orchestration.lib.usage.sources.values import (
@@ -19,15 +19,33 @@ from orchestration.lib.usage.sources.values import (
 )
 
 _OPERATIONS = {"GENERATION": "chat", "EMBEDDING": "embedding"}
+# the names of one count, of which the first that is said holds
+_GIVEN = ("input", "input_tokens", "prompt_tokens", "prompt_token_count", "promptTokenCount")
+_MADE = ("output", "output_tokens", "completion_tokens", "candidates_token_count", "candidatesTokenCount")
+_TOTAL = ("total", "total_tokens", "total_token_count", "totalTokenCount")
 _READ = (
     "input_cached_tokens",
     "input_cache_read",
     "cache_read_input_tokens",
     "cached_tokens",
     "cached_content_token_count",
+    "cachedContentTokenCount",
 )
-_REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens", "thoughts_token_count")
-_WRITTEN = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write")
+_READ_TEXT, _READ_AUDIO = "input_cached_text_tokens", "input_cached_audio_tokens"
+_WRITTEN = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write", "cache_write_tokens")
+_WRITTEN_5M, _WRITTEN_1H = "input_cache_creation_5m", "input_cache_creation_1h"
+_REASONING = (
+    "output_reasoning_tokens",
+    "output_reasoning",
+    "reasoning_tokens",
+    "thoughts_token_count",
+    "thoughtsTokenCount",
+)
+_AUDIO_IN, _AUDIO_OUT = ("input_audio_tokens", "input_audio"), ("output_audio_tokens", "output_audio")
+_KNOWN = {
+    *(*_GIVEN, *_MADE, *_TOTAL, *_READ, _READ_TEXT, _READ_AUDIO, *_WRITTEN, _WRITTEN_5M, _WRITTEN_1H),
+    *(*_REASONING, *_AUDIO_IN, *_AUDIO_OUT),
+}
 
 
 def read(observation: Said) -> Usage | None:
@@ -87,17 +105,24 @@ def read(observation: Said) -> Usage | None:
 def _count(details: Mapping[str, object], usage: Usage) -> None:
     """It mostly leaves the parts out of input and output; where its total says so, they are in the one or the other."""
     tokens = Tokens(usage)
-    given = first(details, "input", "input_tokens", "prompt_tokens", "prompt_token_count")
-    made = first(details, "output", "output_tokens", "completion_tokens", "candidates_token_count")
-    total = first(details, "total", "total_tokens", "total_token_count")
+    # text, pictures, predictions and what else it tells apart: it takes them out of input and output
+    given = _added(details, first(details, *_GIVEN), _others(details, "input_"))
+    made = _added(details, first(details, *_MADE), _others(details, "output_"))
+    total = first(details, *_TOTAL)
+    read_from = first(details, *_READ)
+    if read_from is None:
+        read_from = _added(details, None, (_READ_TEXT, _READ_AUDIO))
+    written = _added(details, first(details, *_WRITTEN), (_WRITTEN_5M, _WRITTEN_1H))
     inputs = {
-        "read from a cache": tokens.take("cache_read_tokens", first(details, *_READ)),
-        "written to a cache": tokens.take("cache_write_tokens", first(details, *_WRITTEN)),
-        "of audio": tokens.take("audio_input_tokens", first(details, "input_audio_tokens", "input_audio")),
+        "read from a cache": tokens.take("cache_read_tokens", read_from),
+        "written to a cache": tokens.take("cache_write_tokens", written),
+        "of audio": tokens.take("audio_input_tokens", first(details, *_AUDIO_IN)),
     }
+    tokens.part("cache_write_1h_tokens", details.get(_WRITTEN_1H), "cache_write_tokens")
+    tokens.part("cache_read_audio_tokens", details.get(_READ_AUDIO), "cache_read_tokens")
     outputs = {
         "of reasoning": tokens.take("reasoning_tokens", first(details, *_REASONING)),
-        "of audio": tokens.take("audio_output_tokens", first(details, "output_audio_tokens", "output_audio")),
+        "of audio": tokens.take("audio_output_tokens", first(details, *_AUDIO_OUT)),
     }
     of_input, of_output = sum(inputs.values()), sum(outputs.values())
     if given is None and (all_of_it := whole(total)) is not None:
@@ -105,6 +130,17 @@ def _count(details: Mapping[str, object], usage: Usage) -> None:
     in_input, in_output = _where(total, (whole(given) or 0) + (whole(made) or 0), of_input, of_output)
     tokens.less("input_tokens", given, inputs if in_input else {})
     tokens.less("output_tokens", made, outputs if in_output else {}, "output tokens")
+
+
+def _others(details: Mapping[str, object], side: str) -> list[str]:
+    return [name for name in details if name.startswith(side) and name not in _KNOWN]
+
+
+def _added(details: Mapping[str, object], said: object, names: Iterable[str]) -> object:
+    """What is said and the counts of these names; what is said alone where that is no number."""
+    more = [number for name in names if (number := whole(details.get(name))) is not None]
+    number = 0 if said is None else whole(said)
+    return said if not more or number is None else number + sum(more)
 
 
 def _where(total: object, both: int, of_input: int, of_output: int) -> tuple[bool, bool]:
@@ -139,10 +175,10 @@ SOURCE = Source(
         "model": "model",
         "operation": "type",
         "environment": "environment",
-        "input_tokens": "usageDetails.input, else what the others leave of usageDetails.total",
+        "input_tokens": "usageDetails.input and other input_…, else what the others leave of usageDetails.total",
         "cache_read_tokens": "usageDetails.input_cached_tokens, cache_read_input_tokens",
-        "cache_write_tokens": "usageDetails.cache_creation_input_tokens",
-        "output_tokens": "usageDetails.output",
+        "cache_write_tokens": "usageDetails.cache_creation_input_tokens, input_cache_creation and its _5m and _1h",
+        "output_tokens": "usageDetails.output and other output_…",
         "reasoning_tokens": "usageDetails.output_reasoning_tokens",
         "audio_input_tokens": "usageDetails.input_audio_tokens",
         "audio_output_tokens": "usageDetails.output_audio_tokens",
@@ -153,7 +189,7 @@ SOURCE = Source(
         "latency_ms": "endTime less startTime, else latency",
         "time_to_first_token_ms": "completionStartTime less startTime, else timeToFirstToken",
         "tags": "tags",
-        "metadata": "",
+        "metadata": "tokens kept for an hour and audio of a cache as units",
     },
     adapter=adapter,
     recognises=_recognises,

@@ -15,6 +15,7 @@ from orchestration.lib.usage.sources.values import (
     name_of,
     nested,
     text,
+    whole,
 )
 
 # what LiteLLM says where it doesn't know
@@ -102,8 +103,18 @@ def _count(row: Said, metadata: Said, usage: Usage) -> None:
     inputs = {
         "read from a cache": tokens.take("cache_read_tokens", read_from),
         "written to a cache": tokens.take("cache_write_tokens", written),
-        "of audio": tokens.take("audio_input_tokens", prompt.get("audio_tokens")),
     }
+    by_time = as_object(prompt.get("cache_creation_token_details")) or as_object(details.get("cache_creation"))
+    tokens.part("cache_write_1h_tokens", by_time.get("ephemeral_1h_input_tokens"), "cache_write_tokens")
+    of_cache = nested(prompt.get("cached_tokens_details"), "audio_tokens")
+    heard_before = tokens.part("cache_read_audio_tokens", of_cache, "cache_read_tokens")
+    heard = prompt.get("audio_tokens")
+    if heard_before and (number := whole(heard)) is not None:
+        # its audio includes what a cache had of it
+        heard = max(number - heard_before, 0)
+    inputs["of audio"] = tokens.take("audio_input_tokens", heard)
+    searches = nested(details.get("server_tool_use"), "web_search_requests")
+    tokens.also("searches", searches or prompt.get("web_search_requests"))
     tokens.less("input_tokens", row.get("prompt_tokens"), inputs)
     reasoning = tokens.take("reasoning_tokens", completion.get("reasoning_tokens"))
     whole_of = row.get("total_tokens"), row.get("prompt_tokens"), row.get("completion_tokens")
@@ -192,7 +203,8 @@ SOURCE = Source(
         "latency_ms": "endTime less startTime",
         "time_to_first_token_ms": "completionStartTime less startTime",
         "tags": "request_tags",
-        "metadata": "session_id as session, metadata.internal_call_origin or billed_retry_attempt as own_call",
+        "metadata": "session_id as session, metadata.internal_call_origin or billed_retry_attempt as own_call,"
+        " tokens kept for an hour, audio of a cache and searches as units",
     },
     adapter=adapter,
     recognises=lambda row: {"startTime", "spend", "call_type", "model_group"} <= row.keys(),

@@ -302,6 +302,21 @@ class Tokens:
         self._usage[target] = value  # type: ignore[literal-required]
         return number or 0
 
+    def part(self, unit: str, value: object, of: str) -> int:
+        """Says how many tokens of a class have a price of their own, never more than it has; returns the number."""
+        number = min(whole(value) or 0, whole(self._usage.get(of)) or 0)
+        self.also(unit, number)
+        return number
+
+    def also(self, unit: str, value: object) -> None:
+        """Says what is paid for besides the classes of tokens, as our prices know it: `metadata.units`."""
+        if not (number := whole(value)):
+            return
+        metadata = self._usage.get("metadata") or {}
+        units = metadata.get("units")
+        known = units if isinstance(units, dict) else {}
+        self._usage["metadata"] = {**metadata, "units": {**known, unit: number}}
+
     def less(self, target: str, value: object, parts: Mapping[str, int], what: str = "input tokens") -> None:
         """Fills a target with what is said less its parts, which the source counts in it too."""
         number = 0 if value is None or value == "" else whole(value)
