@@ -1,5 +1,6 @@
 """What Dagster is told of failed nodes, violations, drills and files that landed; nothing of it needs a database."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -147,7 +148,7 @@ def test_a_drill_is_recent_for_35_days(
 
 def test_the_same_files_are_asked_for_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_796_000_400.0
-    monkeypatch.setattr(landing.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     file = LandedFile("/landing/a.jsonl", 10, datetime(2026, 11, 28, tzinfo=UTC))
     key = landing.run_key(Landing([file]))
     assert landing.run_key(Landing([file])) == key
