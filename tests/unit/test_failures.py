@@ -11,7 +11,7 @@ import pytest
 
 from orchestration.defs import failures
 from orchestration.lib.database.retry import is_transient, says_transient
-from orchestration.lib.errors import GovernanceError
+from orchestration.lib.errors import GovernanceError, UnreachableError
 
 GONE = psycopg.OperationalError("connection failed: server closed the connection unexpectedly")
 
@@ -91,6 +91,10 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_database_that_comes_back_is_no_failure() -> None:
     assert run(iter([GONE, of_state("40P01"), None])) == (True, 3, "")
+
+
+def test_a_server_of_somebody_elses_is_asked_again() -> None:
+    assert run(iter([UnreachableError("it doesn't answer"), None])) == (True, 2, "")
 
 
 def test_one_that_stays_away_fails_with_a_sentence() -> None:

@@ -4,9 +4,18 @@ import dagster as dg
 import pytest
 import yaml
 
+from orchestration.defs import scheduled as module
 from orchestration.defs.page import in_words
-from orchestration.defs.scheduled import SCHEDULED, ZONE, check_settings, scheduled
-from orchestration.lib.errors import GovernanceError
+from orchestration.defs.scheduled import (
+    NOT_BUILT,
+    SCHEDULED,
+    ZONE,
+    built_database,
+    check_settings,
+    run_unless_unbuilt,
+    scheduled,
+)
+from orchestration.lib.errors import GovernanceError, NotBuiltError
 from orchestration.lib.settings import project_dir
 
 REFRESH = "GOVERNANCE_REFRESH_SCHEDULE"
@@ -58,6 +67,35 @@ def test_what_makes_no_sense_is_one_sentence(
 def test_a_schedule_that_the_environment_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match="sweeping is missing in SCHEDULED"):
         scheduled("sweeping", "0 1 * * *", "Why.")
+
+
+@pytest.mark.parametrize("given", ["0 5 * * *", "off", "OFF", ""])
+def test_prices_by_the_clock_need_a_place_to_come_from(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("GOVERNANCE_PRICES_SCHEDULE", given)
+    if given.startswith("0"):
+        with pytest.raises(GovernanceError, match="GOVERNANCE_PRICES_FROM says it"):
+            check_settings()
+        monkeypatch.setenv("GOVERNANCE_PRICES_FROM", "/prices.json")
+    check_settings()
+
+
+def test_a_tick_waits_for_the_first_build_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "database_url", lambda: "postgresql://nowhere")
+    context = dg.build_schedule_context()
+    monkeypatch.setattr(module, "is_built", lambda url: False)
+    assert run_unless_unbuilt(context) == dg.SkipReason(NOT_BUILT)
+    with pytest.raises(NotBuiltError):
+        built_database()
+    monkeypatch.setattr(module, "is_built", lambda url: True)
+    assert isinstance(run_unless_unbuilt(context), dg.RunRequest)
+    assert built_database() == "postgresql://nowhere"
+
+    def away(url: str) -> bool:
+        raise GovernanceError("the database is away")
+
+    # the run says it where somebody is told of failed runs
+    monkeypatch.setattr(module, "is_built", away)
+    assert isinstance(run_unless_unbuilt(context), dg.RunRequest)
 
 
 def test_the_variables_are_documented_and_reach_the_services_of_compose() -> None:

@@ -82,6 +82,7 @@ def _quiet_interrupts() -> Iterator[None]:
     """A ctrl-c while dbt reads the project is told by who called, not by dbt with a traceback."""
     from dbt.cli import requires
 
+    # a callback hears of an event when dbt has shown it, and what dbt shows events with is made anew by each call of it
     fire: Callable[..., None] = vars(requires)["fire_event"]
 
     def unless_interrupted(*event: Any, **options: Any) -> None:
