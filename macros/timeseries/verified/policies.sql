@@ -11,6 +11,14 @@ select
     jobs.schedule_interval as every,
     jobs.scheduled as is_scheduled,
     stats.last_run_status,
+    -- one whose next start was set begins at -infinity, and the jobs of rollups are made for their first start
+    coalesce(nullif(stats.last_run_started_at, '-infinity'), jobs.initial_start) as waits_since,
+    coalesce(stats.last_run_started_at, '-infinity') > '-infinity' as has_run,
+    exists (
+        select from timescaledb_information.job_errors as errors
+        where errors.job_id = jobs.job_id and errors.start_time >= stats.last_run_started_at
+            and errors.err_message like 'failed to start job%'
+    ) as could_not_start,
     stats.last_run_started_at,
     stats.total_failures
 from (
@@ -48,7 +56,8 @@ left join timescaledb_information.job_stats as stats on stats.job_id = jobs.job_
 select
     null::text as policy, null::text as target, null::jsonb as wanted_config, null::interval as wanted_every,
     null::integer as job_id, null::jsonb as config, null::interval as every, null::boolean as is_scheduled,
-    null::text as last_run_status, null::timestamptz as last_run_started_at, null::bigint as total_failures
+    null::text as last_run_status, null::timestamptz as waits_since, null::boolean as has_run, null::boolean as could_not_start,
+    null::timestamptz as last_run_started_at, null::bigint as total_failures
 where false
 {%- endif -%}
 {% endmacro %}
