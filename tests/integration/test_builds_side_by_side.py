@@ -1,6 +1,7 @@
 """Several builds at once on one database: plain ones are all right, governed ones refuse each other."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def test_a_role_that_may_not_end_them_says_who_must(database: str, server_url: s
     with connect(database) as session:
         session.execute("drop role if exists test_builder")
         session.execute("create role test_builder login password 'test'")
-        url = database.replace(database.split("//")[1].split("@")[0], "test_builder:test")
+        url = re.sub("//[^@]*@", "//test_builder:test@", database)
         try:
             with connect(database, application=APPLICATION) as orphan:
                 with (
