@@ -110,7 +110,10 @@ def test_a_background_worker_refreshes_the_rollups(engine: Engine) -> None:
         assert rows(url, f"select cost_amount from {table}") == [(Decimal(2),)]
         # one that fails is found
         with connect(url) as connection:
-            connection.execute("alter procedure internal.refresh_in_background(integer, jsonb) rename to gone")
+            connection.execute(
+                "create or replace procedure internal.refresh_in_background(job_id integer, config jsonb)"
+                " language plpgsql as 'begin raise ''broken''; end'"
+            )
             connection.execute(f"select alter_job({job}, next_start => now())".encode())
         failing = (
             "select message from verification.failing_jobs where subject = 'refresh of rollups.llm_metrics_hourly'"
