@@ -14,7 +14,7 @@ select
     -- one whose next start was set begins at -infinity, and the jobs of rollups are made for their first start
     coalesce(nullif(stats.last_run_started_at, '-infinity'), jobs.initial_start) as waits_since,
     (
-        -- with no worker free it is tried again each second, each time noted
+        -- each try without a free worker is noted
         select min(errors.start_time) from timescaledb_information.job_errors as errors
         where errors.job_id = jobs.job_id and errors.err_message like 'failed to start job%'
             and errors.start_time > stats.last_successful_finish
