@@ -273,12 +273,6 @@ def _make_server_with_template(home: Path) -> None:
 def _make_template(server_url: str) -> None:
     recreate(server_url, TEMPLATE)
     run_dbt(BUILD, with_database(server_url, TEMPLATE), quiet=True)
-    with connect(with_database(server_url, TEMPLATE)) as made:
-        if made.execute("select from pg_extension where extname = 'timescaledb'").fetchone() is not None:
-            # copies would take over the failure of a job that was ended
-            made.execute("select _timescaledb_functions.stop_background_workers()")
-            made.execute("delete from _timescaledb_internal.bgw_job_stat")
-            made.execute("delete from _timescaledb_internal.bgw_job_stat_history")
     with connect(server_url) as admin:
         # TimescaleDB's scheduler would come back to it, and what is in use can't be copied
         admin.execute(f"alter database {TEMPLATE} allow_connections false")
