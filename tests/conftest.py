@@ -271,7 +271,7 @@ def _make_server_with_template(home: Path) -> None:
 
 
 def _make_template(server_url: str) -> None:
-    _recreate(server_url, TEMPLATE)
+    recreate(server_url, TEMPLATE)
     run_dbt(BUILD, with_database(server_url, TEMPLATE), quiet=True)
     with connect(server_url) as admin:
         # TimescaleDB's scheduler would come back to it, and what is in use can't be copied
@@ -373,7 +373,7 @@ def _kind(server_url: str) -> str:
 @contextmanager
 def _server_database(server_url: str, name: str, template: str | None) -> Iterator[str]:
     name = f"test_{name}"
-    _recreate(server_url, name, template)
+    recreate(server_url, name, template)
     try:
         yield with_database(server_url, name)
     finally:
@@ -381,7 +381,8 @@ def _server_database(server_url: str, name: str, template: str | None) -> Iterat
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def _recreate(server_url: str, name: str, template: str | None = None) -> None:
+def recreate(server_url: str, name: str, template: str | None = None) -> None:
+    """Makes a database anew, empty or as a copy."""
     with connect(server_url) as admin:
         admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
         if template is not None:

@@ -1,5 +1,7 @@
 """The roles of the database as tests log in with them."""
 
+import re
+
 from psycopg import sql
 
 from orchestration.lib.database.connection import connect
@@ -15,9 +17,14 @@ def drop_roles(url: str) -> None:
         connection.execute(sql.SQL("drop role {}").format(names))
 
 
+def as_user(url: str, login: str) -> str:
+    """The URL with another `name:password`."""
+    return re.sub("//[^@]*@", f"//{login}@", url)
+
+
 def log_in(url: str, role: str) -> str:
     """URL with which the role logs in."""
     name = f"governance_{role}"
     with connect(url) as connection:
         connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(name), PASSWORD))
-    return f"postgresql://{name}:{PASSWORD}@{url.rpartition('@')[2]}"
+    return as_user(url, f"{name}:{PASSWORD}")

@@ -1,7 +1,9 @@
 """A backup is restored with every row, and what is damaged, incomplete or doesn't fit is refused."""
 
 import json
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,12 +20,15 @@ from orchestration.lib.backup import backup as backups
 from orchestration.lib.backup.backup import DUMP, MANIFEST, Manifest, backup, read_manifest
 from orchestration.lib.backup.drill import drill
 from orchestration.lib.backup.restore import restore
-from orchestration.lib.database.connection import connect, ensure_database, with_database
+from orchestration.lib.database.connection import Connection, connect, ensure_database, with_database
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.verification.run import verify
 from orchestration.lib.warehouse.refresh import refresh
 
-pytestmark = [pytest.mark.engines("postgres"), pytest.mark.not_on_pglite(reason="pg_dump needs sessions of its own")]
+pytestmark = [
+    pytest.mark.engines("postgres", "timescaledb"),
+    pytest.mark.not_on_pglite(reason="pg_dump needs sessions of its own"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +162,7 @@ def test_what_does_not_fit_is_refused(warehouse: str, backed_up: tuple[Path, Man
     with empty(warehouse, "unfit") as url:
         for change, message in (
             ({"server": 99}, "restore into that version"),
-            ({"timescaledb": "9.9"}, "this server has none"),
+            ({"timescaledb": "9.9"}, "this server has (none|2)"),
         ):
             (copy / MANIFEST).write_text(json.dumps(said | change))
             with pytest.raises(GovernanceError, match=message):
@@ -167,6 +172,41 @@ def test_what_does_not_fit_is_refused(warehouse: str, backed_up: tuple[Path, Man
         (copy / MANIFEST).write_text(json.dumps(said | {"tables": tables}))
         with pytest.raises(GovernanceError, match=r"not what was backed up: core\.users"):
             restore(copy, url)
+
+
+@pytest.mark.engines("timescaledb")
+def test_background_jobs_run_after_a_restore_and_wait_where_it_failed(
+    backed_up: tuple[Path, Manifest], warehouse: str, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(backed_up[0], tmp_path / "copy"))
+    said = json.loads((copy / MANIFEST).read_text())
+    tables = said["tables"] | {"core.users": {"rows": 99, "hash": "1"}}
+    (copy / MANIFEST).write_text(json.dumps(said | {"tables": tables}))
+    with empty(warehouse, "failed_restore") as url, empty(warehouse, "successful_restore") as other:
+        told: list[str] = []
+        with pytest.raises(GovernanceError, match="not what was backed up"):
+            restore(copy, url, tell=told.append)
+        with connect(url) as connection:
+            assert not has_run_soon(connection, patience=3)
+            start = re.fullmatch(r"the background jobs .* don't run: `(.*)` there starts them", told[-1])
+            assert start is not None
+            connection.execute(start.group(1).encode())
+            assert has_run_soon(connection)
+        restore(backed_up[0], other, tell=told.append)
+        assert told[-1] == "comparing every table with the backup"
+        with connect(other) as connection:
+            assert has_run_soon(connection)
+
+
+def has_run_soon(connection: Connection, patience: int = 90) -> bool:
+    """Whether a background job of the project has; what jobs did before isn't in a backup."""
+    query = (
+        "select count(*) from timescaledb_information.job_stats where job_id >= 1000 and last_run_status = 'Success'"
+    )
+    until = time.monotonic() + patience
+    while not (has_run := bool(value(connection, query))) and time.monotonic() < until:
+        time.sleep(0.2)
+    return has_run
 
 
 def test_nothing_is_left_of_a_backup_that_failed(

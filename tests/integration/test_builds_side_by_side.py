@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import BUILD
+from database_roles import as_user
 from engines import Engine
 from parsed import read_for_process
 
@@ -152,7 +153,7 @@ def test_a_role_that_may_not_end_them_says_who_must(database: str, server_url: s
     with connect(database) as session:
         session.execute("drop role if exists test_builder")
         session.execute("create role test_builder login password 'test'")
-        url = database.replace(database.split("//")[1].split("@")[0], "test_builder:test")
+        url = as_user(database, "test_builder:test")
         try:
             with connect(database, application=APPLICATION) as orphan:
                 with (

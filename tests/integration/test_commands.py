@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from database_roles import as_user
 from engines import Engine
 from parsed import read_for_process
 from psycopg import sql
@@ -92,7 +93,7 @@ def reader(database: str) -> Iterator[str]:
     role = sql.Identifier(READER)
     with connect(database) as session:
         session.execute(sql.SQL("drop role if exists {0}; create role {0} login password 'reads'").format(role))
-        yield database.replace(database.split("//")[1].split("@")[0], f"{READER}:reads")
+        yield as_user(database, f"{READER}:reads")
         session.execute(sql.SQL("drop owned by {0}; drop role {0}").format(role))
 
 

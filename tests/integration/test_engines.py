@@ -1,5 +1,6 @@
 """What differs between engines, and that nothing else does."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -94,7 +95,7 @@ def test_a_background_worker_refreshes_the_rollups(engine: Engine) -> None:
     """
     job = "internal.refresh_job('llm_metrics_hourly')"
     succeeded_since = f"""
-        select total_failures::int from timescaledb_information.job_stats
+        select last_run_status from timescaledb_information.job_stats
         where job_id = {job} and last_run_started_at > '%s' and last_successful_finish >= last_run_started_at
     """
     with engine.database("background_workers") as url:
@@ -105,11 +106,28 @@ def test_a_background_worker_refreshes_the_rollups(engine: Engine) -> None:
             # otherwise the launcher finds a database that was copied within a minute
             connection.execute("select _timescaledb_functions.start_background_workers()")
             connection.execute(f"select alter_job({job}, next_start => now())".encode())
-        until = monotonic() + PATIENCE
-        while not (failures := rows(url, succeeded_since % inserted)) and monotonic() < until:
-            sleep(0.2)
-        assert failures == [(0,)]
+        assert awaited(url, succeeded_since % inserted) == [("Success",)]
         assert rows(url, f"select cost_amount from {table}") == [(Decimal(2),)]
+        # one that fails is found
+        with connect(url) as connection:
+            connection.execute(
+                "create or replace procedure internal.refresh_in_background(job_id integer, config jsonb)"
+                " language plpgsql as 'begin raise ''broken''; end'"
+            )
+            connection.execute(f"select alter_job({job}, next_start => now())".encode())
+        failing = (
+            "select message from verification.failing_jobs where subject = 'refresh of rollups.llm_metrics_hourly'"
+        )
+        [(message,)] = awaited(url, failing)
+        assert re.fullmatch(r"Job \d+ failed at its last run, \d+ times? in all\.", message)
+
+
+def awaited(url: str, query: str) -> list[TupleRow]:
+    """What it answers once that is something."""
+    until = monotonic() + PATIENCE
+    while not (found := rows(url, query)) and monotonic() < until:
+        sleep(0.2)
+    return found
 
 
 def test_late_changed_and_deleted_rows_reach_every_rollup(warehouse: str) -> None:

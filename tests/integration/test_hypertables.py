@@ -42,6 +42,8 @@ def native(engine: Engine, request: pytest.FixtureRequest) -> Iterator[str]:
     if not is_pglite(engine.name):
         with engine.empty("native") as url:
             make_native(url)
+            with connect(url) as connection:
+                connection.execute("create extension timescaledb schema public")
             yield url
         return
     empty: Path = request.getfixturevalue("pglite_empty")

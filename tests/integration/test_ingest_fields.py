@@ -384,7 +384,7 @@ def test_times_are_judged_together_as_each_alone(database: str, times: list[str]
     with connect(database) as connection:
         ingest_rows(connection, ["time", "request_id"], rows, source="times", constants={"provider": "p", "model": "m"})
         loaded = {int(number) for (number,) in connection.execute("delete from core.llm_metrics returning request_id")}
-        refused = dict(
+        refused: dict[int, list[str]] = dict(
             connection.execute(
                 "delete from internal.quarantine where source = 'times' returning (line - 1)::integer, reasons"
             ).fetchall()

@@ -103,8 +103,13 @@ def test_an_ordinary_role_reports_proves_and_backs_up(demo: str, tmp_path: Path)
         assert (code, said in output, "may not" in output) == (0, True, False), output
     code, output = run(demo, "drill", "--output", str(tmp_path / "backups"))
     assert code == 1
-    assert "let an administrator run `alter role" in output
-    assert "createdb`" in output
+    with connect(demo) as connection:
+        timescaledb = connection.execute("select from pg_extension where extname = 'timescaledb'").fetchall()
+    if timescaledb:
+        assert "takes a superuser" in output
+    else:
+        assert "let an administrator run `alter role" in output
+        assert "createdb`" in output
 
 
 def test_a_deep_verification_names_the_right_it_needs(demo: str, server_url: str) -> None:
@@ -142,7 +147,7 @@ def test_missing_rights_are_told_with_what_gives_them(server_url: str, dbt_folde
         for schema in schemas:
             admin.execute(f'grant create, usage on schema {schema} to "test guest"'.encode())
         extensions = told()
-        assert extensions.startswith('create extension "btree_gist" schema public; create extension "pg_trgm" schema')
+        assert 'create extension "btree_gist" schema public; create extension "pg_trgm" schema' in extensions
         admin.execute(extensions.encode())
         admin.execute("create schema apart; alter extension pg_trgm set schema apart")
         moved = told()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from database_roles import as_user
 from psycopg import sql
 
 from orchestration.lib.database.connection import Connection, connect
@@ -113,7 +114,7 @@ def test_a_build_says_why_a_change_failed(session: Connection, database: str) ->
 def test_a_role_without_the_right_is_told_who_has_it(session: Connection, database: str) -> None:
     role = sql.Identifier("test_refused_builder")
     session.execute(sql.SQL("drop role if exists {0}; create role {0} login password 'test'").format(role))
-    url = database.replace(database.split("//")[1].split("@")[0], "test_refused_builder:test")
+    url = as_user(database, "test_refused_builder:test")
     try:
         assert refusal(url).startswith("role test_refused_builder may not read internal.schema_changes and so cannot")
         session.execute(

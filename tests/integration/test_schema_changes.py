@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from database_roles import as_user
 from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner
 from dbt_common.exceptions import DbtDatabaseError
@@ -347,7 +348,7 @@ def test_a_role_that_may_not_apply_says_what_to_run(session: Connection, databas
     role = sql.Identifier("test_builder")
     session.execute(sql.SQL("drop role if exists {}").format(role))
     session.execute(sql.SQL("create role {} login password 'test'").format(role))
-    url = database.replace(database.split("//")[1].split("@")[0], "test_builder:test")
+    url = as_user(database, "test_builder:test")
     release.change("change_9001_first", "create schema probe")
     try:
         with pytest.raises(

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 from core_rows import add_user
+from database_roles import as_user
 from engines import Engine
 from psycopg import sql
 
@@ -150,7 +151,7 @@ def test_a_reader_of_the_schema_sees_what_the_owner_sees_and_no_secret(engine: E
 @pytest.mark.not_on_pglite("has one user")
 def test_the_command_works_for_a_reader_and_names_what_is_missing(warehouse: str) -> None:
     reader = sql.Identifier(READER)
-    as_reader = warehouse.replace(warehouse.split("//")[1].split("@")[0], f"{READER}:{READERS_PASSWORD}", 1)
+    as_reader = as_user(warehouse, f"{READER}:{READERS_PASSWORD}")
     with connect(warehouse) as connection:
         add_user(connection, status="active", password_hash=hash_password("Admin123!", allow_weak=True))
         connection.execute(sql.SQL("create role {} login password {}").format(reader, sql.Literal(READERS_PASSWORD)))

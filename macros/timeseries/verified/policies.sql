@@ -11,6 +11,15 @@ select
     jobs.schedule_interval as every,
     jobs.scheduled as is_scheduled,
     stats.last_run_status,
+    -- one whose next start was set begins at -infinity, and the jobs of rollups are made for their first start
+    coalesce(nullif(stats.last_run_started_at, '-infinity'), jobs.initial_start) as waits_since,
+    (
+        -- each try without a free worker is noted
+        select min(errors.start_time) from timescaledb_information.job_errors as errors
+        where errors.job_id = jobs.job_id and errors.err_message like 'failed to start job%'
+            and errors.start_time > stats.last_successful_finish
+        having max(errors.start_time) >= stats.last_run_started_at
+    ) as no_worker_since,
     stats.last_run_started_at,
     stats.total_failures
 from (
@@ -48,7 +57,8 @@ left join timescaledb_information.job_stats as stats on stats.job_id = jobs.job_
 select
     null::text as policy, null::text as target, null::jsonb as wanted_config, null::interval as wanted_every,
     null::integer as job_id, null::jsonb as config, null::interval as every, null::boolean as is_scheduled,
-    null::text as last_run_status, null::timestamptz as last_run_started_at, null::bigint as total_failures
+    null::text as last_run_status, null::timestamptz as waits_since, null::timestamptz as no_worker_since,
+    null::timestamptz as last_run_started_at, null::bigint as total_failures
 where false
 {%- endif -%}
 {% endmacro %}
@@ -70,3 +80,18 @@ inner join timescaledb_information.jobs as jobs
 select null::integer as job_id, null::text as target where false
 {%- endif -%}
 {% endmacro %}
+
+{# What to do, as SQL text, where jobs don't run. #}
+{% macro starting_of_workers() -%}
+'Run `select _timescaledb_functions.start_background_workers()` as a superuser, for they may be stopped. '
+{%- endmacro %}
+
+{% macro number_of_workers() -%}
+format(
+    'Where workers are too few: max_worker_processes is %s and should be %s more than timescaledb.max_background_workers, '
+    || 'which is %s; set them and restart the server.',
+    current_setting('max_worker_processes'),
+    current_setting('max_parallel_workers')::integer + 3,
+    current_setting('timescaledb.max_background_workers', true)
+)
+{%- endmacro %}

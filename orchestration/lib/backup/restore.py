@@ -1,6 +1,7 @@
 """Restores a backup into an empty database and proves that every row is there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -32,7 +33,7 @@ def restore(
     Where the server lacks roles that had rights, these are left out, and it is told.
     Raises GovernanceError where a file is damaged, the database isn't empty, the server or its TimescaleDB is another
     one, or the role may not restore it; and where a table isn't what the manifest says: what was restored is left to be
-    looked at.
+    looked at, and its background jobs don't run, which is told.
     """
     manifest = read_manifest(folder)
     dump = folder / (DUMP if DUMP in manifest.files else DUMP + ENDING)
@@ -55,13 +56,35 @@ def restore(
             connection.execute("select public.timescaledb_pre_restore()")
     tell(f"restoring {manifest.rows:,} rows of {manifest.made_at}")
     restore_dump(url, server, dump, identities, rights=not absent)
-    if manifest.timescaledb is not None:
-        with connect(url) as connection, connection.transaction():
-            take_over_jobs(connection)
-            connection.execute("select public.timescaledb_post_restore()")
-            # what it starts would change what is compared
-            connection.execute("select _timescaledb_functions.stop_background_workers()")
-    tell("comparing every table with the backup")
+    with nullcontext() if manifest.timescaledb is None else _jobs_waiting(url, tell):
+        tell("comparing every table with the backup")
+        _assert_restored(url, manifest)
+    if begins_epoch:
+        begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
+    return manifest
+
+
+@contextmanager
+def _jobs_waiting(url: str, tell: Callable[[str], None]) -> Iterator[None]:
+    """Ends what TimescaleDB calls restoring, and has no background job change what is compared.
+
+    After an error they wait on, so that what was restored can be looked at, and it is told.
+    """
+    start = "select _timescaledb_functions.start_background_workers()"
+    with connect(url) as connection, connection.transaction():
+        take_over_jobs(connection)
+        connection.execute("select public.timescaledb_post_restore()")
+        connection.execute("select _timescaledb_functions.stop_background_workers()")
+    try:
+        yield
+    except BaseException:
+        tell(f"the background jobs of what was restored don't run: `{start}` there starts them")
+        raise
+    with connect(url) as connection:
+        connection.execute(start.encode())
+
+
+def _assert_restored(url: str, manifest: Manifest) -> None:
     with connect(url, autocommit=False) as connection:
         [(restoring,)] = connection.execute("select current_setting('timescaledb.restoring', true)")
         if restoring == "on":
@@ -75,12 +98,6 @@ def restore(
             f"not what was backed up: {', '.join(different[:5])}"
             f"{f' and {len(different) - 5} more' if len(different) > 5 else ''}; restore into another empty database"
         )
-    if manifest.timescaledb is not None:
-        with connect(url) as connection:
-            connection.execute("select _timescaledb_functions.start_background_workers()")
-    if begins_epoch:
-        begin_epoch(url, reason=note_of(f"restored the backup of {manifest.made_at}", given_up))
-    return manifest
 
 
 def take_over_jobs(connection: Connection) -> None:
