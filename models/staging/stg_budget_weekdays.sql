@@ -1,9 +1,14 @@
 -- one row per target of a budget and currency with usage in the last 28 finished days
-with seen as (
-    select target_kind, target, currency, min(day) as first_day
+with recent as (
+    select target_kind, target, currency, day, cost
     from {{ ref('stg_budget_days') }}
     where day >= {{ scalar_subquery(local_period_day('day', -28)) }}
         and day < {{ scalar_subquery(local_period_day('day')) }}
+),
+
+seen as (
+    select target_kind, target, currency, min(day) as first_day
+    from recent
     group by 1, 2, 3
 ),
 
@@ -20,7 +25,7 @@ days as (
         lateral generate_series(
             seen.first_day::timestamp, {{ local_period_day('day', -1) }}, interval '1 day'
         ) as series (day)
-    left join {{ ref('stg_budget_days') }} as spending
+    left join recent as spending
         on {{ budget_day('spending', 'spending.day') }} = {{ budget_day('seen', 'series.day::date') }}
 ),
 

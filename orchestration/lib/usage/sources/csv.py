@@ -8,9 +8,10 @@ from operator import itemgetter
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record, is_damaged, trimmed
 from orchestration.lib.usage.hints import DURATIONS
-from orchestration.lib.usage.record import TOKEN_CLASSES, match_columns
+from orchestration.lib.usage.record import TOKEN_CLASSES
 from orchestration.lib.usage.sources import text
 from orchestration.lib.usage.sources.adapter import Said
+from orchestration.lib.usage.sources.columns import match_columns
 from orchestration.lib.usage.sources.objects import Read
 from orchestration.lib.usage.sources.values import with_point
 

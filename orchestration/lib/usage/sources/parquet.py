@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.encoding import Record
-from orchestration.lib.usage.record import match_columns
 from orchestration.lib.usage.sources import text
 from orchestration.lib.usage.sources.adapter import Said
+from orchestration.lib.usage.sources.columns import match_columns
 from orchestration.lib.usage.sources.jsonl import Number, as_json
 from orchestration.lib.usage.sources.objects import Read
 
