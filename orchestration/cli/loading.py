@@ -141,8 +141,8 @@ def refresh_rollups(url: str) -> None:
     try:
         refresh(url)
     except (GovernanceError, psycopg.Error) as error:
-        why = str(error).strip().splitlines()[0]
-        tell(visible(f"the rollups are not up to date ({why}): run `governance refresh`"))
+        why, again = str(error).strip().splitlines()[0], "run `governance refresh`"
+        tell(visible(f"the rollups are not up to date: {why if again in why else f'{why}; {again}'}"))
 
 
 def _describe_report(report: IngestReport) -> Iterator[str]:

@@ -285,13 +285,24 @@ def test_what_is_loaded_is_in_the_reports(run: Run, write: Callable[..., str], d
     assert query(database, spend) == [(3,)]
 
 
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("permission denied for refresh_rollup", "permission denied for refresh_rollup; run `governance refresh`"),
+        (
+            "the server ended: start it, then run `governance refresh`",
+            "the server ended: start it, then run `governance refresh`",
+        ),
+    ],
+)
 def test_a_refresh_that_fails_does_not_fail_the_load(
-    run: Run, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    why: str, told: str, run: Run, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(url: str) -> None:
-        raise GovernanceError("permission denied for procedure refresh_rollup")
+        raise GovernanceError(why)
 
     monkeypatch.setattr("orchestration.cli.loading.refresh", refuse)
     result = run(write(*numbered(1)))
     assert result.exit_code == 0
-    assert "the rollups are not up to date (permission denied for procedure refresh_rollup)" in result.stderr
+    assert result.stderr.count("run `governance refresh`") == 1
+    assert f"the rollups are not up to date: {told}\n" in result.stderr

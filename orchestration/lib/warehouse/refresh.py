@@ -41,7 +41,8 @@ def refresh(url: str) -> list[RefreshedRollup]:
 
     Raises NotBuiltError before the first build, else GovernanceError.
     """
-    with explained(), connect(url) as connection:
+    # also for those that refresh after something else is done
+    with explained("run `governance refresh`"), connect(url) as connection:
         if not _is_built(connection):
             raise NotBuiltError("the database has no rollups yet: run `governance build` first")
         connection.execute("call internal.make_partitions_ahead()")
