@@ -4,7 +4,6 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from difflib import get_close_matches
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from orchestration.lib.owners.identities import Identity
 from orchestration.lib.owners.resolution import KINDS, LONGEST
 from orchestration.lib.usage.sources.csv import separator_of
 from orchestration.lib.usage.sources.values import key as without_secret
+from orchestration.lib.words import did_you_mean
 
 COLUMNS = ("source", "kind", "external_id", "user", "team", "key", "valid_from", "valid_to")
 # of the lines of a file that can't be read as many are named
@@ -117,8 +117,7 @@ def _find(connection: Connection, what: str, text: str, where: str) -> UUID:
     if found:
         raise GovernanceError(f"{where}{len(found)} {what}s are called {text}: name one by its id")
     known = [str(name) for (name,) in connection.execute(_KNOWN[what]).fetchall()] if what in _KNOWN else []
-    similar = get_close_matches(text, known, n=1)
-    hint = f"did you mean {similar[0]}? " if similar else ""
+    hint = did_you_mean(text, known)
     raise GovernanceError(f"{where}there is no {what} {text}: {hint}a {what} is named by its {_BY[what]}")
 
 

@@ -4,12 +4,12 @@ A value arrives as text. Nearly every value is plain, so each target has a cheap
 full judgement: expensive regular expressions on some twenty columns cost more than the load itself.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.spellings import SPELLINGS
+from orchestration.lib.words import did_you_mean
 
 REQUIRED = ("time", "provider", "model")
 _NOT_FOR_FILES = {
@@ -365,7 +365,7 @@ def check_targets(mapping: Mapping[str, str], constants: Mapping[str, str]) -> N
         if name in _NOT_FOR_FILES:
             raise GovernanceError(_NOT_FOR_FILES[name])
         if name not in TARGETS:
-            hint = "".join(f"did you mean {each}? " for each in difflib.get_close_matches(name, TARGETS, n=1))
+            hint = did_you_mean(name, TARGETS)
             raise GovernanceError(f"there is no target {name}: {hint}the targets are {', '.join(TARGETS)}")
     if twice := [name for name in mapping if name in constants]:
         raise GovernanceError(f"{twice[0]} is given twice, by --map and by --set: leave one of them out")

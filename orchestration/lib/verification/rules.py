@@ -1,7 +1,6 @@
 """Runs the rules of schema `verification`, in a session that only reads."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 import psycopg
@@ -11,6 +10,7 @@ from psycopg.rows import class_row
 from orchestration.lib.database.connection import Connection, connect
 from orchestration.lib.errors import GovernanceError, NotBuiltError, explained
 from orchestration.lib.evidence.result import SEVERITIES, Rule, Verification, Violation
+from orchestration.lib.words import did_you_mean
 
 
 def chosen_rules(url: str, select: Sequence[str] = ()) -> list[Rule]:
@@ -64,8 +64,7 @@ def _chosen(rules: list[Rule], patterns: Sequence[str]) -> list[Rule]:
     for pattern in patterns:
         if not any(_matches(rule, pattern) for rule in rules):
             families = sorted({rule.family for rule in rules})
-            near = get_close_matches(pattern, [*families, *(rule.rule for rule in rules)], n=1)
-            hint = "".join(f"did you mean {each}? " for each in near)
+            hint = did_you_mean(pattern, [*families, *(rule.rule for rule in rules)])
             raise GovernanceError(
                 f"no rule and no family of rules is called {pattern}: {hint}the families are {', '.join(families)}, "
                 "and docs/rules has a page of the rules of each"

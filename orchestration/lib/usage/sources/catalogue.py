@@ -1,7 +1,6 @@
 """The sources whose records are known, and which of them a file is of."""
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from orchestration.lib.errors import GovernanceError
 from orchestration.lib.usage.sources import (
@@ -19,6 +18,7 @@ from orchestration.lib.usage.sources import (
 )
 from orchestration.lib.usage.sources.adapter import Said, Source
 from orchestration.lib.usage.sources.report import Report
+from orchestration.lib.words import did_you_mean
 
 SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -51,8 +51,7 @@ def source_named(name: str) -> Source:
     """The source of that name. Raises GovernanceError."""
     if name not in SOURCES:
         known = (*SOURCES, *REPORTS)
-        hint = "".join(f"did you mean {each}? " for each in get_close_matches(name, known, n=1))
-        raise GovernanceError(f"there is no source {name}: {hint}there are {', '.join(known)}")
+        raise GovernanceError(f"there is no source {name}: {did_you_mean(name, known)}there are {', '.join(known)}")
     return SOURCES[name]
 
 
