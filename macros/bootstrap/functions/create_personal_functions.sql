@@ -151,6 +151,15 @@ as $f$
 $f$;
 comment on function internal.audit_row(jsonb) is 'before or after of an entry of the audit trail for people.';
 
+create or replace function internal.pseudonym(spelled text, salt bytea) returns text
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $f$
+    select 'erased-' || left(encode(sha256(salt || convert_to(spelled, 'UTF8')), 'hex'), 12)
+        || case when position('@' in spelled) > 0 then '@erased.invalid' else '' end
+$f$;
+comment on function internal.pseudonym(text, bytea) is
+    'What stands for a name of an erased person, of an address again an address; each spelling has its own.';
+
 create or replace function internal.pseudonymised_text(said text, inside text[], wholes text[], salt bytea) returns text
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp
 as $f$
@@ -160,8 +169,7 @@ declare
     spelled text;
 begin
     if lower(said) = any (wholes) then
-        return 'erased-' || left(encode(sha256(salt || convert_to(said, 'UTF8')), 'hex'), 12)
-            || case when position('@' in said) > 0 then '@erased.invalid' else '' end;
+        return internal.pseudonym(said, salt);
     end if;
     foreach pattern in array inside loop
         -- each spelling gets a name of its own, so what was unique stays unique
@@ -172,8 +180,7 @@ begin
             answer := regexp_replace(
                 answer,
                 '(?<![[:alnum:]._%+-])' || regexp_replace(spelled, '([^[:alnum:]])', '\\\1', 'g') || '(?![[:alnum:]_-]|[.][[:alnum:]])',
-                'erased-' || left(encode(sha256(salt || convert_to(spelled, 'UTF8')), 'hex'), 12)
-                    || case when position('@' in spelled) > 0 then '@erased.invalid' else '' end,
+                internal.pseudonym(spelled, salt),
                 'g'
             );
         end loop;
@@ -181,7 +188,7 @@ begin
     return answer;
 end $f$;
 comment on function internal.pseudonymised_text(text, text[], text[], bytea) is
-    'A text without a person: what matches a pattern as a word, or is one of the wholes in lower case, becomes a pseudonym; of an address again an address.';
+    'A text without a person: what matches a pattern as a word, or is one of the wholes in lower case, becomes a pseudonym.';
 
 create or replace function internal.pseudonymised(said jsonb, inside text[], wholes text[], salt bytea) returns jsonb
 language plpgsql immutable parallel safe set search_path = pg_catalog, pg_temp

@@ -4,7 +4,6 @@ The id of the user stays in usage and reports, and belongs to nobody who can be 
 touched: where it names people it holds references, whose values are deleted (internal.personal_values).
 """
 
-import hashlib
 import json
 import re
 import secrets
@@ -122,10 +121,6 @@ class _Needles:
         """The texts as regular expressions of PostgreSQL."""
         return ["".join(c if c.isalnum() else f"\\{c}" for c in each) for each in self.inside]
 
-    def pseudonym(self, address: str) -> str:
-        """What internal.pseudonymised_text makes of an address: what is told of the account has the name of before."""
-        return f"erased-{hashlib.sha256(self.salt + address.encode()).hexdigest()[:12]}@erased.invalid"
-
     def given(self, person: Person, wholes: Sequence[str]) -> dict[str, object]:
         """The parameters of statements."""
         return {
@@ -159,7 +154,8 @@ def erase_user(connection: Connection, who: UUID | str, *, actor: Actor = SYSTEM
         if person.status != "deactivated":
             leave(connection, person)
         needles = _needles(connection, person)
-        pseudonym = needles.pseudonym(person.email)
+        # as where the address stands elsewhere: a finding about the account goes on
+        [(pseudonym,)] = connection.execute("select internal.pseudonym(%s, %s)", [person.email, needles.salt])
         connection.execute(
             "update core.users set email = %s, display_name = %s, password_hash = null, metadata = '{}',"
             " must_change_password = false, mfa_enabled = false, failed_login_count = 0, locked_until = null,"
